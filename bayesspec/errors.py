@@ -1,0 +1,42 @@
+"""The one error of the project: what was found, what is needed, what to type."""
+
+
+class InputError(ValueError):
+    """Input that cannot be analysed.
+
+    Parameters
+    ----------
+    found : str
+        What was found: the offending value and its place.
+    needed : str
+        What is needed instead.
+    do : str
+        What to type.
+    """
+
+    def __init__(self, found: str, needed: str, do: str) -> None:
+        self.found, self.needed, self.do = found, needed, do
+        super().__init__(f"Found: {found}\nNeeded: {needed}\nType: {do}")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        return (type(self), (self.found, self.needed, self.do))
+
+
+class MissingExtraError(ImportError):
+    """An optional package is needed for this file or signal.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package that could not be imported.
+    purpose : str
+        What it is needed for.
+    extra : str
+        The extra of bayesspec that installs it.
+    """
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"Found: the package {package!r} is not installed.\nNeeded: {package} {purpose}.\n"
+            f"Type: pip install 'bayesspec[{extra}]'"
+        )
