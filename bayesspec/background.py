@@ -1,0 +1,177 @@
+"""Windows free of lines beside each peak, and what they say about the background under it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.xray import ASSUMED_RESOLUTION_EV, XrayLine, fwhm_kev, lines_in_range, xray_line
+
+REACH_FWHM = 5.0
+CLEAN_FWHM = 1.6
+FIT_RANGE = 2.0
+FIT_DEGREE = 3
+Channels = npt.NDArray[np.int64]
+
+
+def line_fwhm(image: SpectrumImage, energy_kev: float) -> float:
+    """Width of the image's detector at an energy.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Its resolution counts, 130 eV at Mn Ka where it is not known.
+    energy_kev : float
+        Photon energy in keV.
+
+    Returns
+    -------
+    float
+        Full width at half maximum in keV.
+
+    Raises
+    ------
+    InputError
+        When the image's resolution is not between 60 and 400 eV.
+    """
+    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+    return float(fwhm_kev(energy_kev, resolution))
+
+
+def side_windows(
+    image: SpectrumImage, peaks: list[XrayLine], own: list[Channels], fwhm: npt.NDArray[np.float64]
+) -> tuple[list[Channels], npt.NDArray[np.float64]]:
+    """Place background windows on both sides of each peak.
+
+    The background's shape is a smooth curve through the line-free channels of the summed spectrum around the
+    peak; its level in a pixel or phase is left to the windows' own counts.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts, energy axis, elements and detector.
+    peaks : list of XrayLine
+        Lines that have windows.
+    own : list of array, each of shape (n,), int64
+        Channels of each peak.
+    fwhm : array, shape (peak,), float64
+        Full width at half maximum of each peak in keV.
+
+    Returns
+    -------
+    sides : list of array, each of shape (n,), int64
+        Channels of each background window; disjoint.
+    weights : array, shape (peak, side), float64
+        Background counts under a peak per count in a side window.
+
+    Raises
+    ------
+    InputError
+        When the image's resolution is not between 60 and 400 eV.
+    """
+    free, clean = _line_free(image, peaks, 1.0), _line_free(image, peaks, CLEAN_FWHM)
+    found: list[list[Channels]] = [
+        [
+            w
+            for side in (-1, 1)
+            if (w := _side_window(image.energy, free, line.energy_kev, width, side)) is not None
+        ]
+        for line, width in zip(peaks, fwhm.tolist(), strict=True)
+    ]
+    sides = _merged([window for pair in found for window in pair])
+    weights = np.zeros((len(peaks), len(sides)))
+    spectrum = image.sum_spectrum()
+    for row, line, channels, pair in zip(weights, peaks, own, found, strict=True):
+        used = [j for j, side in enumerate(sides) if any(np.isin(w, side).any() for w in pair)]
+        curve = _smooth_background(image.energy, spectrum, clean, line.energy_kev)
+        _interpolate(row, image.energy, curve, channels, sides, used)
+    return sides, weights
+
+
+def _line_free(image: SpectrumImage, peaks: list[XrayLine], distance: float) -> npt.NDArray[np.bool_]:
+    """Channels further than `distance` full widths from every line of the named elements."""
+    low, high = float(image.energy[0]), float(image.energy[-1])
+    named = {line.name: line for line in peaks}
+    for element in image.elements:
+        for name in lines_in_range(element, low, high, image.acquisition.beam_energy_kev):
+            named.setdefault(name, xray_line(name))
+    free = image.valid_channels.copy()
+    for line in named.values():
+        strong = [e for e, w in line.members if w > 0.01] + [e for _, e, w in line.satellites if w > 0.01]
+        for energy in strong:
+            free &= np.abs(image.energy - energy) > distance * line_fwhm(image, energy)
+    return free
+
+
+def _side_window(
+    energy: npt.NDArray[np.float64], free: npt.NDArray[np.bool_], centre: float, fwhm: float, side: int
+) -> Channels | None:
+    """Return the nearest run of free channels on one side, at most one full width long."""
+    offset = side * (energy - centre)
+    near = np.flatnonzero(free & (offset > fwhm) & (offset < REACH_FWHM * fwhm))[::side]
+    if not len(near):
+        return None
+    longest = max(round(fwhm / float(np.median(np.diff(energy)))), 2)
+    runs = np.split(near, np.flatnonzero(np.abs(np.diff(near)) > 1) + 1)
+    run = next((r for r in runs if len(r) >= max(longest // 3, 1)), None)
+    return None if run is None else np.sort(run[:longest])
+
+
+def _merged(windows: list[Channels]) -> list[Channels]:
+    """Unite windows that share channels, so that no count is used twice."""
+    merged: list[Channels] = []
+    for window in sorted(windows, key=lambda w: int(w[0])):
+        if merged and window[0] <= merged[-1][-1]:
+            merged[-1] = np.union1d(merged[-1], window)
+        else:
+            merged.append(window)
+    return merged
+
+
+def _smooth_background(
+    energy: npt.NDArray[np.float64],
+    spectrum: npt.NDArray[np.int64],
+    free: npt.NDArray[np.bool_],
+    centre: float,
+) -> npt.NDArray[np.float64]:
+    """Poisson fit of a polynomial in log energy to the line-free channels around a line."""
+    around = (energy > max(centre / FIT_RANGE, 0.02)) & (energy < centre * FIT_RANGE)
+    used = np.flatnonzero(free & around)
+    counts = spectrum[used].astype(np.float64)
+    curve = np.ones(len(energy))
+    degree = FIT_DEGREE if counts.sum() > 1000 else 1
+    if len(used) < 4 * (degree + 1) or counts.sum() < 100:
+        return curve
+    powers = np.arange(degree + 1)
+    basis = np.log(energy[around, None] / centre) ** powers
+    rows = np.log(energy[used, None] / centre) ** powers
+    coefficients = np.linalg.lstsq(rows, np.log(counts + 0.5), rcond=None)[0]
+    for _ in range(30):
+        rate = np.exp(np.clip(rows @ coefficients, -30, 30))
+        information = rows.T @ (rate[:, None] * rows) + 1e-9 * np.eye(degree + 1)
+        step = np.linalg.solve(information, rows.T @ (counts - rate))
+        coefficients = coefficients + np.clip(step, -1, 1)
+    curve[around] = np.exp(np.clip(basis @ coefficients, -30, 30))
+    return curve
+
+
+def _interpolate(
+    row: npt.NDArray[np.float64],
+    energy: npt.NDArray[np.float64],
+    curve: npt.NDArray[np.float64],
+    channels: Channels,
+    sides: list[Channels],
+    used: list[int],
+) -> None:
+    """Scale the curve to the windows on both sides, with a tilt that is linear in energy."""
+    centre = float(energy[channels].mean())
+    middles = {j: float(energy[sides[j]].mean()) for j in used}
+    per_count = {j: curve[channels].sum() / curve[sides[j]].sum() for j in used}
+    left = max((j for j in used if middles[j] < centre), default=None)
+    right = min((j for j in used if middles[j] >= centre), default=None)
+    if left is not None and right is not None:
+        share = (centre - middles[left]) / (middles[right] - middles[left])
+        row[left], row[right] = (1 - share) * per_count[left], share * per_count[right]
+    elif used:
+        row[used[0]] = per_count[used[0]]

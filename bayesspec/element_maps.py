@@ -1,0 +1,233 @@
+"""LineMaps: counts per line and pixel, with the counts beside each line that tell its background."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.counts import as_counts
+from bayesspec.errors import InputError
+from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.windows import line_windows
+from bayesspec.xray import ASSUMED_RESOLUTION_EV, default_line
+
+
+@dataclass(frozen=True, eq=False)
+class LineMaps:
+    """Poisson counts in energy windows, and the matrix that turns expected counts into line intensities.
+
+    Nothing is subtracted: background and overlapping lines stay counts of their own and are accounted for in
+    the rate, so that every number that is derived keeps its Poisson error.
+
+    Parameters
+    ----------
+    counts : array, shape (y, x, line)
+        Counts in the window of each line: integers, or floats that hold integers.
+    lines : sequence of str
+        Names of the lines, such as ``["Fe_Ka", "O_Ka"]``; the order of the last axis of `counts`.
+    side_counts : array, shape (y, x, side), or None
+        Counts in the windows of the background and of overlapping lines; ``None`` where the counts are free
+        of both.
+    sides : sequence of str
+        Names of the side windows.
+    response : array, shape (line, line + side), or None
+        Line intensity per expected count in each window, float64; ``None`` for lines that are their windows.
+    mask : array, shape (y, x), or None
+        ``True`` where a pixel is excluded. bool.
+    pixel_size : tuple of float or None
+        Size of a pixel along (y, x) in `pixel_unit`.
+    pixel_unit : str
+        Unit of `pixel_size`.
+    acquisition : Acquisition
+        Beam and detector.
+    name : str
+        What to call the maps in figures and reports.
+    truth : mapping or None
+        The simulated truth; ``None`` for measured data.
+
+    Raises
+    ------
+    InputError
+        When the values are not counts, or when shapes and names do not fit.
+    """
+
+    counts: npt.NDArray[Any]
+    lines: tuple[str, ...]
+    side_counts: npt.NDArray[Any] | None = None
+    sides: tuple[str, ...] = ()
+    response: npt.NDArray[np.float64] | None = None
+    mask: npt.NDArray[np.bool_] | None = None
+    pixel_size: tuple[float, float] | None = None
+    pixel_unit: str = "px"
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    name: str = "line maps"
+    truth: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        counts, lines = as_counts(self.counts), tuple(self.lines)
+        if counts.ndim != 3 or counts.shape[2] != len(lines) or len(set(lines)) != len(lines):
+            raise InputError(
+                f"counts of shape {counts.shape} for lines {list(lines)}",
+                "counts (y, x, line) with one different name a line",
+                "bs.LineMaps(counts, lines=['Fe_Ka', 'O_Ka'])",
+            )
+        shape = counts.shape[:2]
+        sides = np.zeros((*shape, 0), np.uint8) if self.side_counts is None else as_counts(self.side_counts)
+        windows = len(lines) + len(self.sides)
+        response = (
+            np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
+        )
+        if sides.shape != (*shape, len(self.sides)) or response.shape != (len(lines), windows):
+            raise InputError(
+                f"side_counts {sides.shape}, sides {list(self.sides)}, response {response.shape}",
+                f"side_counts {(*shape, len(self.sides))} and a response {(len(lines), windows)}",
+                "bs.element_maps(si, lines=[...]), which makes all three",
+            )
+        mask = np.zeros(shape, bool) if self.mask is None else np.asarray(self.mask)
+        if mask.shape != shape or mask.dtype != bool:
+            raise InputError(
+                f"a mask of shape {mask.shape} and dtype {mask.dtype}",
+                f"a boolean mask of shape {shape}, True where excluded",
+                f"mask=np.zeros({shape}, bool)",
+            )
+        for key, value in (
+            ("counts", counts),
+            ("side_counts", sides),
+            ("response", response),
+            ("mask", mask),
+        ):
+            view = value.view()
+            view.flags.writeable = False
+            object.__setattr__(self, key, view)
+        object.__setattr__(self, "lines", lines)
+        object.__setattr__(self, "sides", tuple(self.sides))
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Pixels that are not excluded, shape (y, x), bool."""
+        return ~np.asarray(self.mask)
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Names of all windows: lines first, then sides."""
+        return self.lines + self.sides
+
+    @property
+    def counts_per_pixel(self) -> float:
+        """Mean number of counts in all windows of a pixel that is not excluded."""
+        return float(self.window_counts()[self.valid].sum(dtype=np.int64) / max(self.valid.sum(), 1))
+
+    def window_counts(self) -> npt.NDArray[Any]:
+        """Join the counts of lines and sides.
+
+        Returns
+        -------
+        array, shape (y, x, window), unsigned integer
+            Counts in every window, in the order of `windows`.
+        """
+        return np.concatenate([self.counts, np.asarray(self.side_counts)], axis=2)
+
+    def net(self) -> npt.NDArray[np.float64]:
+        """Estimate line intensities pixel by pixel, as classical maps do: unbiased, noisy, negative at times.
+
+        Returns
+        -------
+        array, shape (y, x, line), float64
+            Line intensities in counts.
+        """
+        return self.window_counts() @ np.asarray(self.response).T
+
+    def line_index(self, line: str) -> int:
+        """Find a line.
+
+        Parameters
+        ----------
+        line : str
+            Name of a line.
+
+        Returns
+        -------
+        int
+            Its position among `lines`.
+
+        Raises
+        ------
+        InputError
+            When it is not among them.
+        """
+        if line not in self.lines:
+            raise InputError(
+                f"the line {line!r}", f"one of {list(self.lines)}", f"ratio({self.lines[0]!r}, ...)"
+            )
+        return self.lines.index(line)
+
+    def __repr__(self) -> str:
+        ny, nx, _ = self.counts.shape
+        return (
+            f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
+        )
+
+
+def element_maps(
+    image: SpectrumImage, lines: Sequence[str] | None = None, *, elements: Sequence[str] | None = None
+) -> LineMaps:
+    """Count the photons of each line, and of the background and overlapping lines beside it.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+    lines : sequence of str or None
+        Lines such as ``["Fe_Ka", "O_Ka"]``; ``None`` takes the highest recorded alpha line of every element.
+    elements : sequence of str or None
+        Elements, where no lines are given; ``None`` takes those of the image.
+
+    Returns
+    -------
+    LineMaps
+        Counts per window and the matrix to line intensities.
+
+    Raises
+    ------
+    InputError
+        When there are neither lines nor elements, or when a line cannot be measured.
+    """
+    lines = list(lines) if lines is not None else _default_lines(image, elements)
+    if image.acquisition.resolution_mn_ka_ev is None:
+        warnings.warn(
+            f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
+            "give bs.load(..., resolution_mn_ka_ev=...) to change it",
+            stacklevel=2,
+        )
+    windows = line_windows(image, lines)
+    counts = windows.sums(image.counts)
+    return LineMaps(
+        counts=counts[:, :, : len(lines)],
+        lines=tuple(lines),
+        side_counts=counts[:, :, len(lines) :] if counts.shape[2] > len(lines) else None,
+        sides=windows.names[len(lines) :],
+        response=windows.response,
+        mask=image.mask,
+        pixel_size=image.pixel_size,
+        pixel_unit=image.pixel_unit,
+        acquisition=image.acquisition,
+        name=image.name,
+        truth=image.truth,
+    )
+
+
+def _default_lines(image: SpectrumImage, elements: Sequence[str] | None) -> list[str]:
+    elements = list(elements) if elements is not None else list(image.elements)
+    if not elements:
+        raise InputError(
+            "neither lines nor elements, and the file names none",
+            "the lines to map",
+            "bs.element_maps(si, lines=['Fe_Ka', 'O_Ka']) or bs.load(path, elements=['Fe', 'O'])",
+        )
+    low, high = float(image.energy[0]), float(image.energy[-1])
+    return [default_line(element, low, high, image.acquisition.beam_energy_kev) for element in elements]

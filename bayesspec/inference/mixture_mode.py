@@ -1,0 +1,246 @@
+"""Mode of the composition mixture: its log joint, accelerated EM, Newton's method and the observed information.
+
+The parameters of phase k are log shares u[k, :], with composition s[k, :] = softmax(u[k, :]), and coefficients
+a[k, :] of the log weights. With terms t[n, k] = log pi[n, k] + y[n, :] . log s[k, :] the marginal likelihood of
+a pixel is logsumexp_k t[n, k] and its responsibilities are r[n, :] = softmax_k t[n, :]. Given the label k, the
+score of pixel n is g[n, k] = (y[n, :] - N[n] s[k, :] for u[k, :], (e_k - pi[n, :]) x[n, :] for a); the score of
+the marginal likelihood is its mean over r, and the observed information (Louis) is
+
+    I = sum_n [ E_r(complete-data information) - E_r(g gT) + E_r(g) E_r(g)T ].
+
+The posterior is taken in log-ratio space, so a flat Dirichlet composition contributes its Jacobian
+sum_c log s[k, c]: one count more in every channel. All sums run in float64.
+
+Arrays are padded to a fixed number of phases, `active` says which of them exist, so that a path over the number
+of phases compiles once. An inactive phase has its prior as posterior and touches nothing else.
+
+Source: Louis (1982), doi:10.1111/j.2517-6161.1982.tb01203.x, equation 3.2; squared extrapolation: Varadhan and
+Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x, scheme S3.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import gammaln, logsumexp
+
+WEIGHT_SCALE = 3.0
+
+
+class Pixels(NamedTuple):
+    """Counts (pixel, channel), totals (pixel,) and design (pixel, coefficient) with its column of ones."""
+
+    counts: Array
+    totals: Array
+    design: Array
+
+
+class Parameters(NamedTuple):
+    """Log shares (phase, channel), defined up to a constant a phase, and weights (phase, coefficient)."""
+
+    log_shares: Array
+    weights: Array
+
+
+class Mode(NamedTuple):
+    """Where Newton's method ended: parameters, log posterior, steps, expected gain of a further step (nats)."""
+
+    parameters: Parameters
+    log_posterior: Array
+    iterations: Array
+    gain: Array
+
+
+class Summary(NamedTuple):
+    """What a result needs at the mode, for all phases."""
+
+    log_composition: Array
+    responsibilities: Array
+    pixel_log_likelihood: Array
+    information: Array
+    gradient_norm: Array
+
+
+def log_weights(weights: Array, pixels: Pixels, active: Array) -> Array:
+    """Log mixing weights (pixel, phase); minus infinity for inactive phases."""
+    return jax.nn.log_softmax(jnp.where(active[None], pixels.design @ weights.T, -jnp.inf), axis=1)
+
+
+def log_terms(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """Log weight plus log likelihood of each pixel under each phase, without its multinomial coefficient."""
+    log_composition = jax.nn.log_softmax(parameters.log_shares, axis=1)
+    return log_weights(parameters.weights, pixels, active) + pixels.counts @ log_composition.T
+
+
+def log_multinomial(pixels: Pixels) -> Array:
+    """Log multinomial coefficient of each pixel (pixel,)."""
+    return gammaln(pixels.totals + 1.0) - gammaln(pixels.counts + 1.0).sum(axis=1)
+
+
+def log_likelihood(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """Marginal log likelihood of each pixel (pixel,)."""
+    return logsumexp(log_terms(parameters, pixels, active), axis=1) + log_multinomial(pixels)
+
+
+def log_joint(
+    parameters: Parameters, pixels: Pixels, active: Array, weight_scale: float = WEIGHT_SCALE
+) -> Array:
+    """Log density of the model at (composition, weights), labels summed out: what NumPyro computes."""
+    phases, channels = parameters.log_shares.shape
+    flat = phases * gammaln(float(channels))
+    weights = jax.scipy.stats.norm.logpdf(parameters.weights / weight_scale).sum()
+    weights = weights - parameters.weights.size * jnp.log(weight_scale)
+    return log_likelihood(parameters, pixels, active).sum() + flat + weights
+
+
+def log_posterior(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """Log posterior density in log-ratio space, up to a constant: what the mode maximises."""
+    jacobian = jax.nn.log_softmax(parameters.log_shares, axis=1).sum()
+    prior = jacobian - 0.5 * jnp.square(parameters.weights / WEIGHT_SCALE).sum()
+    return logsumexp(log_terms(parameters, pixels, active), axis=1).sum() + prior
+
+
+def scores(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """Gradient of each pixel's marginal log likelihood: (pixel, parameter), log shares first."""
+    responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
+    weight = jnp.exp(log_weights(parameters.weights, pixels, active))
+    composition = jax.nn.softmax(parameters.log_shares, axis=1)
+    expected = pixels.totals[:, None, None] * composition[None]
+    of_shares = responsibility[:, :, None] * (pixels.counts[:, None, :] - expected)
+    of_weights = (responsibility - weight)[:, :, None] * pixels.design[:, None, :]
+    rows = pixels.counts.shape[0]
+    return jnp.concatenate([of_shares.reshape(rows, -1), of_weights.reshape(rows, -1)], axis=1)
+
+
+def prior_gradient(parameters: Parameters) -> Array:
+    """Gradient of the log prior in log-ratio space (parameter,)."""
+    channels = parameters.log_shares.shape[1]
+    shares = 1.0 - channels * jax.nn.softmax(parameters.log_shares, axis=1)
+    return jnp.concatenate([shares.ravel(), -parameters.weights.ravel() / WEIGHT_SCALE**2])
+
+
+def conditional_moments(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """E_r(g gT) summed over pixels, one block a phase: (phase, channel + phase * coefficient, same)."""
+    terms = log_terms(parameters, pixels, active)
+    weight = jnp.exp(log_weights(parameters.weights, pixels, active))
+    rows, phases = terms.shape
+    inputs = (
+        jax.nn.softmax(terms, axis=1).T,
+        jax.nn.softmax(parameters.log_shares, axis=1),
+        jnp.eye(phases),
+    )
+
+    def of_phase(item: tuple[Array, Array, Array]) -> Array:
+        responsibility, composition, unit = item
+        of_shares = pixels.counts - pixels.totals[:, None] * composition[None]
+        of_weights = (unit[None] - weight)[:, :, None] * pixels.design[:, None, :]
+        given = jnp.concatenate([of_shares, of_weights.reshape(rows, -1)], axis=1)
+        return (responsibility[:, None] * given).T @ given
+
+    return jax.lax.map(of_phase, inputs)
+
+
+def multinomial_covariance(shares: Array) -> Array:
+    """Diag(s) - s sT for each row s: (row, channel) -> (row, channel, channel)."""
+    return shares[:, :, None] * jnp.eye(shares.shape[1])[None] - shares[:, :, None] * shares[:, None, :]
+
+
+def complete_weights(weights: Array, pixels: Pixels, active: Array) -> Array:
+    """Complete-data information of the coefficients of the weights, summed over pixels."""
+    weight = jnp.exp(log_weights(weights, pixels, active))
+    phases, coefficients = weights.shape
+    product = (weight[:, :, None] * pixels.design[:, None, :]).reshape(weight.shape[0], -1)
+    own = jnp.einsum("nk,ni,nj->kij", weight, pixels.design, pixels.design)
+    diagonal = jnp.einsum("kij,kl->kilj", own, jnp.eye(phases)).reshape(phases * coefficients, -1)
+    return diagonal - product.T @ product
+
+
+def information(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+    """Observed information of the log posterior: (parameter, parameter); a constant of u[k, :] is fixed too.
+
+    The log shares of a phase are defined up to a constant; a unit of information on their sum fixes it and
+    leaves every log ratio as it is.
+    """
+    phases, channels = parameters.log_shares.shape
+    moments = conditional_moments(parameters, pixels, active)
+    responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
+    counts_of_phase = responsibility.T @ pixels.totals + channels
+    composition = jax.nn.softmax(parameters.log_shares, axis=1)
+    own = (
+        counts_of_phase[:, None, None] * multinomial_covariance(composition)
+        - moments[:, :channels, :channels]
+    )
+    shares = jnp.einsum("kcd,kl->kcld", own + 1.0, jnp.eye(phases)).reshape(phases * channels, -1)
+    crossed = -moments[:, :channels, channels:].reshape(phases * channels, -1)
+    weights = complete_weights(parameters.weights, pixels, active) - moments[:, channels:, channels:].sum(
+        axis=0
+    )
+    weights = weights + jnp.eye(weights.shape[0]) / WEIGHT_SCALE**2
+    score = scores(parameters, pixels, active)
+    return jnp.block([[shares, crossed], [crossed.T, weights]]) + score.T @ score
+
+
+def shifted(parameters: Parameters, step: Array) -> Parameters:
+    """Parameters plus a flat step (parameter,)."""
+    size = parameters.log_shares.size
+    return Parameters(
+        parameters.log_shares + step[:size].reshape(parameters.log_shares.shape),
+        parameters.weights + step[size:].reshape(parameters.weights.shape),
+    )
+
+
+def newton_step(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
+    """Ascent step and its expected gain (nats); negative curvature is taken by its size, steps are at most 1."""
+    gradient = scores(parameters, pixels, active).sum(axis=0) + prior_gradient(parameters)
+    curvature, vectors = jnp.linalg.eigh(information(parameters, pixels, active))
+    step = vectors @ ((vectors.T @ gradient) / jnp.maximum(jnp.abs(curvature), 1e-3))
+    step = step / jnp.maximum(jnp.abs(step).max(), 1.0)
+    return step, 0.5 * gradient @ step
+
+
+@partial(jax.jit, static_argnames=("max_iterations",))
+def newton(
+    start: Parameters, pixels: Pixels, active: Array, *, tolerance: float, max_iterations: int
+) -> Mode:
+    """Climb to the mode of the log posterior by Newton steps, each halved until the log posterior rises."""
+
+    def shorten(state: tuple[Array, Parameters, Array, Array]) -> Array:
+        scale, _, reached, needed = state
+        return (reached < needed) & (scale > 1e-6)
+
+    def iterate(mode: Mode) -> Mode:
+        step, gain = newton_step(mode.parameters, pixels, active)
+
+        def halve(state: tuple[Array, Parameters, Array, Array]) -> tuple[Array, Parameters, Array, Array]:
+            scale = 0.5 * state[0]
+            trial = shifted(mode.parameters, scale * step)
+            return scale, trial, log_posterior(trial, pixels, active), state[3]
+
+        rounding = 1e-13 * jnp.abs(mode.log_posterior)
+        needed = mode.log_posterior - rounding
+        start = (jnp.asarray(2.0), mode.parameters, needed - 1.0, needed)
+        _, trial, reached, _ = jax.lax.while_loop(shorten, halve, start)
+        risen = reached >= needed
+        moved = jax.tree.map(partial(jnp.where, risen), trial, mode.parameters)
+        return Mode(moved, jnp.maximum(reached, mode.log_posterior), mode.iterations + 1, gain)
+
+    def unfinished(mode: Mode) -> Array:
+        return (mode.gain > tolerance) & (mode.iterations < max_iterations)
+
+    begin = Mode(start, log_posterior(start, pixels, active), jnp.asarray(0), jnp.asarray(jnp.inf))
+    return jax.lax.while_loop(unfinished, iterate, begin)
+
+
+@jax.jit
+def summarise(parameters: Parameters, pixels: Pixels, active: Array) -> Summary:
+    """Compositions, responsibilities, likelihoods and information at one point."""
+    gradient = scores(parameters, pixels, active).sum(axis=0) + prior_gradient(parameters)
+    return Summary(
+        jax.nn.log_softmax(parameters.log_shares, axis=1),
+        jax.nn.softmax(log_terms(parameters, pixels, active), axis=1),
+        log_likelihood(parameters, pixels, active),
+        information(parameters, pixels, active),
+        jnp.abs(gradient).max(),
+    )

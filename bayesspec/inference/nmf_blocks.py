@@ -1,0 +1,196 @@
+"""Counts in blocks of pixels that stay in cache, and the passes over them that the factorisation needs.
+
+A pass converts one block of narrow integers at a time, so nothing of pixels x channels is ever floating.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.counts import as_counts
+from bayesspec.errors import InputError
+from bayesspec.models.poisson_nmf import RATE_FLOOR
+
+BLOCK_ENTRIES = 2**18
+"""Entries of a block: one float32 copy of it fits a core's cache."""
+
+product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+@dataclass(frozen=True)
+class CountBlocks:
+    """Counts cut into blocks of pixels; the last block is filled with empty pixels.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), uint8, uint16 or uint32
+        Counts.
+    pixels : int
+        Number of pixels without the filling.
+    """
+
+    counts: jax.Array
+    pixels: int
+
+    def split(self, values: npt.ArrayLike) -> jax.Array:
+        """Cut values of the pixels into the same blocks.
+
+        Parameters
+        ----------
+        values : array (pixel, component), float
+            One row per pixel.
+
+        Returns
+        -------
+        jax.Array (block, row, component), float32
+            The values, zero in the filling.
+        """
+        blocks, rows, _ = self.counts.shape
+        flat = np.asarray(values, np.float32)
+        padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
+        padded[: self.pixels] = flat
+        return jnp.asarray(padded.reshape(blocks, rows, -1))
+
+    def join(self, blocked: jax.Array) -> npt.NDArray[Any]:
+        """Undo `split`.
+
+        Parameters
+        ----------
+        blocked : jax.Array (block, row, ...)
+            Values in blocks.
+
+        Returns
+        -------
+        numpy.ndarray (pixel, ...)
+            The values without the filling.
+        """
+        whole = np.asarray(blocked)
+        return whole.reshape(-1, *whole.shape[2:])[: self.pixels]
+
+
+def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Refuse what is not a matrix of counts.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts.
+
+    Returns
+    -------
+    numpy.ndarray (pixel, channel), uint8, uint16 or uint32
+        The same counts in the narrowest dtype.
+
+    Raises
+    ------
+    InputError
+        When the array is not a non-empty matrix of non-negative integers with at least one count.
+    """
+    matrix = as_counts(counts)
+    if matrix.ndim != 2 or matrix.size == 0 or not matrix.any():
+        raise InputError(
+            f"counts of shape {matrix.shape} that add to {matrix.sum(dtype=np.int64)}",
+            "counts of shape (pixel, channel) with at least one count",
+            "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
+        )
+    return matrix
+
+
+def cut(counts: npt.NDArray[Any]) -> CountBlocks:
+    """Cut counts into blocks of about `BLOCK_ENTRIES` entries.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts, as `check_counts` returns them.
+
+    Returns
+    -------
+    CountBlocks
+        The blocks.
+    """
+    pixels, channels = counts.shape
+    rows = min(max(8, BLOCK_ENTRIES // channels // 8 * 8), -(-pixels // 8) * 8)
+    blocks = -(-pixels // rows)
+    if blocks * rows != pixels:
+        filled = np.zeros((blocks * rows, channels), counts.dtype)
+        filled[:pixels] = counts
+        counts = filled
+    return CountBlocks(jnp.asarray(counts.reshape(blocks, rows, channels)), pixels)
+
+
+def em_step(
+    counts: jax.Array, abundances: jax.Array, spectra: jax.Array, free: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Run one step of expectation maximisation in both factors, in one pass over the counts.
+
+    With q = x / (w h), the new abundances are w (q h^T) and the new spectra h (w^T q), scaled to sum to one.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    abundances : jax.Array (block, row, component), float32
+        Expected counts of each component.
+    spectra : jax.Array (component, channel), float32
+        Probabilities per channel; each row sums to one.
+    free : jax.Array (component,), bool
+        Whether the spectrum of the component may change.
+
+    Returns
+    -------
+    abundances : jax.Array (block, row, component), float32
+        New abundances.
+    spectra : jax.Array (component, channel), float32
+        New spectra.
+
+    Notes
+    -----
+    Source: Lee & Seung (1999), doi:10.1038/44565; Dempster, Laird & Rubin (1977), doi:10.1111/j.2517-6161.1977.tb01600.x.
+    """
+
+    def visit(received: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        x, w = block
+        quotient = x.astype(jnp.float32) / (product(w, spectra) + RATE_FLOOR)
+        return received + product(w.T, quotient), w * product(quotient, spectra.T)
+
+    received, abundances = jax.lax.scan(visit, jnp.zeros_like(spectra), (counts, abundances))
+    received = received * spectra
+    sums = received.sum(axis=1, keepdims=True)
+    changed = free[:, None] & (sums > 0)
+    return abundances, jnp.where(changed, received / jnp.where(sums > 0, sums, 1.0), spectra)
+
+
+def row_divergences(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> jax.Array:
+    """Kullback-Leibler divergence of each pixel: sum over channels of x log(x / r) - x + r.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    abundances : jax.Array (block, row, component), float32
+        Expected counts of each component.
+    spectra : jax.Array (component, channel), float32
+        Probabilities per channel.
+
+    Returns
+    -------
+    jax.Array (block, row), float32
+        Divergence in nats; add the rows in float64.
+    """
+    sums = spectra.sum(axis=1, keepdims=True)
+
+    def visit(_: None, block: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
+        x, w = block[0].astype(jnp.float32), block[1]
+        quotient = x / (product(w, spectra) + RATE_FLOOR)
+        logs = (x * jnp.log(jnp.where(x > 0, quotient, 1.0))).sum(axis=1)
+        return None, logs - x.sum(axis=1) + product(w, sums)[:, 0]
+
+    return jax.lax.scan(visit, None, (counts, abundances))[1]

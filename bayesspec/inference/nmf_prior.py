@@ -1,0 +1,212 @@
+"""Prior of the Poisson factorisation: its log density, and the exact updates of what is learned of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jax.scipy.special import gammaln, polygamma
+from scipy.special import gammaln as gammaln64
+
+from bayesspec.errors import InputError
+from bayesspec.inference.nmf_blocks import check_counts, cut, row_divergences
+from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
+
+SHAPE_STEPS = 3
+"""Metropolis steps in the shape per sweep; each costs nothing beside a pass over the counts."""
+
+
+@dataclass(frozen=True)
+class NmfPrior:
+    """Constants of the prior, as in `bayesspec.models.poisson_nmf`.
+
+    Parameters
+    ----------
+    concentration : float
+        Dirichlet concentration of the spectra, at least 0.05.
+    shape_range, rate_range : (float, float)
+        Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
+
+    Raises
+    ------
+    InputError
+        When the concentration or the smallest shape is below 0.05, where single precision underflows.
+    """
+
+    concentration: float = CONCENTRATION
+    shape_range: tuple[float, float] = SHAPE_RANGE
+    rate_range: tuple[float, float] = RATE_RANGE
+
+    def __post_init__(self) -> None:
+        smallest = min(self.concentration, self.shape_range[0])
+        if not smallest >= 0.05:
+            raise InputError(
+                f"a prior concentration or shape of {smallest}", "0.05 or more", "NmfPrior(concentration=0.5)"
+            )
+
+
+def log_prior(
+    log_spectra: jax.Array,
+    sum_log: jax.Array,
+    total: jax.Array,
+    shape: jax.Array,
+    rate: jax.Array,
+    pixels: int,
+    prior: NmfPrior,
+) -> jax.Array:
+    """Log density of spectra, abundances, shapes and rates under the prior.
+
+    Parameters
+    ----------
+    log_spectra : jax.Array (free component, channel), float64
+        Logarithms of the spectra.
+    sum_log, total : jax.Array (component,), float64
+        Sums over the pixels of the log abundances and of the abundances (counts).
+    shape, rate : jax.Array (component,), float64
+        Parameters of the Gamma prior of the abundances.
+    pixels : int
+        Number of pixels.
+    prior : NmfPrior
+        Constants.
+
+    Returns
+    -------
+    jax.Array (), float64
+        Log density in nats.
+    """
+    free, channels = log_spectra.shape
+    a = prior.concentration
+    normaliser = gammaln(jnp.asarray(a * channels)) - channels * gammaln(jnp.asarray(a))
+    spectra = free * normaliser + (a - 1.0) * log_spectra.sum()
+    gamma = pixels * (shape * jnp.log(rate) - gammaln(shape)) + (shape - 1.0) * sum_log - rate * total
+    widths = [float(np.log(np.log(high / low))) for low, high in (prior.shape_range, prior.rate_range)]
+    return spectra + (gamma - jnp.log(shape) - jnp.log(rate) - sum(widths)).sum()
+
+
+def count_constant(counts: npt.NDArray[Any]) -> float:
+    """Part of the log likelihood that only the counts enter: sum of x log x - x - log x!.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray, unsigned integer
+        Counts, any shape.
+
+    Returns
+    -------
+    float
+        The sum in nats.
+    """
+    values, times = np.unique(counts, return_counts=True)
+    x = values.astype(np.float64)
+    return float((times * (x * np.log(np.maximum(x, 1.0)) - x - gammaln64(x + 1.0))).sum())
+
+
+def log_joint(
+    counts: npt.ArrayLike,
+    spectra: npt.ArrayLike,
+    abundances: npt.ArrayLike,
+    shape: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    *,
+    n_fixed: int = 0,
+    prior: NmfPrior | None = None,
+) -> float:
+    """Log density of the counts and of everything unknown, as the model file defines it.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts.
+    spectra : array (component, channel), float
+        Probabilities per channel, fixed ones last.
+    abundances : array (pixel, component), float
+        Expected counts.
+    shape, rate : array (component,), float
+        Parameters of the Gamma prior; dimensionless, 1 / counts.
+    n_fixed : int
+        Number of fixed spectra.
+    prior : NmfPrior, optional
+        Constants of the prior.
+
+    Returns
+    -------
+    float
+        Log density in nats.
+
+    Notes
+    -----
+    Source: Cemgil (2009), doi:10.1155/2009/785152, with a Dirichlet prior on the spectra.
+    """
+    matrix, w, h = check_counts(counts), np.asarray(abundances, np.float64), np.asarray(spectra, np.float64)
+    blocks = cut(matrix)
+    rows = row_divergences(blocks.counts, blocks.split(w), jnp.asarray(h, jnp.float32))
+    likelihood = count_constant(matrix) - float(np.asarray(rows, np.float64).sum())
+    free = len(h) - n_fixed
+    with jax.enable_x64(True):
+        parts = (np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0), shape, rate)
+        arrays = [jnp.asarray(part, jnp.float64) for part in parts]
+        return likelihood + float(log_prior(*arrays, len(w), prior or NmfPrior()))
+
+
+def _log_shape_density(
+    shape: jax.Array, sum_log: jax.Array, total: jax.Array, pixels: int, prior: NmfPrior
+) -> jax.Array:
+    """Log density of log shape given the abundances, the rate integrated out; -inf off the support."""
+    n = float(pixels)
+    value = gammaln(n * shape) - n * gammaln(shape) - n * shape * jnp.log(total) + shape * sum_log
+    low, high = prior.shape_range
+    return jnp.where((shape > low) & (shape < high), value, -jnp.inf)
+
+
+def _shape_scale(shape: jax.Array, pixels: int) -> jax.Array:
+    """Standard deviation of log shape by its Fisher information, at most one."""
+    return 1.0 / jnp.sqrt(1.0 + pixels * jnp.square(shape) * (polygamma(1, shape) - 1.0 / shape))
+
+
+def draw_shape_and_rate(
+    key: jax.Array, shape: jax.Array, sum_log: jax.Array, total: jax.Array, pixels: int, prior: NmfPrior
+) -> tuple[jax.Array, jax.Array]:
+    """Update the shapes by Metropolis-Hastings with the rates integrated out, then draw the rates.
+
+    Parameters
+    ----------
+    key : jax.Array
+        Random key.
+    shape : jax.Array (component,), float64
+        Current shapes.
+    sum_log, total : jax.Array (component,), float64
+        Sums over the pixels of the log abundances and of the abundances (counts).
+    pixels : int
+        Number of pixels.
+    prior : NmfPrior
+        Constants; the support of the rate is taken as unbounded.
+
+    Returns
+    -------
+    shape, rate : jax.Array (component,), float64
+        New values.
+
+    Notes
+    -----
+    Under p(rate) proportional to 1 / rate, rate given shape is Gamma(pixels x shape, total).
+    """
+
+    def step(current: jax.Array, step_key: jax.Array) -> tuple[jax.Array, None]:
+        normal_key, uniform_key = jax.random.split(step_key)
+        scale = 1.7 * _shape_scale(current, pixels)
+        z = jax.random.normal(normal_key, current.shape, jnp.float64)
+        proposed = current * jnp.exp(scale * z)
+        back = 1.7 * _shape_scale(proposed, pixels)
+        ratio = _log_shape_density(proposed, sum_log, total, pixels, prior)
+        ratio = ratio - _log_shape_density(current, sum_log, total, pixels, prior)
+        ratio = ratio + 0.5 * jnp.square(z) - 0.5 * jnp.square(scale * z / back) + jnp.log(scale / back)
+        accept = jnp.log(jax.random.uniform(uniform_key, current.shape, jnp.float64)) < ratio
+        return jnp.where(accept, proposed, current), None
+
+    shape_key, rate_key = jax.random.split(key)
+    shape = jax.lax.scan(step, shape, jax.random.split(shape_key, SHAPE_STEPS))[0]
+    return shape, jax.random.gamma(rate_key, pixels * shape, dtype=jnp.float64) / total

@@ -1,0 +1,37 @@
+"""How a fit ended: each outcome is a sentence that says what to do next."""
+
+from enum import Enum
+
+
+class Status(Enum):
+    """Outcome of a fit; the value is the message for the user.
+
+    ``status.ok`` is True when the result can be used as it stands.
+    """
+
+    CONVERGED = "Converged: the result can be used as it stands."
+    ITERATION_LIMIT = "The iteration limit was reached before the tolerance: raise max_iterations, or start from this result."
+    INTERRUPTED = "Interrupted: this is the last complete state; start again from it to continue."
+    LOW_EFFECTIVE_SAMPLE_SIZE = (
+        "Too few effective draws of a global quantity: take more draws; if that does not help, the data identify "
+        "the components only weakly, so fix a spectrum, add a background term or lower the rank."
+    )
+    LOW_ACCEPTANCE = "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
+    NOT_IDENTIFIED = (
+        "The data do not identify the components: fix a spectrum, add a background term or lower the rank."
+    )
+    INFORMATION_NOT_POSITIVE = (
+        "The information matrix is not positive definite, so no standard errors exist: fit fewer phases or "
+        "components, or start elsewhere."
+    )
+    STEP_LIMIT = "The step limit was reached while the bound still rose: raise max_steps."
+    DIVERGED = "The objective became infinite or NaN: lower the step size, or scale the data."
+
+    @property
+    def ok(self) -> bool:
+        """True when the fit ended as it should."""
+        return self is Status.CONVERGED
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return self.value

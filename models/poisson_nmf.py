@@ -1,0 +1,84 @@
+"""Poisson non-negative matrix factorisation of a spectrum image.
+
+The counts in pixel p and energy channel c are Poisson with a mean that is linear in K components,
+
+    x[p, c] ~ Poisson(sum_k w[p, k] h[k, c]),
+
+where the spectrum h[k, :] of a component is its probability of a count per energy channel (it sums to one) and the
+abundance w[p, k] is the number of counts that the component is expected to give in the pixel. A spectrum has a
+symmetric Dirichlet prior, whose concentration of one half lets channels be empty. The abundances of a component
+are Gamma distributed over the pixels with a shape and a rate that are learned: a small shape is a component that
+is absent from most pixels, a large one a component that is everywhere. Both have log-uniform priors; that of the
+rate is scale free, so the unit of the abundances carries no information. Components whose spectrum is known (a
+background) enter with their spectrum fixed and an abundance of their own.
+
+Symbols
+-------
+counts x     (pixel, energy), counts
+abundances w (pixel, component), expected counts; the free components first, then those of fixed spectrum
+spectra h    (free_component, energy), probability per channel
+shape        (component,), dimensionless
+rate         (component,), 1 / counts
+
+Sources: Lee & Seung (1999) doi:10.1038/44565 (the factorisation); Cemgil (2009) doi:10.1155/2009/785152 (the Poisson
+model with Gamma priors); Gopalan, Hofman & Blei (2015) arXiv:1311.1704 (learned rates).
+"""
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+
+DIMS = {
+    "shape": ("component",),
+    "rate": ("component",),
+    "spectra": ("free_component", "energy"),
+    "abundances": ("pixel", "component"),
+    "counts": ("pixel", "energy"),
+}
+
+CONCENTRATION = 0.5
+"""Dirichlet concentration of a spectrum, per channel."""
+SHAPE_RANGE = (0.05, 100.0)
+"""Support of the shape; smaller shapes underflow in single precision."""
+RATE_RANGE = (1e-12, 1e6)
+"""Support of the rate in 1 / counts, wide enough never to matter."""
+RATE_FLOOR = 1e-10
+"""Counts added to every mean, so that the gradient at a mean of zero is finite."""
+
+
+def model(
+    counts,
+    *,
+    rank,
+    concentration=CONCENTRATION,
+    shape_range=SHAPE_RANGE,
+    rate_range=RATE_RANGE,
+    fixed_spectra=None,
+):
+    """Describe how the counts arise, as a NumPyro program.
+
+    Parameters
+    ----------
+    counts : array (pixel, energy), integer
+        Counts.
+    rank : int
+        Number of components whose spectrum is free.
+    concentration : float
+        Dirichlet concentration of the spectra, at least 0.05.
+    shape_range, rate_range : tuple of two floats
+        Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
+    fixed_spectra : array (fixed_component, energy), float, optional
+        Known spectra, each summing to one.
+    """
+    pixels, channels = counts.shape
+    n_fixed = 0 if fixed_spectra is None else fixed_spectra.shape[0]
+    with numpyro.plate("component", rank + n_fixed):
+        shape = numpyro.sample("shape", dist.LogUniform(*shape_range))
+        rate = numpyro.sample("rate", dist.LogUniform(*rate_range))
+    with numpyro.plate("free_component", rank):
+        spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.full(channels, concentration)))
+    known = spectra if fixed_spectra is None else jnp.concatenate([spectra, fixed_spectra])
+    with numpyro.plate("pixel", pixels):
+        abundances = numpyro.sample("abundances", dist.Gamma(shape, rate).to_event(1))
+        mean = abundances @ known + RATE_FLOOR
+        numpyro.sample("counts", dist.Poisson(mean).to_event(1), obs=counts)
