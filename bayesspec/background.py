@@ -15,13 +15,29 @@ FIT_DEGREE = 3
 Channels = npt.NDArray[np.int64]
 
 
+def resolution(image: SpectrumImage) -> float:
+    """Full width at half maximum of the image's detector at Mn Ka, in eV; 130 where it is not known.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+
+    Returns
+    -------
+    float
+        Resolution in eV.
+    """
+    return image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+
+
 def line_fwhm(image: SpectrumImage, energy_kev: float) -> float:
     """Width of the image's detector at an energy.
 
     Parameters
     ----------
     image : SpectrumImage
-        Its resolution counts, 130 eV at Mn Ka where it is not known.
+        An EDS image.
     energy_kev : float
         Photon energy in keV.
 
@@ -35,8 +51,7 @@ def line_fwhm(image: SpectrumImage, energy_kev: float) -> float:
     InputError
         When the image's resolution is not between 60 and 400 eV.
     """
-    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
-    return float(fwhm_kev(energy_kev, resolution))
+    return float(fwhm_kev(energy_kev, resolution(image)))
 
 
 def side_windows(

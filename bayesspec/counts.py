@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 
 LARGEST = 2**31 - 1
+_BLOCK_VALUES = 2**22
+_RAW = "load the raw counts as the detector wrote them"
 
 
 def count_dtype(largest: int) -> np.dtype[Any]:
@@ -45,60 +48,100 @@ def as_counts(values: Any) -> npt.NDArray[Any]:
     Parameters
     ----------
     values : array_like
-        Integers, or floats that hold integers. A sparse or lazy array is made dense block by block by its
-        own ``__array__``.
+        Integers, or floats that hold integers. Lazy and sparse arrays are computed and made dense.
 
     Returns
     -------
     array, same shape
-        The counts as uint8, uint16 or uint32.
+        The counts as uint8, uint16 or uint32: the same array where that is its dtype already, otherwise
+        a new read-only one in C order.
 
     Raises
     ------
     InputError
-        When a value is negative, fractional, NaN, infinite or above 2**31 - 1, or when there are none.
+        When a value is negative, fractional, NaN, infinite or above 2**31 - 1, when there are none, or when
+        the array is masked.
     """
-    array = np.asarray(values)
+    array = _dense(values)
     if array.size == 0:
         raise InputError(
             f"an empty array of shape {array.shape}", "at least one count", "check the file and the crop"
         )
-    if array.dtype == bool or array.dtype.kind not in "uif":
+    if array.dtype.kind not in "uif":
         raise InputError(
             f"values of dtype {array.dtype}",
             "counts: integers, or floats that hold integers",
             "bs.SpectrumImage(counts.astype(int), energy=energy)",
         )
     if array.dtype.kind == "f":
-        _check_floats(array)
-    lowest, largest = array.min(), array.max()
-    if lowest < 0:
+        _refuse(array, _not_finite, "not finite", "finite counts; exclude bad pixels with a mask", _RAW)
         _refuse(
-            array,
-            array < 0,
-            "negative",
-            "counts of 0 and more: not background-subtracted, not gain-corrected",
+            array, _fractional, "fractional", "whole counts: not normalised, averaged or scaled data", _RAW
         )
-    return array.astype(count_dtype(int(largest)), copy=False)
+    if array.dtype.kind != "u" and array.min() < 0:
+        needed = "counts of 0 and more: not background-subtracted, not gain-corrected"
+        _refuse(array, _negative, "negative", needed, _RAW)
+    largest = int(array.max())
+    if largest > LARGEST:
+        _refuse(array, _too_large, "too large", "counts below 2**31", "check the units: a sum is no count")
+    return _narrowed(array, count_dtype(largest))
 
 
-def _check_floats(array: npt.NDArray[Any]) -> None:
-    if not np.isfinite(array).all():
-        _refuse(array, ~np.isfinite(array), "not finite", "finite counts; exclude bad pixels with a mask")
-    if (array != np.rint(array)).any():
-        _refuse(
-            array,
-            array != np.rint(array),
-            "fractional",
-            "whole counts: not normalised, averaged or scaled data",
+def _dense(values: Any) -> npt.NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InputError(
+            f"a masked array with {int(np.ma.count_masked(values))} masked values",
+            "plain counts, and the excluded pixels as a mask",
+            "bs.SpectrumImage(counts.data, energy=energy, mask=counts.mask.any(axis=2))",
         )
+    if not isinstance(values, np.ndarray) and hasattr(values, "todense"):
+        values = values.todense()
+    return np.asarray(values)
 
 
-def _refuse(array: npt.NDArray[Any], bad: npt.NDArray[np.bool_], kind: str, needed: str) -> None:
-    where = np.unravel_index(int(np.argmax(bad)), array.shape)
-    place = tuple(int(i) for i in where)
-    raise InputError(
-        f"{int(bad.sum())} {kind} value(s), the first {array[where]} at index {place}",
-        needed,
-        "load the raw counts as the detector wrote them",
-    )
+def _narrowed(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if array.dtype == dtype:
+        return array
+    narrow = array.astype(dtype, order="C")
+    narrow.flags.writeable = False
+    return narrow
+
+
+def _not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return ~np.isfinite(values)
+
+
+def _fractional(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return values != np.rint(values)
+
+
+def _negative(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return values < 0
+
+
+def _too_large(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return values > LARGEST
+
+
+def _refuse(
+    array: npt.NDArray[Any],
+    wrong: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
+    kind: str,
+    needed: str,
+    do: str,
+) -> None:
+    """Raise when any value is wrong; in blocks, so that no temporary is as large as the data."""
+    rows = np.atleast_1d(array)
+    step = max(1, _BLOCK_VALUES * len(rows) // rows.size)
+    n_wrong, first = 0, ()
+    for start in range(0, len(rows), step):
+        bad = wrong(rows[start : start + step])
+        if not n_wrong and bad.any():
+            place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            first = (start + int(place[0]), *(int(i) for i in place[1:]))
+        n_wrong += int(bad.sum())
+    if n_wrong:
+        plural = "value" if n_wrong == 1 else "values"
+        raise InputError(
+            f"{n_wrong} {kind} {plural}, the first {rows[first]} at index {first[: array.ndim]}", needed, do
+        )

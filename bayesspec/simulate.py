@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.xray import FWHM_PER_SIGMA, fwhm_kev, xray_line
+from bayesspec.xray import gaussian_shares, xray_line
 
 OXIDES = ("magnetite", "haematite")
 OXIDE_RATIOS = (0.783, 0.698)
@@ -179,11 +179,8 @@ def line_profile(
     """
     found = xray_line(line)
     parts = list(found.members) + [(energy, weight) for _, energy, weight in found.satellites]
-    centres, weights = np.array(parts).T
-    sigma = fwhm_kev(centres, resolution_mn_ka_ev) / FWHM_PER_SIGMA
-    step = energy_kev[1] - energy_kev[0]
-    shape = np.exp(-0.5 * ((energy_kev[:, None] - centres) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-    return step * shape @ weights
+    energies, weights = np.array(parts).T
+    return gaussian_shares(energies, weights, energy_kev, resolution_mn_ka_ev)
 
 
 def bremsstrahlung(energy_kev: npt.NDArray[np.float64], beam_energy_kev: float) -> npt.NDArray[np.float64]:

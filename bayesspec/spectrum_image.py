@@ -10,35 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.counts import as_counts, count_dtype
+from bayesspec.acquisition import Acquisition as Acquisition
+from bayesspec.axis_checks import (
+    checked_counts,
+    checked_elements,
+    checked_energy,
+    checked_mask,
+    checked_pixel_size,
+    checked_unit,
+    pixel_range,
+)
 from bayesspec.errors import InputError
-
-ENERGY_UNITS = ("keV", "eV")
-
-
-@dataclass(frozen=True)
-class Acquisition:
-    """How the counts were acquired; ``None`` where the file does not say.
-
-    Parameters
-    ----------
-    technique : str
-        ``"EDS"`` or ``"EELS"``.
-    beam_energy_kev : float or None
-        Beam energy in keV.
-    resolution_mn_ka_ev : float or None
-        Full width at half maximum of the detector's response at Mn Ka, in eV.
-    live_time_s : float or None
-        Live time of the whole image, in s.
-    elevation_deg : float or None
-        Take-off (elevation) angle of the X-ray detector, in degrees.
-    """
-
-    technique: str = "EDS"
-    beam_energy_kev: float | None = None
-    resolution_mn_ka_ev: float | None = None
-    live_time_s: float | None = None
-    elevation_deg: float | None = None
+from bayesspec.rebinning import any_in_block, block_sum, blocks, checked_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +31,8 @@ class SpectrumImage:
     Parameters
     ----------
     counts : array, shape (y, x, energy)
-        Number of counts; integers, or floats that hold integers. Stored in the smallest unsigned dtype.
+        Number of counts; integers, or floats that hold integers. Stored in the smallest unsigned dtype,
+        read-only. A writeable array is copied, a read-only one is shared.
         A spectrum (energy,) becomes a 1 x 1 image and a line scan (x, energy) a 1 x x image.
     energy : array, shape (energy,)
         Energy of the channel centres, strictly increasing, in `energy_unit`. float64.
@@ -74,7 +58,7 @@ class SpectrumImage:
     Raises
     ------
     InputError
-        When the counts are negative, fractional, not finite or empty, or when shapes do not fit.
+        When the counts are negative, fractional, not finite or empty, or when anything else does not fit.
     """
 
     counts: npt.NDArray[Any]
@@ -90,20 +74,19 @@ class SpectrumImage:
     truth: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        counts = as_counts(self.counts)
-        if counts.ndim not in (1, 2, 3):
-            raise InputError(
-                f"counts of shape {counts.shape}, {counts.ndim} dimensions",
-                "counts with dimensions (y, x, energy), (x, energy) or (energy,)",
-                "bs.SpectrumImage(counts.reshape(ny, nx, n_channels), energy=energy)",
-            )
-        counts = counts.reshape((1,) * (3 - counts.ndim) + counts.shape)
-        object.__setattr__(self, "counts", _read_only(counts))
-        object.__setattr__(self, "energy", _read_only(_checked_energy(self.energy, counts.shape[2])))
-        object.__setattr__(self, "elements", tuple(self.elements))
-        _check_unit(self.energy_unit)
-        for key, shape in (("mask", counts.shape[:2]), ("energy_mask", counts.shape[2:])):
-            object.__setattr__(self, key, _checked_mask(key, getattr(self, key), shape))
+        counts = checked_counts(self.counts)
+        self._set("counts", counts)
+        self._set("energy", checked_energy(self.energy, counts.shape[2]))
+        self._set("energy_unit", checked_unit(self.energy_unit))
+        self._set("pixel_size", checked_pixel_size(self.pixel_size))
+        if self.mask is not None:
+            self._set("mask", checked_mask("mask", self.mask, counts.shape[:2]))
+        if self.energy_mask is not None:
+            self._set("energy_mask", checked_mask("energy_mask", self.energy_mask, counts.shape[2:]))
+        self._set("elements", checked_elements(self.elements))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -175,7 +158,7 @@ class SpectrumImage:
         Returns
         -------
         SpectrumImage
-            The part, as a view of the same counts.
+            The part; it shares memory with the whole unless its largest count fits a smaller dtype.
 
         Raises
         ------
@@ -184,7 +167,7 @@ class SpectrumImage:
         """
         low, high = energy if energy is not None else (-np.inf, np.inf)
         channels = np.flatnonzero((self.energy >= low) & (self.energy <= high))
-        rows, columns = slice(*(y or (None, None))), slice(*(x or (None, None)))
+        rows, columns = pixel_range("y", y), pixel_range("x", x)
         if not len(channels) or 0 in self.counts[rows, columns, :1].shape:
             raise InputError(
                 f"crop(energy={energy}, y={y}, x={x}) leaves nothing of {self}",
@@ -221,23 +204,15 @@ class SpectrumImage:
         InputError
             When a block is larger than the image or not a positive integer.
         """
-        steps = (y, x, energy)
-        if any(int(s) != s or s < 1 or s > n for s, n in zip(steps, self.shape, strict=True)):
-            raise InputError(
-                f"rebin(y={y}, x={x}, energy={energy}) of {self}",
-                "positive integers that do not exceed the shape",
-                "si.rebin(y=2, x=2)",
-            )
+        steps = checked_steps((y, x, energy), self.shape)
         size = None if self.pixel_size is None else (self.pixel_size[0] * y, self.pixel_size[1] * x)
         return replace(
             self,
-            counts=_block_sum(self.counts, steps),
-            energy=_blocks(self.energy, (energy,)).mean(axis=1),
+            counts=block_sum(self.counts, steps),
+            energy=blocks(self.energy, (energy,)).mean(axis=1),
             pixel_size=size,
-            mask=None if self.mask is None else _blocks(self.mask, (y, x)).any(axis=(1, 3)),
-            energy_mask=None
-            if self.energy_mask is None
-            else _blocks(self.energy_mask, (energy,)).any(axis=1),
+            mask=any_in_block(self.mask, (y, x)),
+            energy_mask=any_in_block(self.energy_mask, (energy,)),
             truth=None,
         )
 
@@ -261,10 +236,9 @@ class SpectrumImage:
         """
         array = np.asarray(mask)
         if array.ndim == 1:
-            return replace(
-                self, energy_mask=_checked_mask("mask", array, self.shape[2:]) | ~self.valid_channels
-            )
-        return replace(self, mask=_checked_mask("mask", array, self.shape[:2]) | ~self.valid)
+            channels = checked_mask("mask", array, self.shape[2:])
+            return replace(self, energy_mask=channels | ~self.valid_channels)
+        return replace(self, mask=checked_mask("mask", array, self.shape[:2]) | ~self.valid)
 
     def to_xarray(self) -> xr.DataArray:
         """Return the counts as a labelled array.
@@ -286,68 +260,3 @@ class SpectrumImage:
         ny, nx, channels = self.shape
         span = f"{channels} channels {self.energy[0]:.4g}..{self.energy[-1]:.4g} {self.energy_unit}"
         return f"<SpectrumImage {self.name!r}: {ny} x {nx} pixels, {span}, {self.counts.dtype}>"
-
-
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _check_unit(unit: str) -> None:
-    if unit not in ENERGY_UNITS:
-        raise InputError(
-            f"energy_unit={unit!r}", "'keV' (EDS) or 'eV' (EELS)", "bs.SpectrumImage(..., energy_unit='keV')"
-        )
-
-
-def _checked_energy(energy: npt.ArrayLike, channels: int) -> npt.NDArray[np.float64]:
-    axis = np.asarray(energy, dtype=np.float64)
-    if axis.shape != (channels,):
-        raise InputError(
-            f"an energy axis of shape {axis.shape} for counts of {channels} channels",
-            f"one energy per channel, shape ({channels},)",
-            "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))",
-        )
-    if not np.isfinite(axis).all() or (np.diff(axis) <= 0).any():
-        where = (
-            int(np.argmax(~np.isfinite(axis)))
-            if not np.isfinite(axis).all()
-            else int(np.argmax(np.diff(axis) <= 0))
-        )
-        raise InputError(
-            f"an energy axis that does not increase at channel {where} (value {axis[where]})",
-            "finite, strictly increasing energies",
-            "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))",
-        )
-    return axis
-
-
-def _checked_mask(
-    name: str, mask: npt.ArrayLike | None, shape: tuple[int, ...]
-) -> npt.NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    array = np.asarray(mask)
-    if array.shape != shape or array.dtype != bool:
-        raise InputError(
-            f"{name} of shape {array.shape} and dtype {array.dtype}",
-            f"a boolean array of shape {shape}, True where excluded",
-            f"{name}=np.zeros({shape}, bool)",
-        )
-    return _read_only(array)
-
-
-def _blocks(array: npt.NDArray[Any], steps: tuple[int, ...]) -> npt.NDArray[Any]:
-    kept = array[tuple(slice(0, n // s * s) for n, s in zip(array.shape, steps, strict=True))]
-    return kept.reshape([m for n, s in zip(kept.shape, steps, strict=True) for m in (n // s, s)])
-
-
-def _block_sum(counts: npt.NDArray[Any], steps: tuple[int, int, int]) -> npt.NDArray[Any]:
-    ny = counts.shape[0] // steps[0]
-    rows = [
-        _blocks(counts[i * steps[0] : (i + 1) * steps[0]], steps).sum(axis=(1, 3, 5), dtype=np.int64)
-        for i in range(ny)
-    ]
-    dtype = count_dtype(max(int(row.max()) for row in rows))
-    return np.concatenate([row.astype(dtype) for row in rows])

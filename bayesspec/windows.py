@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erf
 
-from bayesspec.background import line_fwhm, side_windows
+from bayesspec.background import line_fwhm, resolution, side_windows
 from bayesspec.errors import InputError
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.xray import (
-    FWHM_PER_SIGMA,
     XrayLine,
+    gaussian_shares,
     lines_in_range,
     xray_line,
 )
@@ -185,14 +184,9 @@ def _fractions(
     """Share of a line in each window, its satellites included unless they are lines of their own."""
     element = line.element
     parts = list(line.members) + [(e, w) for f, e, w in line.satellites if f"{element}_{f}" not in named]
-    half = image.energy_step / 2
-    shares = np.zeros(len(windows))
-    for energy, weight in parts:
-        scale = np.sqrt(2.0) * line_fwhm(image, energy) / FWHM_PER_SIGMA
-        upper = erf((image.energy + half - energy) / scale)
-        lower = erf((image.energy - half - energy) / scale)
-        shares += weight * np.array([0.5 * (upper[w] - lower[w]).sum() for w in windows])
-    return shares
+    energies, weights = np.array(parts).T
+    shares = gaussian_shares(energies, weights, image.energy, resolution(image))
+    return np.array([shares[window].sum() for window in windows])
 
 
 def _check_separable(overlap: npt.NDArray[np.float64], names: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xraydb
+from scipy.special import ndtr
 
 from bayesspec.errors import InputError
 
@@ -219,6 +220,41 @@ def fwhm_kev(
         )
     squared = resolution_mn_ka_ev**2 + 2.5e3 * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
     return np.sqrt(np.maximum(squared, 30.0**2)) / 1e3
+
+
+def gaussian_shares(
+    energies_kev: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+    axis_kev: npt.NDArray[np.float64],
+    resolution_mn_ka_ev: float,
+) -> npt.NDArray[np.float64]:
+    """Spread transitions over the channels of a detector: Gaussians, integrated over each channel.
+
+    Parameters
+    ----------
+    energies_kev : array, shape (transition,), float64
+        Energies in keV.
+    weights : array, shape (transition,), float64
+        Intensity of each transition.
+    axis_kev : array, shape (energy,), float64
+        Centres of the channels in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Intensity per channel, in the unit of `weights`.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+    """
+    sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev) / FWHM_PER_SIGMA
+    half = np.gradient(axis_kev)[:, None] / 2
+    offset = axis_kev[:, None] - energies_kev
+    return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
 
 
 def _transitions(element: str) -> dict[str, Any]:

@@ -1,0 +1,245 @@
+"""Checks of what makes up a spectrum image: counts, energies, masks, pixel size, elements, ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.counts import as_counts
+from bayesspec.errors import InputError
+
+_AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array so that nobody can change it: copied if its owner could, otherwise itself.
+
+    Parameters
+    ----------
+    array : array, any shape and dtype
+        What to protect.
+
+    Returns
+    -------
+    array, same shape and dtype
+        Read-only.
+    """
+    if not array.flags.writeable:
+        return array
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def checked_counts(counts: Any) -> npt.NDArray[Any]:
+    """Return the counts of an image, or refuse them.
+
+    Parameters
+    ----------
+    counts : array, shape (y, x, energy), (x, energy) or (energy,)
+        Integers, or floats that hold integers.
+
+    Returns
+    -------
+    array, shape (y, x, energy), uint8, uint16 or uint32
+        The counts; read-only.
+
+    Raises
+    ------
+    InputError
+        When they are no counts or have another number of dimensions.
+    """
+    array = as_counts(counts)
+    if array.ndim not in (1, 2, 3):
+        raise InputError(
+            f"counts of shape {array.shape}, {array.ndim} dimensions",
+            "counts with dimensions (y, x, energy), (x, energy) or (energy,)",
+            "bs.SpectrumImage(counts.reshape(ny, nx, n_channels), energy=energy)",
+        )
+    return frozen(array).reshape((1,) * (3 - array.ndim) + array.shape)
+
+
+def checked_unit(unit: str) -> str:
+    """Return the unit of energy, or refuse it.
+
+    Parameters
+    ----------
+    unit : str
+        ``"keV"`` or ``"eV"``.
+
+    Returns
+    -------
+    str
+        The unit.
+
+    Raises
+    ------
+    InputError
+        When it is another one.
+    """
+    if unit not in ("keV", "eV"):
+        raise InputError(
+            f"energy_unit={unit!r}", "'keV' (EDS) or 'eV' (EELS)", "bs.SpectrumImage(..., energy_unit='keV')"
+        )
+    return unit
+
+
+def checked_energy(energy: npt.ArrayLike, channels: int) -> npt.NDArray[np.float64]:
+    """Return the energies of the channels, or refuse them.
+
+    Parameters
+    ----------
+    energy : array, shape (energy,)
+        Energy of each channel.
+    channels : int
+        Number of channels of the counts.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        The energies; read-only.
+
+    Raises
+    ------
+    InputError
+        When the shape does not fit, or the energies are not numbers, not finite or do not increase.
+    """
+    try:
+        axis = np.asarray(energy, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"energy={energy!r}", "one energy per channel, as numbers", _AXIS_CODE) from error
+    if axis.shape != (channels,):
+        raise InputError(
+            f"an energy axis of shape {axis.shape} for counts of {channels} channels",
+            f"one energy per channel, shape ({channels},)",
+            _AXIS_CODE,
+        )
+    wrong = ~np.isfinite(axis)
+    wrong[1:] |= ~(np.diff(axis) > 0)
+    if wrong.any():
+        where = int(np.argmax(wrong))
+        before = "" if where == 0 else f" after {axis[where - 1]}"
+        raise InputError(
+            f"an energy axis that is not increasing: {axis[where]}{before} at channel {where}",
+            "finite, strictly increasing energies",
+            _AXIS_CODE,
+        )
+    return frozen(axis)
+
+
+def checked_mask(name: str, mask: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return a mask, or refuse it.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the error.
+    mask : array, shape as given, bool
+        ``True`` where excluded.
+    shape : tuple of int
+        The shape it must have.
+
+    Returns
+    -------
+    array, same shape, bool
+        The mask; read-only.
+
+    Raises
+    ------
+    InputError
+        When the shape does not fit or the dtype is not bool.
+    """
+    array = np.asarray(mask)
+    if array.shape != shape or array.dtype != bool:
+        raise InputError(
+            f"{name} of shape {array.shape} and dtype {array.dtype}",
+            f"a boolean array of shape {shape}, True where excluded",
+            f"{name}=np.zeros({shape}, bool)",
+        )
+    return frozen(array)
+
+
+def checked_pixel_size(size: Iterable[float] | None) -> tuple[float, float] | None:
+    """Return the size of a pixel, or refuse it.
+
+    Parameters
+    ----------
+    size : two floats or None
+        Size along (y, x).
+
+    Returns
+    -------
+    tuple of float or None
+        The size.
+
+    Raises
+    ------
+    InputError
+        When there are not two positive, finite numbers.
+    """
+    if size is None:
+        return None
+    found = np.asarray(size)
+    if found.shape != (2,) or found.dtype.kind not in "uif" or not (np.isfinite(found) & (found > 0)).all():
+        raise InputError(
+            f"pixel_size={size!r}",
+            "two positive sizes, along (y, x)",
+            "bs.SpectrumImage(..., pixel_size=(2, 2))",
+        )
+    return float(found[0]), float(found[1])
+
+
+def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return the symbols of elements, or refuse them.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Chemical symbols.
+
+    Returns
+    -------
+    tuple of str
+        The symbols.
+
+    Raises
+    ------
+    InputError
+        When it is a single string, or holds anything but strings.
+    """
+    symbols = () if isinstance(elements, str) else tuple(elements)
+    if isinstance(elements, str) or not all(isinstance(symbol, str) for symbol in symbols):
+        raise InputError(f"elements={elements!r}", "a list of chemical symbols", 'elements=["Fe", "O"]')
+    return tuple(str(symbol) for symbol in symbols)
+
+
+def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
+    """Turn a range of pixels into a slice.
+
+    Parameters
+    ----------
+    name : str
+        The dimension, ``"y"`` or ``"x"``.
+    ends : tuple of int or None
+        First pixel, and the pixel after the last one; ``None`` for all.
+
+    Returns
+    -------
+    slice
+        The slice.
+
+    Raises
+    ------
+    InputError
+        When it is not two integers.
+    """
+    if ends is None:
+        return slice(None)
+    if np.shape(ends) != (2,) or not all(isinstance(end, int | np.integer) for end in ends):
+        raise InputError(
+            f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"
+        )
+    return slice(int(ends[0]), int(ends[1]))
