@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import as_counts
+from bayesspec.counts import checked_counts, frozen
 from bayesspec.errors import InputError
 
 _AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
 
 
-def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the array so that nobody can change it: copied if its owner could, otherwise itself.
+def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what a spectrum image is made of.
 
     Parameters
     ----------
-    array : array, any shape and dtype
-        What to protect.
+    fields : mapping
+        The fields of `SpectrumImage`.
 
     Returns
     -------
-    array, same shape and dtype
-        Read-only.
-    """
-    if not array.flags.writeable:
-        return array
-    copy = array.copy()
-    copy.flags.writeable = False
-    return copy
-
-
-def checked_counts(counts: Any) -> npt.NDArray[Any]:
-    """Return the counts of an image, or refuse them.
-
-    Parameters
-    ----------
-    counts : array, shape (y, x, energy), (x, energy) or (energy,)
-        Integers, or floats that hold integers.
-
-    Returns
-    -------
-    array, shape (y, x, energy), uint8, uint16 or uint32
-        The counts; read-only.
+    dict
+        The fields that were checked, in the form in which the image keeps them.
 
     Raises
     ------
     InputError
-        When they are no counts or have another number of dimensions.
+        When one of them cannot be used.
     """
-    array = as_counts(counts)
-    if array.ndim not in (1, 2, 3):
-        raise InputError(
-            f"counts of shape {array.shape}, {array.ndim} dimensions",
-            "counts with dimensions (y, x, energy), (x, energy) or (energy,)",
-            "bs.SpectrumImage(counts.reshape(ny, nx, n_channels), energy=energy)",
-        )
-    return frozen(array).reshape((1,) * (3 - array.ndim) + array.shape)
+    counts = checked_counts(fields["counts"])
+    checked: dict[str, Any] = {
+        "counts": counts,
+        "energy": checked_energy(fields["energy"], counts.shape[2]),
+        "energy_unit": checked_unit(fields["energy_unit"]),
+        "pixel_size": checked_pixel_size(fields["pixel_size"]),
+        "elements": checked_elements(fields["elements"]),
+    }
+    for name, shape in (("mask", counts.shape[:2]), ("energy_mask", counts.shape[2:])):
+        if fields[name] is not None:
+            checked[name] = checked_mask(name, fields[name], shape)
+    return checked
 
 
 def checked_unit(unit: str) -> str:

@@ -87,6 +87,54 @@ def as_counts(values: Any) -> npt.NDArray[Any]:
     return _narrowed(array, count_dtype(largest))
 
 
+def checked_counts(counts: Any) -> npt.NDArray[Any]:
+    """Return the counts of an image, or refuse them.
+
+    Parameters
+    ----------
+    counts : array, shape (y, x, energy), (x, energy) or (energy,)
+        Integers, or floats that hold integers.
+
+    Returns
+    -------
+    array, shape (y, x, energy), uint8, uint16 or uint32
+        The counts; read-only.
+
+    Raises
+    ------
+    InputError
+        When they are no counts or have another number of dimensions.
+    """
+    array = as_counts(counts)
+    if array.ndim not in (1, 2, 3):
+        raise InputError(
+            f"counts of shape {array.shape}, {array.ndim} dimensions",
+            "counts with dimensions (y, x, energy), (x, energy) or (energy,)",
+            "bs.SpectrumImage(counts.reshape(ny, nx, n_channels), energy=energy)",
+        )
+    return frozen(array).reshape((1,) * (3 - array.ndim) + array.shape)
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array so that nobody can change it: copied if its owner could, otherwise itself.
+
+    Parameters
+    ----------
+    array : array, any shape and dtype
+        What to protect.
+
+    Returns
+    -------
+    array, same shape and dtype
+        Read-only.
+    """
+    if not array.flags.writeable:
+        return array
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
 def _dense(values: Any) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError(
@@ -133,7 +181,8 @@ def _refuse(
     """Raise when any value is wrong; in blocks, so that no temporary is as large as the data."""
     rows = np.atleast_1d(array)
     step = max(1, _BLOCK_VALUES * len(rows) // rows.size)
-    n_wrong, first = 0, ()
+    n_wrong = 0
+    first: tuple[int, ...] = ()
     for start in range(0, len(rows), step):
         bad = wrong(rows[start : start + step])
         if not n_wrong and bad.any():

@@ -76,7 +76,7 @@ def any_in_block(mask: npt.NDArray[np.bool_] | None, steps: tuple[int, ...]) -> 
     """
     if mask is None:
         return None
-    return blocks(mask, steps).any(axis=tuple(range(1, 2 * mask.ndim, 2)))
+    return np.asarray(blocks(mask, steps).any(axis=tuple(range(1, 2 * mask.ndim, 2))))
 
 
 def block_sum(counts: npt.NDArray[Any], steps: tuple[int, int, int]) -> npt.NDArray[Any]:

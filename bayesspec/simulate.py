@@ -15,7 +15,7 @@ from bayesspec.xray import gaussian_shares, xray_line
 
 OXIDES = ("magnetite", "haematite")
 OXIDE_RATIOS = (0.783, 0.698)
-_ENERGY_KEV = 0.1 + 0.01 * np.arange(1000)
+_ENERGY_KEV: npt.NDArray[np.float64] = np.asarray(0.1 + 0.01 * np.arange(1000), np.float64)
 _ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0, elevation_deg=22.0)
 _BACKGROUND_SHARE = 0.10
 _FE_L_PER_KA = 0.25

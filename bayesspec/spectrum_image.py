@@ -11,15 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.acquisition import Acquisition as Acquisition
-from bayesspec.axis_checks import (
-    checked_counts,
-    checked_elements,
-    checked_energy,
-    checked_mask,
-    checked_pixel_size,
-    checked_unit,
-    pixel_range,
-)
+from bayesspec.axis_checks import checked_fields, checked_mask, pixel_range
 from bayesspec.errors import InputError
 from bayesspec.rebinning import any_in_block, block_sum, blocks, checked_steps
 
@@ -74,19 +66,8 @@ class SpectrumImage:
     truth: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        counts = checked_counts(self.counts)
-        self._set("counts", counts)
-        self._set("energy", checked_energy(self.energy, counts.shape[2]))
-        self._set("energy_unit", checked_unit(self.energy_unit))
-        self._set("pixel_size", checked_pixel_size(self.pixel_size))
-        if self.mask is not None:
-            self._set("mask", checked_mask("mask", self.mask, counts.shape[:2]))
-        if self.energy_mask is not None:
-            self._set("energy_mask", checked_mask("energy_mask", self.energy_mask, counts.shape[2:]))
-        self._set("elements", checked_elements(self.elements))
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+        for name, value in checked_fields(vars(self)).items():
+            object.__setattr__(self, name, value)
 
     @property
     def shape(self) -> tuple[int, int, int]:

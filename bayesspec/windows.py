@@ -104,7 +104,7 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
         matrix[:, column] = _fractions(image, line, channels, {other.name for other in peaks})
     matrix[:, len(peaks) :] = np.vstack([weights, np.eye(len(sides))])
     _check_separable(matrix[: len(peaks), : len(peaks)], [line.name for line in peaks])
-    response = np.linalg.inv(matrix)[: len(asked)]
+    response = np.asarray(np.linalg.inv(matrix)[: len(asked)], np.float64)
     return LineWindows(tuple(lines), tuple(names), channels, response)
 
 

@@ -20,6 +20,9 @@ from bayesspec.inference.nmf_moves import (
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_prior
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
+SMALLEST = 1e-30
+"""Smallest probability of a channel: single precision has room below it."""
+
 
 class State(NamedTuple):
     """Where the chain is.
@@ -118,8 +121,8 @@ def sweep(
     spectra, stretch, channel_gain, channels_moved = _move_channels(
         counts, w, state.spectra, sums, totals, keys[1], free, runs, prior
     )
-    log_w = log_w + jnp.log(stretch).astype(jnp.float32)
-    w = w * stretch.astype(jnp.float32)
+    log_w = log_w + jnp.log(stretch).astype(jnp.float32)[None, None]
+    w = w * stretch.astype(jnp.float32)[None, None]
     totals = w.astype(jnp.float64).sum(axis=(0, 1))
     sum_log = (log_w * valid).astype(jnp.float64).sum(axis=(0, 1))
     shape, rate = draw_shape_and_rate(keys[2], state.shape, sum_log, totals, pixels, prior)
@@ -188,7 +191,7 @@ def _move_channels(
     old = channel_problem(spectra[:free].astype(jnp.float64), sums, totals[:free], scale, a)
     forward = newton_proposal(old.gradient, old.precision)
     drawn = forward.displace(jax.random.normal(normal_key, (free, channels), jnp.float64))
-    loose = (old.spectra * jnp.exp(drawn)).astype(jnp.float32)
+    loose = jnp.maximum(old.spectra * jnp.exp(drawn), SMALLEST).astype(jnp.float32)
     proposed = jnp.concatenate([loose, spectra[free:]])
     new_sums, logs = _visit_channels(counts, w, spectra, proposed, free, runs)
     new = channel_problem(loose.astype(jnp.float64), new_sums, totals[:free], scale, a)
@@ -200,10 +203,10 @@ def _move_channels(
     ratio = gain + density + backward.log_density(-moved) - forward.log_density(moved)
     uniform = jax.random.uniform(uniform_key, (channels,), jnp.float64)
     accepted = jnp.log(uniform) < ratio
-    chosen = jnp.where(accepted, proposed, spectra)
+    chosen = jnp.where(accepted[None], proposed, spectra)
     stretch = chosen.astype(jnp.float64).sum(axis=1)
     stretch = jnp.where(jnp.arange(spectra.shape[0]) < free, stretch, 1.0)
-    normalised = chosen / stretch.astype(jnp.float32)[:, None]
+    normalised = jnp.maximum(chosen / stretch.astype(jnp.float32)[:, None], SMALLEST)
     return normalised, stretch, jnp.where(accepted, gain, 0.0).sum(), accepted.mean(dtype=jnp.float64)
 
 

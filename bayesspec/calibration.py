@@ -1,0 +1,183 @@
+"""From a signal to a spectrum image: which axis is energy and in which unit, pixels, beam and detector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.acquisition import Acquisition
+from bayesspec.counts import as_counts
+from bayesspec.errors import InputError
+from bayesspec.hyperspy_signal import Axis, Signal, dig, text
+from bayesspec.spectrum_image import SpectrumImage
+
+_MN_KA_KEV = 5.895
+_LONGEST_IN_KEV = 100.0
+_LONGEST_EELS_EV = 5000.0
+_METRES = {"m": 1.0, "mm": 1e-3, "\N{MICRO SIGN}m": 1e-6, "nm": 1e-9, "\N{ANGSTROM SIGN}": 1e-10, "pm": 1e-12}
+_FWHM = 2 * math.sqrt(2 * math.log(2))
+
+
+def spectrum_image(
+    signal: Signal, *, elements: Sequence[str] | None, name: str, energy_unit: str | None
+) -> tuple[SpectrumImage, list[str]]:
+    """Make the spectrum image of a signal.
+
+    Parameters
+    ----------
+    signal : Signal
+        Data with axes and metadata; one axis is energy.
+    elements : sequence of str or None
+        Chemical symbols; ``None`` for those of the metadata.
+    name : str
+        What to call it where the signal has no title of its own.
+    energy_unit : {"keV", "eV"} or None
+        Unit of the energy axis of the signal; ``None`` for the one it states.
+
+    Returns
+    -------
+    image : SpectrumImage
+        Counts (y, x, energy), energy in keV (EDS) or eV (EELS).
+    guesses : list of str
+        Sentences that say what was guessed.
+
+    Raises
+    ------
+    InputError
+        When there is no energy axis, more than two navigation axes, or the values are no counts.
+    """
+    counts, navigation, axis = _arranged(signal)
+    energy, unit, technique, guesses = _calibrated(axis, signal.technique, energy_unit)
+    size, pixel_unit = _pixel(navigation)
+    image = SpectrumImage(
+        counts,
+        energy=energy,
+        energy_unit=unit,
+        pixel_size=size,
+        pixel_unit=pixel_unit,
+        elements=_elements(signal) if elements is None else elements,  # type: ignore[arg-type]
+        acquisition=_acquisition(signal, technique),
+        name=signal.title if signal.title.upper() not in ("", "EDX", "EDS", "EELS") else name,
+    )
+    return image, guesses
+
+
+def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
+    dimension = signal.energy_dimension
+    if dimension is None:
+        raise InputError(
+            f"no energy axis in {signal.describe()}",
+            "a signal with one energy axis, in eV or keV",
+            "s.axes_manager[-1].units = 'keV'; bs.from_hyperspy(s)",
+        )
+    data = np.moveaxis(_computed(signal.data), dimension, -1)
+    navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
+    if len(navigation) > 2:
+        wide = [i for i, axis in enumerate(navigation) if len(axis.values) > 1]
+        if len(wide) > 2:
+            _refuse_navigation(navigation)
+        keep = wide + [i for i in range(len(navigation) - 1, -1, -1) if i not in wide][: 2 - len(wide)]
+        navigation = [navigation[i] for i in sorted(keep)]
+        data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
+    counts = np.ascontiguousarray(as_counts(data))
+    if counts is not signal.data and not np.may_share_memory(counts, data):
+        counts.flags.writeable = False
+    return counts, navigation, signal.axes[dimension]
+
+
+def _computed(data: Any) -> npt.NDArray[Any]:
+    dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
+    return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
+
+
+def _refuse_navigation(navigation: Sequence[Axis]) -> None:
+    axes = ", ".join(f"{axis.name or 'unnamed'} ({len(axis.values)})" for axis in navigation)
+    raise InputError(
+        f"{len(navigation)} navigation axes: {axes}",
+        "at most two, (y, x)",
+        "bs.from_hyperspy(s.sum(axis=0)), or s.inav[...] to pick one frame",
+    )
+
+
+def _calibrated(
+    axis: Axis, technique: str, stated: str | None
+) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
+    """Energies in the unit of the technique; what neither axis nor signal type say is guessed, and said."""
+    guesses = []
+    top = float(np.abs(axis.values).max())
+    unit = stated or axis.unit
+    if unit not in ("keV", "eV"):
+        unit = "keV" if technique != "EELS" and top <= _LONGEST_IN_KEV else "eV"
+        guesses.append(
+            f"The energy axis {axis.values[0]:.6g} to {axis.values[-1]:.6g} has "
+            f"{'no unit' if not axis.unit else f'the unit {axis.unit!r}'}: read as {unit}. Where that is wrong, "
+            "give energy_unit='keV' or energy_unit='eV'."
+        )
+    if not technique:
+        technique = "EDS" if unit == "keV" or top > _LONGEST_EELS_EV else "EELS"
+        if guesses or unit == "eV":
+            guesses.append(f"The signal type is not stated: taken as {technique}.")
+    target = "keV" if technique == "EDS" else "eV"
+    factor = {("eV", "keV"): 1e-3, ("keV", "eV"): 1e3}.get((unit, target), 1.0)
+    return axis.values * factor, target, technique, guesses
+
+
+def _pixel(navigation: Sequence[Axis]) -> tuple[tuple[float, float] | None, str]:
+    """Size of a pixel and its unit; unknown unless both axes have a unit and these can be compared."""
+    known = [(axis.step, axis.unit) for axis in navigation if axis.step is not None and axis.unit]
+    if not known or len(known) < sum(len(axis.values) > 1 for axis in navigation):
+        return None, "px"
+    (y, unit_y), (x, unit) = known[0], known[-1]
+    if unit_y != unit:
+        if not {unit_y, unit} <= set(_METRES):
+            return None, "px"
+        y = (y or 0) * _METRES[unit_y] / _METRES[unit]
+    return (float(y or 0), float(x or 0)), unit
+
+
+def _elements(signal: Signal) -> tuple[str, ...]:
+    stated = dig(signal.metadata, "Sample.elements")
+    if stated is not None and np.size(stated):
+        return tuple(str(symbol) for symbol in np.atleast_1d(stated))
+    lines = dig(signal.metadata, "Sample.xray_lines")
+    symbols = [str(line).split("_")[0] for line in np.atleast_1d(lines)] if lines is not None else []
+    return tuple(dict.fromkeys(symbols))
+
+
+def _acquisition(signal: Signal, technique: str) -> Acquisition:
+    found = (dig(signal.metadata, f"Acquisition_instrument.{kind}") for kind in ("TEM", "SEM"))
+    instrument = next((branch for branch in found if branch), {})
+    return Acquisition(
+        technique=technique,
+        beam_energy_kev=_positive(dig(instrument, "beam_energy")),
+        resolution_mn_ka_ev=_positive(dig(instrument, "Detector.EDS.energy_resolution_MnKa"))
+        or _bruker_resolution(signal),
+        live_time_s=_positive(dig(instrument, "Detector.EDS.live_time")),
+        elevation_deg=_finite(dig(instrument, "Detector.EDS.elevation_angle")),
+    )
+
+
+def _bruker_resolution(signal: Signal) -> float | None:
+    """Bruker states the peaks' variance in keV^2 as SigmaAbs + SigmaLin * energy."""
+    offset = _positive(dig(signal.original, "Spectrum.SigmaAbs"))
+    slope = _positive(dig(signal.original, "Spectrum.SigmaLin"))
+    if offset is None or slope is None:
+        return None
+    return round(1e3 * _FWHM * math.sqrt(offset + slope * _MN_KA_KEV), 1)
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _positive(value: Any) -> float | None:
+    number = _finite(value)
+    return number if number is not None and number > 0 else None

@@ -1,0 +1,81 @@
+"""From line intensities to a composition: Cliff and Lorimer's k-factors, with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+import xraydb
+
+from bayesspec.errors import InputError
+from bayesspec.xray import xray_line
+
+KFactor = float | tuple[float, float]
+
+
+def cliff_lorimer(intensities: xr.DataArray, k_factors: Mapping[str, KFactor], *, seed: int) -> xr.Dataset:
+    """Turn line intensities into weight and atomic percent.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of line intensities, in counts or any common unit.
+    k_factors : mapping of str to float or (float, float)
+        k-factor of each line, weight-based and relative to one common element: a value, or a value with its
+        standard deviation.
+    seed : int
+        Seed of the draws of uncertain k-factors.
+
+    Returns
+    -------
+    xarray.Dataset, dims (draw, ..., element)
+        ``weight_percent`` and ``atomic_percent``, each summing to 100 over the elements.
+
+    Raises
+    ------
+    InputError
+        When a k-factor belongs to no line that was measured, or is not positive, or an element has two.
+
+    Notes
+    -----
+    Source: Cliff and Lorimer, J. Microsc. 103 (1975) 203, doi:10.1111/j.1365-2818.1975.tb03895.x:
+    weight fractions are in the ratio of k times intensity; atomic fractions follow by the atomic masses.
+    Negative intensities, which the posterior of a line that is not there may hold, count as zero.
+    """
+    lines = list(k_factors)
+    _check(lines, k_factors, [str(line) for line in intensities["line"].values])
+    rng = np.random.default_rng(seed)
+    means, sds = np.array(
+        [value if isinstance(value, tuple) else (value, 0.0) for value in k_factors.values()]
+    ).T
+    drawn = means + sds * rng.standard_normal((intensities.sizes["draw"], len(lines)))
+    factors = xr.DataArray(np.abs(drawn), dims=("draw", "line"), coords={"line": lines})
+    elements = [xray_line(line).element for line in lines]
+    masses = xr.DataArray([xraydb.atomic_mass(e) for e in elements], dims="line", coords={"line": lines})
+    weight = intensities.sel(line=lines).clip(min=0) * factors
+    atoms = weight / masses
+    shares = {"weight_percent": weight, "atomic_percent": atoms}
+    percent = {name: 100 * share / share.sum("line") for name, share in shares.items()}
+    table = xr.Dataset(percent).rename(line="element").assign_coords(element=elements)
+    return table.transpose("draw", ...)
+
+
+def _check(lines: list[str], k_factors: Mapping[str, KFactor], measured: list[str]) -> None:
+    unknown = [line for line in lines if line not in measured]
+    if unknown or len(lines) < 2:
+        raise InputError(
+            f"k-factors for {lines}, lines measured {measured}",
+            "k-factors of two or more measured lines",
+            f"composition(k_factors={{{', '.join(f'{line!r}: 1.0' for line in measured[:2])}}})",
+        )
+    for line, value in k_factors.items():
+        mean, sd = value if isinstance(value, tuple) else (value, 0.0)
+        if not (mean > 0 and sd >= 0):
+            raise InputError(
+                f"k-factor {value} of {line}", "a positive value, or (value, sd)", f"{{{line!r}: 1.45}}"
+            )
+    elements = [xray_line(line).element for line in lines]
+    twice = sorted({e for e in elements if elements.count(e) > 1})
+    if twice:
+        raise InputError(f"two lines of {twice[0]} among {lines}", "one line an element", "drop one of them")

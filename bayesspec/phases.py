@@ -1,0 +1,121 @@
+"""Segmentation: which phase each pixel belongs to, and each phase's ratios with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.errors import InputError
+from bayesspec.posterior import Estimate, ratio_of
+from bayesspec.results import Result
+
+
+class Segmentation(Result):
+    """Phases of an image: labels, probabilities, compositions and their joint posterior draws.
+
+    Phases are ordered by area, the largest first.
+    """
+
+    kind = "segmentation"
+
+    @property
+    def n_phases(self) -> int:
+        """Number of phases, int."""
+        return int(self.data.sizes["phase"])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the lines, tuple of str."""
+        return tuple(str(line) for line in self.data["line"].values)
+
+    @property
+    def labels(self) -> xr.DataArray:
+        """Most probable phase, dims (y, x), int; -1 where a pixel is excluded or holds no counts."""
+        return self.data["labels"]
+
+    @property
+    def probabilities(self) -> xr.DataArray:
+        """Probability of each phase, dims (y, x, phase), float32; NaN where a pixel is excluded."""
+        return self.data["probabilities"]
+
+    @property
+    def verdict(self) -> str:
+        """How many phases the data show, in words, str."""
+        return str(self.data.attrs["verdict"])
+
+    @property
+    def selection(self) -> xr.Dataset:
+        """Scores of every number of phases that was tried, dims (candidate,)."""
+        prefix = "selection_"
+        chosen = {
+            str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)
+        }
+        return self.data[list(chosen)].rename(chosen)
+
+    @property
+    def fractions(self) -> Estimate:
+        """Share of the image's area in each phase, dims (phase,)."""
+        return Estimate(self.data["fraction_draws"], "area fraction")
+
+    @property
+    def intensities(self) -> xr.DataArray:
+        """Joint draws of line intensities, as shares of a phase's counts, dims (draw, phase, line)."""
+        return self.data["intensity_draws"]
+
+    def ratio(self, numerator: str, denominator: str) -> Estimate:
+        """Ratio of two lines in every phase.
+
+        Parameters
+        ----------
+        numerator, denominator : str
+            Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+
+        Returns
+        -------
+        Estimate, dims (phase,)
+            Ratio of the line intensities, background and overlap accounted for.
+
+        Raises
+        ------
+        InputError
+            When a line was not mapped.
+        """
+        for line in (numerator, denominator):
+            if line not in self.lines:
+                raise InputError(
+                    f"the line {line!r}",
+                    f"one of {list(self.lines)}",
+                    f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})",
+                )
+        name = f"{numerator}/{denominator}"
+        return ratio_of(self.intensities.sel(line=numerator), self.intensities.sel(line=denominator), name)
+
+    def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
+        """Composition of every phase by Cliff and Lorimer's method.
+
+        Parameters
+        ----------
+        k_factors : mapping of str to float or (float, float)
+            Weight-based k-factor of each line, or k-factor and its standard deviation.
+        seed : int
+            Seed of the draws of uncertain k-factors.
+
+        Returns
+        -------
+        dict of str to Estimate, dims (phase, element)
+            ``"weight_percent"`` and ``"atomic_percent"``.
+
+        Raises
+        ------
+        InputError
+            When a k-factor belongs to no mapped line or is not positive.
+        """
+        table = cliff_lorimer(self.intensities, k_factors, seed=seed)
+        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+
+    def __repr__(self) -> str:
+        valid = np.asarray(self.labels) >= 0
+        return f"<Segmentation {self.name!r} by {self.method}: {self.verdict}; {int(valid.sum())} pixels>"

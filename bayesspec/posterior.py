@@ -1,0 +1,214 @@
+"""Draws with named dims, and what is read off them: means, standard deviations, intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesspec.errors import InputError
+
+PROB = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A quantity with its posterior draws; prints as ``0.783(4)``.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray, dims (draw, ...)
+        Joint posterior draws. A single draw stands for a value that comes without an uncertainty.
+    name : str
+        What the quantity is.
+    """
+
+    draws: xr.DataArray
+    name: str
+
+    @property
+    def known_error(self) -> bool:
+        """Whether there is an uncertainty at all."""
+        return self.draws.sizes["draw"] > 1
+
+    @property
+    def mean(self) -> xr.DataArray:
+        """Posterior mean, dims (...), float64."""
+        return self.draws.mean("draw", dtype=np.float64)
+
+    @property
+    def sd(self) -> xr.DataArray:
+        """Posterior standard deviation, dims (...), float64; NaN where there is no uncertainty."""
+        if not self.known_error:
+            return self.mean * np.nan
+        return self.draws.std("draw", ddof=1, dtype=np.float64)
+
+    def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
+        """Equal-tailed credible interval.
+
+        Parameters
+        ----------
+        prob : float
+            Probability that the interval holds, between 0 and 1.
+
+        Returns
+        -------
+        lower, upper : xarray.DataArray, dims (...), float64
+            Its ends; NaN where there is no uncertainty.
+
+        Raises
+        ------
+        InputError
+            When `prob` is not between 0 and 1.
+        """
+        check_prob(prob)
+        if not self.known_error:
+            return self.sd, self.sd
+        ends = [
+            self.draws.quantile(q, "draw").drop_vars("quantile") for q in ((1 - prob) / 2, (1 + prob) / 2)
+        ]
+        attrs = {"prob": prob, "interval": "equal-tailed"}
+        return ends[0].assign_attrs(attrs), ends[1].assign_attrs(attrs)
+
+    def summary(self, prob: float = PROB) -> xr.Dataset:
+        """Mean, standard deviation and interval in one table.
+
+        Parameters
+        ----------
+        prob : float
+            Probability of the interval.
+
+        Returns
+        -------
+        xarray.Dataset, dims (...)
+            ``mean``, ``sd``, ``lower``, ``upper``; attributes ``prob`` and ``interval``.
+
+        Raises
+        ------
+        InputError
+            When `prob` is not between 0 and 1.
+        """
+        lower, upper = self.interval(prob)
+        table = {"mean": self.mean, "sd": self.sd, "lower": lower, "upper": upper}
+        return xr.Dataset(table, attrs={"prob": prob, "interval": "equal-tailed", "name": self.name})
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Label and printed value of every entry.
+
+        Yields
+        ------
+        tuple of str
+            Such as ``("phase 0", "0.783(4)")``; the label is empty for a single value.
+        """
+        mean, sd = self.mean, self.sd
+        for index in np.ndindex(mean.shape):
+            where = [
+                f"{d} {mean[d].values[i] if d in mean.coords else i}"
+                for d, i in zip(mean.dims, index, strict=True)
+            ]
+            yield ", ".join(where), format_uncertain(float(mean.values[index]), float(sd.values[index]))
+
+    def __str__(self) -> str:
+        rows = list(self.rows())
+        if len(rows) == 1 and not rows[0][0]:
+            return rows[0][1]
+        return "; ".join(f"{label}: {value}" for label, value in rows)
+
+    def __repr__(self) -> str:
+        return f"<Estimate {self.name}: {self}>"
+
+
+def check_prob(prob: float) -> None:
+    """Refuse a probability that is none.
+
+    Parameters
+    ----------
+    prob : float
+        Probability of an interval.
+
+    Raises
+    ------
+    InputError
+        When it is not between 0 and 1.
+    """
+    if not 0 < prob < 1:
+        raise InputError(f"prob={prob}", "a probability between 0 and 1", "interval(0.95)")
+
+
+def format_uncertain(mean: float, sd: float) -> str:
+    """Print a value with its standard deviation in parentheses, in units of the last digit.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Value and standard deviation; NaN or 0 for a value without an uncertainty.
+
+    Returns
+    -------
+    str
+        Such as ``0.783(4)``: one digit of the standard deviation, two where the first is 1.
+    """
+    if not math.isfinite(mean):
+        return "not resolved"
+    if not math.isfinite(sd) or sd <= 0:
+        return f"{mean:.4g}"
+    exponent = math.floor(math.log10(sd))
+    first = round(sd / 10**exponent)
+    if first == 10:
+        exponent, first = exponent + 1, 1
+    digits = -exponent + (1 if first == 1 else 0)
+    if digits <= 0:
+        return f"{round(mean, digits):.0f}({round(sd, digits):.0f})"
+    shown = round(sd * 10**digits)
+    text = f"{shown}" if sd < 1 else f"{sd:.{digits}f}"
+    return f"{mean:.{digits}f}({text})"
+
+
+def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> Estimate:
+    """Ratio of two quantities, draw by draw, so that their covariance counts.
+
+    Parameters
+    ----------
+    numerator, denominator : xarray.DataArray, dims (draw, ...)
+        Joint draws of both.
+    name : str
+        What the ratio is.
+
+    Returns
+    -------
+    Estimate
+        Its draws; infinite where a draw of the denominator is not positive, so that a quantity that is not
+        detected gives an interval that is open to one side.
+    """
+    ratio = xr.where(denominator > 0, numerator / denominator.where(denominator > 0), np.inf)
+    return Estimate(ratio.transpose("draw", ...), name)
+
+
+def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
+    """Hand draws to ArviZ.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset, dims (draw, ...)
+        Posterior draws.
+    observed : xarray.Dataset or None
+        What was observed.
+
+    Returns
+    -------
+    arviz.InferenceData or xarray.DataTree
+        Groups ``posterior`` and ``observed_data``, dims (chain, draw, ...): the former up to ArviZ 0.x, the
+        latter from 1.0.
+    """
+    import arviz as az
+
+    groups: dict[str, Any] = {"posterior": draws.expand_dims("chain").assign_coords(chain=[0])}
+    if observed is not None:
+        groups["observed_data"] = observed
+    if hasattr(az, "InferenceData"):
+        return az.InferenceData(**groups)
+    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})

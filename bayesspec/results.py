@@ -1,0 +1,196 @@
+"""What every result is: one labelled Dataset with its provenance, that can be saved, opened and handed on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from bayesspec.errors import InputError
+from bayesspec.posterior import to_arviz
+
+PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
+
+
+class FitError(RuntimeError):
+    """A fit that did not end as it should, raised under ``strict=True``; the message says what to do."""
+
+
+class Result:
+    """A labelled Dataset and what can be read off it.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Everything the result consists of; its attributes carry seed, priors, versions and status.
+    """
+
+    kinds: ClassVar[dict[str, type[Result]]] = {}
+    kind: ClassVar[str] = ""
+
+    def __init__(self, data: xr.Dataset) -> None:
+        self.data = data.assign_attrs(result=self.kind)
+
+    def __init_subclass__(cls) -> None:
+        Result.kinds[cls.kind] = cls
+
+    @property
+    def name(self) -> str:
+        """What the result is called in tables and figures, str."""
+        return str(self.data.attrs["name"])
+
+    @property
+    def method(self) -> str:
+        """How it was obtained, str."""
+        return str(self.data.attrs["method"])
+
+    @property
+    def status(self) -> str:
+        """How the fit ended, in a sentence that says what to do, str."""
+        return str(self.data.attrs["status"])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit ended as it should, bool."""
+        return bool(self.data.attrs["converged"])
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Seed, priors, versions and settings by name."""
+        return dict(json.loads(self.data.attrs["provenance"]))
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the result to a netCDF file.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write, ``"fit.nc"``.
+        overwrite : bool
+            Whether a file that exists may be replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            When the file exists and `overwrite` is false.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise InputError(f"the file {path} exists", "a new file", f"save({str(path)!r}, overwrite=True)")
+        packed = {name: {"zlib": True} for name, values in self.data.data_vars.items() if values.size > 1000}
+        self.data.to_netcdf(path, engine="h5netcdf", encoding=packed)
+        return path
+
+    def to_arviz(self) -> Any:
+        """Hand the posterior draws to ArviZ.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            Group ``posterior`` with dims (chain, draw, ...).
+        """
+        draws = {str(name): values for name, values in self.data.data_vars.items() if "draw" in values.dims}
+        return to_arviz(xr.Dataset(draws))
+
+
+def open_result(path: str | Path) -> Any:
+    """Open a result that was saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that ``save`` wrote.
+
+    Returns
+    -------
+    Segmentation or Unmixing
+        The result.
+
+    Raises
+    ------
+    InputError
+        When the file does not exist or holds no result.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
+    try:
+        data = xr.load_dataset(path, engine="h5netcdf")
+    except OSError as error:
+        raise InputError(
+            f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image"
+        ) from error
+    kind = data.attrs.get("result")
+    if kind not in Result.kinds:
+        raise InputError(
+            f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image"
+        )
+    return Result.kinds[kind](data)
+
+
+def attributes(
+    *, name: str, method: str, status: str, converged: bool, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Collect the attributes that every result carries.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sample or file.
+    method : str
+        How the result was obtained.
+    status : str
+        How the fit ended.
+    converged : bool
+        Whether it ended as it should.
+    settings : mapping
+        Seed, priors and options; values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        Attributes for the Dataset; versions are added.
+    """
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    provenance = json.dumps({**settings, "versions": versions}, default=str)
+    return {
+        "name": name,
+        "method": method,
+        "status": status,
+        "converged": int(converged),
+        "provenance": provenance,
+    }
+
+
+def pixel_coords(
+    shape: tuple[int, int], pixel_size: tuple[float, float] | None, pixel_unit: str
+) -> dict[str, tuple[str, Any, dict[str, str]]]:
+    """Coordinates of the pixels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Number of pixels (y, x).
+    pixel_size : tuple of float or None
+        Size of a pixel along (y, x) in `pixel_unit`.
+    pixel_unit : str
+        Unit of `pixel_size`.
+
+    Returns
+    -------
+    dict
+        Coordinates ``y`` and ``x`` for xarray, float64, with units.
+    """
+    size = pixel_size or (1.0, 1.0)
+    return {
+        d: (d, np.arange(n) * s, {"units": pixel_unit}) for d, n, s in zip("yx", shape, size, strict=True)
+    }
