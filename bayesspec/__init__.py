@@ -1,8 +1,32 @@
 """Bayesian segmentation and unmixing of spectrum images, with calibrated uncertainties."""
 
 from bayesspec import simulate
+from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps, element_maps
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.fit import fit
+from bayesspec.phases import Segmentation
+from bayesspec.posterior import Estimate
+from bayesspec.results import FitError
+from bayesspec.results import open_result as open
+from bayesspec.segment import segment
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.unmix import unmix
 
-__all__ = ["Acquisition", "InputError", "LineMaps", "SpectrumImage", "element_maps", "simulate"]
+__all__ = [
+    "Acquisition",
+    "Estimate",
+    "FitError",
+    "InputError",
+    "LineMaps",
+    "MissingExtraError",
+    "Segmentation",
+    "SpectrumImage",
+    "Unmixing",
+    "element_maps",
+    "fit",
+    "open",
+    "segment",
+    "simulate",
+    "unmix",
+]

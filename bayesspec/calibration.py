@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.acquisition import Acquisition
+from bayesspec.axis_checks import checked_elements, checked_unit
 from bayesspec.counts import as_counts
 from bayesspec.errors import InputError
-from bayesspec.hyperspy_signal import Axis, Signal, dig, text
+from bayesspec.hyperspy_signal import Axis, Signal
+from bayesspec.nested_metadata import dig
 from bayesspec.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
@@ -59,7 +61,7 @@ def spectrum_image(
         energy_unit=unit,
         pixel_size=size,
         pixel_unit=pixel_unit,
-        elements=_elements(signal) if elements is None else elements,  # type: ignore[arg-type]
+        elements=_elements(signal) if elements is None else checked_elements(elements),
         acquisition=_acquisition(signal, technique),
         name=signal.title if signal.title.upper() not in ("", "EDX", "EDS", "EELS") else name,
     )
@@ -84,7 +86,7 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
         navigation = [navigation[i] for i in sorted(keep)]
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
     counts = np.ascontiguousarray(as_counts(data))
-    if counts is not signal.data and not np.may_share_memory(counts, data):
+    if not np.may_share_memory(counts, data):  # ours alone: shared, not copied
         counts.flags.writeable = False
     return counts, navigation, signal.axes[dimension]
 
@@ -109,13 +111,13 @@ def _calibrated(
     """Energies in the unit of the technique; what neither axis nor signal type say is guessed, and said."""
     guesses = []
     top = float(np.abs(axis.values).max())
-    unit = stated or axis.unit
+    unit = axis.unit if stated is None else checked_unit(stated)
     if unit not in ("keV", "eV"):
         unit = "keV" if technique != "EELS" and top <= _LONGEST_IN_KEV else "eV"
+        found = f"the unit {axis.unit!r}" if axis.unit else "no unit"
         guesses.append(
-            f"The energy axis {axis.values[0]:.6g} to {axis.values[-1]:.6g} has "
-            f"{'no unit' if not axis.unit else f'the unit {axis.unit!r}'}: read as {unit}. Where that is wrong, "
-            "give energy_unit='keV' or energy_unit='eV'."
+            f"The energy axis {axis.values[0]:.6g} to {axis.values[-1]:.6g} has {found}: read as {unit}. "
+            "Where that is wrong, give energy_unit='keV' or energy_unit='eV'."
         )
     if not technique:
         technique = "EDS" if unit == "keV" or top > _LONGEST_EELS_EV else "EELS"
@@ -150,7 +152,7 @@ def _elements(signal: Signal) -> tuple[str, ...]:
 
 def _acquisition(signal: Signal, technique: str) -> Acquisition:
     found = (dig(signal.metadata, f"Acquisition_instrument.{kind}") for kind in ("TEM", "SEM"))
-    instrument = next((branch for branch in found if branch), {})
+    instrument: Any = next((branch for branch in found if branch), {})
     return Acquisition(
         technique=technique,
         beam_energy_kev=_positive(dig(instrument, "beam_energy")),

@@ -147,7 +147,11 @@ class Unmixing(Result):
             When a line cannot be measured.
         """
         found = self.intensities([numerator, denominator])
-        return ratio_of(found.sel(line=numerator), found.sel(line=denominator), f"{numerator}/{denominator}")
+        return ratio_of(
+            found.sel(line=numerator, drop=True),
+            found.sel(line=denominator, drop=True),
+            f"{numerator}/{denominator}",
+        )
 
     def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
         """Composition of every component by Cliff and Lorimer's method.

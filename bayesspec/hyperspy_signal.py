@@ -6,8 +6,7 @@ dictionaries of its reader.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.nested_metadata import dig, mapped, nested, put, text
 
-_UNDEFINED = {"", "none", "undefined", "<undefined>", "t.undefined"}
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}
 _MICRO = str.maketrans({"\N{GREEK SMALL LETTER MU}": "\N{MICRO SIGN}"})
 
@@ -99,6 +98,12 @@ class Signal:
             return own[0]
         return None
 
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """How much this looks like the spectrum image of a file: whether it says so, and its pixel axes."""
+        stated = bool(self.technique) or any(axis.is_energy for axis in self.axes)
+        return stated, sum(len(axis.values) > 1 for axis in self.axes)
+
     def describe(self) -> str:
         """One line: title, pixels, channels, signal type and dtype."""
         shape = [len(axis.values) for axis in self.axes]
@@ -123,14 +128,16 @@ def from_reader(found: Mapping[str, Any]) -> Signal:
         The same, in one form.
     """
     data = found["data"]
+    if isinstance(data, np.ndarray):
+        data.flags.writeable = False  # ours alone: shared, not copied
     given = list(found["axes"])
     axes = [
         axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))
     ]
     original = found.get("original_metadata") or {}
     metadata = dict(found.get("metadata") or {})
-    for key, value in _mapped(found.get("mapping") or {}, original).items():
-        _put(metadata, key, value)
+    for key, value in mapped(found.get("mapping") or {}, original).items():
+        put(metadata, key, value)
     return Signal(data, tuple(_read_axis(axis) for axis in axes), metadata, original)
 
 
@@ -165,65 +172,17 @@ def from_object(signal: Any) -> Signal:
         Axis(text(axis.name), _unit(axis.units), np.asarray(axis.axis, np.float64), bool(axis.navigate))
         for axis in given
     )
-    data = signal.data
-    if not axes or np.ndim(data) > len(axes):  # HyperSpy keeps a single value as an array of length 1
-        axes += (Axis("", "", np.zeros(1), True),) * (np.ndim(data) - len(axes))
-    return Signal(data, axes, _nested(signal.metadata), _nested(getattr(signal, "original_metadata", {})))
-
-
-def dig(tree: Any, path: str) -> Any:
-    """Look a value up in nested dictionaries; other characters than letters and digits count as ``_``.
-
-    Parameters
-    ----------
-    tree : mapping
-        Nested dictionaries.
-    path : str
-        Keys, joined by dots.
-
-    Returns
-    -------
-    object
-        The value, or None where it is missing.
-    """
-    for wanted in path.split("."):
-        if not isinstance(tree, Mapping):
-            return None
-        key = next((key for key in tree if key == wanted or _slug(key) == _slug(wanted)), None)
-        if key is None:
-            return None
-        tree = tree[key]
-    return tree
-
-
-def text(value: Any) -> str:
-    """Return a name or unit as text, empty where HyperSpy or a reader left it undefined.
-
-    Parameters
-    ----------
-    value : object
-        A string, None, or an undefined trait.
-
-    Returns
-    -------
-    str
-        The text.
-    """
-    return value.strip() if isinstance(value, str) and value.strip().lower() not in _UNDEFINED else ""
+    axes += (Axis("", "", np.zeros(1), navigate=True),) * (
+        np.ndim(signal.data) - len(axes)
+    )  # of single values
+    return Signal(
+        signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {}))
+    )
 
 
 def _unit(value: Any) -> str:
     unit = text(value).translate(_MICRO)
     return _ENERGY_UNITS.get(unit.lower(), "\N{MICRO SIGN}m" if unit == "um" else unit)
-
-
-def _slug(key: Any) -> str:
-    return re.sub(r"[^0-9A-Za-z]", "_", str(key))
-
-
-def _nested(tree: Any) -> Mapping[str, Any]:
-    nested = tree.as_dictionary() if hasattr(tree, "as_dictionary") else tree
-    return nested if isinstance(nested, Mapping) else {}
 
 
 def _read_axis(axis: Mapping[str, Any]) -> Axis:
@@ -243,29 +202,3 @@ def _read_axis(axis: Mapping[str, Any]) -> Axis:
         np.asarray(values, np.float64),
         None if navigate is None else bool(navigate),
     )
-
-
-def _mapped(mapping: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata that the reader leaves to be computed from the manufacturer's."""
-    found = {}
-    for path, targets in mapping.items():
-        value = dig(original, path)
-        if value is None or isinstance(value, Mapping):
-            continue
-        for target, convert in (
-            targets if isinstance(targets, Sequence) and not callable(targets[-1]) else [targets]
-        ):
-            try:
-                found[target] = convert(value) if callable(convert) else value
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                continue  # a field that the microscope left in another form: as good as missing
-    return found
-
-
-def _put(tree: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for key in parents:
-        branch = tree.get(key)
-        tree[key] = dict(branch) if isinstance(branch, Mapping) else {}
-        tree = tree[key]
-    tree[last] = value

@@ -91,7 +91,11 @@ class Segmentation(Result):
                     f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})",
                 )
         name = f"{numerator}/{denominator}"
-        return ratio_of(self.intensities.sel(line=numerator), self.intensities.sel(line=denominator), name)
+        return ratio_of(
+            self.intensities.sel(line=numerator, drop=True),
+            self.intensities.sel(line=denominator, drop=True),
+            name,
+        )
 
     def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
         """Composition of every phase by Cliff and Lorimer's method.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -204,7 +205,9 @@ def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
         Groups ``posterior`` and ``observed_data``, dims (chain, draw, ...): the former up to ArviZ 0.x, the
         latter from 1.0.
     """
-    import arviz as az
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.x announces 1.0 at import
+        import arviz as az
 
     groups: dict[str, Any] = {"posterior": draws.expand_dims("chain").assign_coords(chain=[0])}
     if observed is not None:

@@ -1,0 +1,320 @@
+"""The classical methods, through scikit-learn: k-means, SVD, NMF and ICA. None of them knows its error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.ndimage import gaussian_filter
+
+from bayesspec.components import Unmixing
+from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.errors import InputError
+from bayesspec.phases import Segmentation
+from bayesspec.point_results import DONE, point_segmentation, point_unmixing
+from bayesspec.spectrum_image import SpectrumImage
+
+FEATURES = {
+    "ratio": "the line ratios",
+    "normalised": "the normalised line counts",
+    "counts": "the line counts",
+}
+STOPPED = "The iteration limit was reached before the tolerance: raise max_iterations."
+_SPARSE_BELOW = 0.25
+_RESTARTS = 10
+
+
+def kmeans(
+    data: LineMaps | SpectrumImage, n: int, *, seed: int = 0, of: str = "ratio", smooth: float = 0.0
+) -> Segmentation:
+    """Cluster the pixels by k-means.
+
+    Parameters
+    ----------
+    data : LineMaps or SpectrumImage
+        Line counts; of an image, those of its elements' default lines.
+    n : int
+        Number of phases.
+    seed : int
+        Seed of the starts, of which the best of 10 is kept.
+    of : {"ratio", "normalised", "counts"}
+        What is clustered: the net counts of each line over those of the last line, over those of all lines,
+        or as they are. A pixel where the division is not possible gets the label -1.
+    smooth : float
+        Standard deviation in pixels of a Gaussian blur of the counts before anything else; 0 for none.
+
+    Returns
+    -------
+    Segmentation
+        Labels, and the intensities of the pooled counts of each phase, without an uncertainty.
+
+    Raises
+    ------
+    InputError
+        When `n` is not between 1 and the number of different pixels, or `of` or `smooth` is not possible.
+    """
+    from sklearn.cluster import KMeans
+
+    if of not in FEATURES or not smooth >= 0:
+        needed = f"of one of {list(FEATURES)} and smooth >= 0"
+        raise InputError(f"of={of!r}, smooth={smooth}", needed, "bs.classical.kmeans(maps, 2, of='ratio')")
+    maps = element_maps(data) if isinstance(data, SpectrumImage) else data
+    features = _features(maps, of, smooth)
+    use = maps.valid & np.isfinite(features).all(axis=2)
+    different = len(np.unique(features[use], axis=0))
+    if not isinstance(n, int | np.integer) or not 1 <= n <= different:
+        needed = f"an integer from 1 to {different}, the number of different pixels"
+        raise InputError(f"n={n!r} phases", needed, "bs.classical.kmeans(maps, 2)")
+    labels = np.full(use.shape, -1, np.int64)
+    labels[use] = KMeans(int(n), n_init=_RESTARTS, random_state=seed).fit_predict(features[use])
+    blurred = f", blurred by {smooth:g} px" if smooth else ""
+    settings = {"seed": seed, "n": int(n), "of": of, "smooth_px": smooth, "starts": _RESTARTS}
+    return point_segmentation(maps, labels, method=f"k-means of {FEATURES[of]}{blurred}", settings=settings)
+
+
+def _features(maps: LineMaps, of: str, smooth: float) -> npt.NDArray[np.float64]:
+    counts = maps.window_counts().astype(np.float64)
+    if smooth:
+        seen = maps.valid[..., None]
+        near = gaussian_filter(counts * seen, (smooth, smooth, 0))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            counts = near / gaussian_filter(seen * 1.0, (smooth, smooth, 0))
+    net = counts @ np.asarray(maps.response).T
+    if of == "counts":
+        return net
+    below = net[..., -1:] if of == "ratio" else net.sum(axis=2, keepdims=True)
+    kept = net[..., :-1] if of == "ratio" and net.shape[2] > 1 else net
+    return kept / np.where(below > 0, below, np.nan)
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Counts as a matrix: pixels and channels that are in use and hold counts."""
+
+    matrix: Any
+    pixels: npt.NDArray[np.bool_]
+    channels: npt.NDArray[np.bool_]
+
+    def spread(
+        self, spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64], image: SpectrumImage
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Scale the spectra to 1 and put both back in their places in the image."""
+        scale = np.abs(spectra).sum(axis=1)
+        scale = np.where(scale > 0, scale, 1.0) * np.sign(spectra[np.arange(len(spectra)), _peak(spectra)])
+        scale = np.where(scale == 0, 1.0, scale)
+        wide = np.zeros((len(spectra), image.shape[2]))
+        wide[:, self.channels] = spectra / scale[:, None]
+        full = np.where(image.valid[..., None], 0.0, np.nan) * np.ones(len(spectra))
+        full[self.pixels] = abundances * scale
+        return wide, full
+
+
+def _peak(spectra: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.abs(spectra).argmax(axis=1)
+
+
+def _observed(image: SpectrumImage, rank: int, dtype: type[np.floating[Any]]) -> _Observed:
+    pixels = image.valid & (image.intensity() > 0)
+    channels = image.sum_spectrum() > 0
+    most = min(int(pixels.sum()), int(channels.sum())) - 1
+    if not isinstance(rank, int | np.integer) or isinstance(rank, bool) or not 1 <= rank <= most:
+        raise InputError(
+            f"rank={rank!r}",
+            f"an integer from 1 to {most}, below the numbers of pixels and of channels with counts",
+            f"bs.classical.svd(si, {max(1, min(4, most))})",
+        )
+    counts = image.counts
+    share = np.count_nonzero(counts) / counts.size
+    if share >= _SPARSE_BELOW:
+        return _Observed(counts[pixels][:, channels].astype(dtype), pixels, channels)
+    rows = [
+        sp.csr_matrix(block[keep][:, channels].astype(dtype))
+        for block, keep in zip(counts, pixels, strict=True)
+    ]
+    return _Observed(sp.vstack(rows, format="csr"), pixels, channels)
+
+
+def _weighted_svd(
+    seen: _Observed, rank: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    from sklearn.decomposition import TruncatedSVD
+
+    pixel, channel = (np.asarray(seen.matrix.sum(axis=a), np.float64).ravel() for a in (1, 0))
+    down, across = np.sqrt(pixel), np.sqrt(channel / channel.sum())
+    weighted = sp.diags_array(1 / down) @ seen.matrix @ sp.diags_array(1 / across)
+    # the start vector of the iteration does not matter: it runs to machine precision
+    solver = TruncatedSVD(rank, algorithm="arpack", random_state=0)
+    scores = solver.fit_transform(weighted)
+    return solver.components_ * across, scores * down[:, None], solver.singular_values_
+
+
+def _run(fit: Callable[[], object]) -> str:
+    """Fit, and say how it ended."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        fit()
+    return STOPPED if any(issubclass(w.category, ConvergenceWarning) for w in caught) else DONE
+
+
+def _ordered(
+    spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    order = np.argsort(-np.nansum(np.abs(abundances), axis=(0, 1)), kind="stable")
+    return spectra[order], abundances[..., order]
+
+
+def svd(image: SpectrumImage, rank: int) -> Unmixing:
+    """Decompose the counts by a singular value decomposition, weighted for Poisson noise.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    rank : int
+        Number of components.
+
+    Returns
+    -------
+    Unmixing
+        Components in order of singular value. Spectra and abundances may be negative and the spectra do not
+        sum to 1: their absolute values do, and their largest excursion points up. The Dataset also holds
+        ``singular_values`` (component,), in units of the noise: noise alone stays below about
+        sqrt(pixels) + sqrt(channels).
+
+    Raises
+    ------
+    InputError
+        When the rank is not possible.
+
+    Notes
+    -----
+    Source: Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, doi:10.1002/sia.1657: counts are divided
+    by the square root of (pixel sum x channel sum / total) before, and multiplied by it after.
+    """
+    seen = _observed(image, rank, np.float64)
+    spectra, abundances, values = _weighted_svd(seen, int(rank))
+    return point_unmixing(
+        image,
+        *seen.spread(spectra, abundances, image),
+        method="SVD, Poisson-weighted",
+        settings={"rank": int(rank)},
+        extra={"singular_values": (("component",), values)},
+    )
+
+
+def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int = 1000) -> Unmixing:
+    """Rotate the weighted SVD so that the slopes of the spectra become independent.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    rank : int
+        Number of components.
+    seed : int
+        Seed of the start.
+    max_iterations : int
+        Most iterations.
+
+    Returns
+    -------
+    Unmixing
+        Components in order of their counts. Spectra and abundances may be negative and the spectra do not
+        sum to 1: their absolute values do, and their largest excursion points up.
+
+    Raises
+    ------
+    InputError
+        When the rank is not possible.
+
+    Notes
+    -----
+    Source: Hyvarinen, IEEE Trans. Neural Netw. 10 (1999) 626, doi:10.1109/72.761722 (FastICA), applied to
+    the channel-to-channel differences of the components of the weighted SVD (see `svd`).
+    """
+    from sklearn.decomposition import FastICA
+
+    seen = _observed(image, rank, np.float64)
+    spectra, abundances, _ = _weighted_svd(seen, int(rank))
+    length = np.linalg.norm(spectra, axis=1)
+    spectra, abundances = spectra / length[:, None], abundances * length
+    solver = FastICA(int(rank), whiten="unit-variance", random_state=seed, max_iter=max_iterations, tol=1e-6)
+    status = _run(lambda: solver.fit(np.diff(spectra, axis=1).T))
+    unmix = solver.components_
+    found = seen.spread(unmix @ spectra, abundances @ np.linalg.inv(unmix), image)
+    settings = {"rank": int(rank), "seed": seed, "max_iterations": max_iterations}
+    return point_unmixing(
+        image, *_ordered(*found), method="ICA", settings=settings, status=status, converged=status == DONE
+    )
+
+
+def nmf(
+    image: SpectrumImage,
+    rank: int,
+    *,
+    seed: int = 0,
+    start: str | None = None,
+    max_iterations: int = 200,
+    tolerance: float = 1e-4,
+) -> Unmixing:
+    """Factor the counts into non-negative spectra and abundances by Kullback-Leibler divergence.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    rank : int
+        Number of components.
+    seed : int
+        Seed of the start.
+    start : {"random", "nndsvda"} or None
+        Where to start; ``None`` takes ``"nndsvda"`` where most counts are 0 and ``"random"`` elsewhere.
+    max_iterations : int
+        Most multiplicative updates.
+    tolerance : float
+        Relative fall of the divergence over ten updates, measured against the start, that ends the fit.
+
+    Returns
+    -------
+    Unmixing
+        Components in order of their counts; spectra sum to 1, abundances are counts.
+
+    Raises
+    ------
+    InputError
+        When the rank or the start is not possible.
+
+    Notes
+    -----
+    Source: Lee and Seung, Nature 401 (1999) 788, doi:10.1038/44565, with the multiplicative updates of
+    Fevotte and Idier, Neural Comput. 23 (2011) 2421, doi:10.1162/NECO_a_00168.
+    """
+    from sklearn.decomposition import NMF
+
+    if start not in (None, "random", "nndsvda"):
+        raise InputError(f"start={start!r}", "'random', 'nndsvda' or None", "bs.classical.nmf(si, 4)")
+    seen = _observed(image, rank, np.float32)
+    begin = start or ("nndsvda" if sp.issparse(seen.matrix) else "random")
+    solver = NMF(
+        int(rank),
+        init=begin,
+        solver="mu",
+        beta_loss="kullback-leibler",
+        random_state=seed,
+        max_iter=max_iterations,
+        tol=tolerance,
+    )
+    weights: list[npt.NDArray[np.float64]] = []
+    status = _run(lambda: weights.append(solver.fit_transform(seen.matrix).astype(np.float64)))
+    found = seen.spread(solver.components_.astype(np.float64), weights[0], image)
+    settings = {"rank": int(rank), "seed": seed, "start": begin, "max_iterations": max_iterations}
+    return point_unmixing(
+        image, *_ordered(*found), method="NMF", settings=settings, status=status, converged=status == DONE
+    )

@@ -1,0 +1,105 @@
+"""What can be wrong with a file, said in three parts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+from bayesspec.errors import InputError
+
+_EMSA = (".msa", ".emsa", ".ems", ".mas")
+
+
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that is there; brackets and asterisks are part of its name.
+
+    Parameters
+    ----------
+    path : path
+        Where it should be.
+
+    Returns
+    -------
+    pathlib.Path
+        The file, or the folder of a .zspy store.
+
+    Raises
+    ------
+    InputError
+        When it is missing, a folder, or no path.
+    """
+    try:
+        file = Path(path).expanduser()
+    except TypeError as error:
+        raise InputError(
+            f"an object of type {type(path).__name__}",
+            "the path of a file",
+            "bs.from_hyperspy(s) for a signal, bs.SpectrumImage(counts, energy=energy) for an array",
+        ) from error
+    if file.is_dir() and file.suffix.lower() != ".zspy":
+        raise InputError(f"the folder {str(file)!r}", "a file", f'bs.load("{file / "scan.bcf"}")')
+    if not file.exists():
+        beside = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
+        near = difflib.get_close_matches(file.name, beside, n=1)
+        do = f'bs.load("{file.parent / near[0]}")' if near else "check the path"
+        raise InputError(f"no file {str(file)!r}", "a file that exists", do)
+    return file
+
+
+def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:
+    """Say that a reader failed.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file.
+    reader : str
+        Name of the reader.
+    error : Exception
+        What it raised.
+
+    Returns
+    -------
+    InputError
+        To be raised.
+    """
+    reason = str(error) or "no reason given"
+    return InputError(
+        f"{file.name!r}, which the {reader} reader cannot read ({type(error).__name__}: {reason})",
+        "a complete file in the format that its ending names",
+        "copy the file again, or export it again from the acquisition software",
+    )
+
+
+def empty_file(file: Path) -> InputError:
+    """Say why a file holds no counts: readers of EMSA files pass over a header line that ends at its colon.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    InputError
+        To be raised.
+    """
+    for number, line in enumerate(_header(file), 1):
+        if re.fullmatch(r"#SPECTRUM *:", line, re.IGNORECASE):
+            return InputError(
+                f"no counts in {file.name!r}: its line {number}, {line!r}, ends without a space after the "
+                "colon, so that the reader misses the start of the spectrum",
+                f"the line {line + ' '!r}",
+                f"sed -i 's/^#SPECTRUM *:/& /' '{file}'",
+            )
+    return InputError(
+        f"no counts in {file.name!r}", "at least one count", "open the file with the software that wrote it"
+    )
+
+
+def _header(file: Path) -> list[str]:
+    if file.suffix.lower() not in _EMSA:
+        return []
+    return [line for line in file.read_text(errors="replace").splitlines() if line.startswith("#")]

@@ -1,0 +1,166 @@
+"""Rank of the mean of Poisson counts from their singular values, without a fit.
+
+The counts are scaled by rows and columns until every row and column has noise variance one; the singular values of
+pure noise then end at a known edge, whose fluctuations follow the Tracy-Widom law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.inference.nmf_blocks import check_counts
+
+TRACY_WIDOM = {0.10: 0.4501, 0.05: 0.9793, 0.01: 2.0234}
+"""Upper quantiles of the Tracy-Widom law of order one."""
+LEAST_COUNTS = 1.0
+"""Mean counts that a merged row and a merged column must reach, per square root of their length."""
+MOST_ROWS = 4096
+MOST_COLUMNS = 512
+
+
+@dataclass(frozen=True)
+class SpectralRank:
+    """Number of singular values above the edge of the noise.
+
+    Parameters
+    ----------
+    rank : int
+        The number, at least one.
+    singular_values : numpy.ndarray (value,), float64
+        Of the scaled counts, divided by the square root of the longer side; the edge of pure noise is at
+        1 + sqrt(shorter / longer).
+    threshold : float
+        The value above which they count.
+    shape : (int, int)
+        Rows and columns after merging.
+    """
+
+    rank: int
+    singular_values: npt.NDArray[np.float64]
+    threshold: float
+    shape: tuple[int, int]
+
+
+def biwhiten(
+    counts: npt.NDArray[Any], *, iterations: int = 200, tolerance: float = 1e-8
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Row and column scales that give Poisson counts unit noise variance on average.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (row, column)
+        Counts without empty rows and columns.
+    iterations : int
+        Most Sinkhorn iterations.
+    tolerance : float
+        Largest relative deviation of a row sum at the end.
+
+    Returns
+    -------
+    rows : numpy.ndarray (row,), float64
+        Factors of the rows.
+    columns : numpy.ndarray (column,), float64
+        Factors of the columns; diag(rows) counts diag(columns) has row means and column means one, and its square
+        roots scale the counts.
+
+    Notes
+    -----
+    Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, algorithm 1.
+    """
+    n, m = counts.shape
+    rows, columns = np.ones(n), np.ones(m)
+    for _ in range(iterations):
+        sums = counts @ columns
+        if np.abs(rows * sums / m - 1.0).max() < tolerance:
+            break
+        rows = m / sums
+        columns = n / (rows @ counts)
+    return rows, columns
+
+
+def tracy_widom_rank(counts: npt.ArrayLike, *, level: float = 0.05) -> SpectralRank:
+    """Count the singular values that Poisson noise alone would not give.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts. Neighbouring pixels and channels are merged until none is empty and the matrix is small.
+    level : float
+        Probability that pure noise exceeds the threshold: 0.1, 0.05 or 0.01.
+
+    Returns
+    -------
+    SpectralRank
+        The rank, the singular values and the threshold.
+
+    Raises
+    ------
+    InputError
+        When the counts cannot be used.
+
+    Notes
+    -----
+    Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807; Johnstone (2001), doi:10.1214/aos/1009210544.
+    A rank well above that from held-out counts means noise that is not Poisson, or energy drift.
+    """
+    merged = merge_sparse(check_counts(counts))
+    rows, columns = biwhiten(merged)
+    scaled = np.sqrt(rows)[:, None] * merged * np.sqrt(columns)
+    small, long = sorted(scaled.shape)
+    gram = scaled @ scaled.T if scaled.shape[0] == small else scaled.T @ scaled
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) / long)
+    threshold = _edge(small, long, level)
+    rank = max(1, int((values > threshold).sum()))
+    return SpectralRank(rank, values, threshold, (scaled.shape[0], scaled.shape[1]))
+
+
+def _edge(small: int, long: int, level: float) -> float:
+    """Upper quantile of the largest singular value of unit noise, over sqrt(long)."""
+    a, b = np.sqrt(long - 0.5), np.sqrt(small - 0.5)
+    centre = (a + b) ** 2
+    width = (a + b) * (1.0 / a + 1.0 / b) ** (1.0 / 3.0)
+    return float(np.sqrt((centre + width * TRACY_WIDOM[level]) / long))
+
+
+def merge_sparse(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Merge neighbours until every row and column has enough counts for the noise to be near normal in sum.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts.
+
+    Returns
+    -------
+    numpy.ndarray (row, column), float64
+        Merged counts without empty rows or columns.
+    """
+    row_run = -(-counts.shape[0] // MOST_ROWS)
+    merged = np.add.reduceat(counts, np.arange(0, counts.shape[0], row_run), axis=0, dtype=np.float64)
+    need = LEAST_COUNTS * max(np.sqrt(len(merged)), len(merged) * merged.mean() * _share(counts.shape[1]))
+    merged = _merge_columns(merged, need)
+    need = LEAST_COUNTS * np.sqrt(merged.shape[1])
+    return _merge_columns(merged.T, need).T
+
+
+def _share(columns: int) -> float:
+    """Part of the mean column below which columns are merged: none is when there are few."""
+    return columns / MOST_COLUMNS if columns > MOST_COLUMNS else 0.0
+
+
+def _merge_columns(values: npt.NDArray[np.float64], need: float) -> npt.NDArray[np.float64]:
+    """Merge neighbouring columns until each sum reaches the need; a poor rest joins the last."""
+    starts, running = [0], 0.0
+    sums = values.sum(axis=0)
+    for column, total in enumerate(sums):
+        if running >= need:
+            starts.append(column)
+            running = 0.0
+        running += float(total)
+    if running < need and len(starts) > 1:
+        starts.pop()
+    return np.add.reduceat(values, starts, axis=1)

@@ -1,0 +1,173 @@
+"""Stochastic variational inference of any NumPyro model: one compiled loop and a stopping rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from numpyro.infer import SVI, Predictive, Trace_ELBO
+from numpyro.infer.autoguide import AutoGuide, AutoNormal
+from numpyro.optim import Adam
+
+from bayesspec.errors import InputError
+from bayesspec.inference.status import Status
+
+PATIENCE = 3
+"""Chunks without a better mean loss after which the fit stops."""
+
+
+@dataclass(frozen=True)
+class SviResult:
+    """Outcome of a variational fit.
+
+    Parameters
+    ----------
+    params : dict of str to numpy.ndarray
+        Parameters of the guide (and of the model), by name.
+    losses : numpy.ndarray (step,), float64
+        Negative evidence lower bound at each step, nats.
+    draws : dict of str to numpy.ndarray (draw, ...)
+        Draws of every latent site from the guide.
+    status : Status
+        How the fit ended.
+    """
+
+    params: dict[str, npt.NDArray[Any]]
+    losses: npt.NDArray[np.float64]
+    draws: dict[str, npt.NDArray[Any]]
+    status: Status
+
+
+def run_svi(
+    model: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    key: jax.Array,
+    guide: Callable[..., Any] | None = None,
+    learning_rate: float = 0.01,
+    chunk: int = 500,
+    max_steps: int = 20_000,
+    tolerance: float = 1e-4,
+    draws: int = 300,
+    progress: Callable[[int, int], None] | None = None,
+) -> SviResult:
+    """Fit a guide to the posterior of a NumPyro model.
+
+    The mean loss of each chunk of steps is compared with the best so far; the fit stops after three chunks that
+    improve it by less than the tolerance, and the parameters are those after the best chunk.
+
+    Parameters
+    ----------
+    model : callable
+        NumPyro model.
+    args, kwargs : tuple, mapping
+        Its arguments.
+    key : jax.Array
+        Random key.
+    guide : callable, optional
+        NumPyro guide; a mean-field normal one when not given.
+    learning_rate : float
+        Step size of Adam.
+    chunk : int
+        Steps per compiled call.
+    max_steps : int
+        Most steps.
+    tolerance : float
+        Improvement of the mean loss that counts, in parts of the range of mean losses so far.
+    draws : int
+        Number of draws from the guide.
+    progress : callable (done, total), optional
+        Called after each chunk.
+
+    Returns
+    -------
+    SviResult
+        Parameters, losses, draws and status.
+
+    Raises
+    ------
+    InputError
+        When chunk, max_steps or draws is not positive.
+
+    Notes
+    -----
+    Source: Kucukelbir et al. (2017), arXiv:1603.00788.
+    """
+    if min(chunk, max_steps, draws) < 1:
+        raise InputError(
+            f"chunk={chunk}, max_steps={max_steps}, draws={draws}", "positive numbers", "chunk=500, draws=300"
+        )
+    kwargs = dict(kwargs or {})
+    guide = AutoNormal(model) if guide is None else guide
+    svi = SVI(model, guide, Adam(learning_rate), Trace_ELBO())
+    start_key, draw_key = jax.random.split(key)
+    state = svi.init(start_key, *args, **kwargs)
+
+    @jax.jit
+    def advance(current: Any) -> tuple[Any, jax.Array]:
+        return jax.lax.scan(lambda s, _: svi.update(s, *args, **kwargs), current, length=chunk)
+
+    state, losses, status = _loop(advance, state, chunk, max_steps, tolerance, progress)
+    params = svi.get_params(state)
+    sites = _draw(guide, model, params, draw_key, draws, args, kwargs)
+    return SviResult(_to_numpy(params), losses, sites, status)
+
+
+def _loop(
+    advance: Callable[[Any], tuple[Any, jax.Array]],
+    state: Any,
+    chunk: int,
+    max_steps: int,
+    tolerance: float,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Any, npt.NDArray[np.float64], Status]:
+    """Advance by chunks until the mean loss of a chunk no longer falls."""
+    best, best_state, waited, losses = np.inf, state, 0, []
+    status = Status.STEP_LIMIT
+    for done in range(chunk, max_steps + chunk, chunk):
+        try:
+            state, part = advance(state)
+            losses.append(np.asarray(part, np.float64))
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+            break
+        mean = float(losses[-1].mean())
+        if not np.isfinite(mean):
+            status = Status.DIVERGED
+            break
+        fell = best - mean > tolerance * abs(float(losses[0].mean()) - min(best, mean))
+        waited = 0 if fell else waited + 1
+        if mean < best:
+            best, best_state = mean, state
+        if progress is not None:
+            progress(min(done, max_steps), max_steps)
+        if waited >= PATIENCE:
+            status = Status.CONVERGED
+            break
+    return best_state, np.concatenate(losses) if losses else np.zeros(0), status
+
+
+def _draw(
+    guide: Callable[..., Any],
+    model: Callable[..., Any],
+    params: dict[str, Any],
+    key: jax.Array,
+    draws: int,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> dict[str, npt.NDArray[Any]]:
+    """Draw every latent site, and what the model computes from them."""
+    if isinstance(guide, AutoGuide):
+        return _to_numpy(guide.sample_posterior(key, params, sample_shape=(draws,)))
+    sites = Predictive(guide, params=params, num_samples=draws)(key, *args, **kwargs)
+    return _to_numpy(sites)
+
+
+def _to_numpy(tree: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.asarray(jnp.asarray(value)) for name, value in tree.items()}

@@ -1,0 +1,245 @@
+"""Files and HyperSpy signals in and out. The optional packages (GPL) are imported here only, where needed.
+
+Files are opened by the readers of rosettasciio; HyperSpy itself is needed only by `to_hyperspy`. Its words:
+factors are spectra, loadings are abundances, navigation is (y, x) and signal is energy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from bayesspec.axis_checks import checked_elements
+from bayesspec.calibration import spectrum_image
+from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.file_problems import empty_file, existing_file, unreadable_file
+from bayesspec.hyperspy_signal import Signal, from_object, from_reader
+from bayesspec.image_file import read_nc, read_npz
+from bayesspec.labelled_signal import to_dictionary
+from bayesspec.signal_choice import choose, listed
+from bayesspec.spectrum_image import SpectrumImage
+
+_OWN = {".npz": read_npz, ".nc": read_nc}
+_PREFERRED = {"hdf5": "HSPY"}
+_SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    elements: Sequence[str] | None = None,
+    signal: int | str | None = None,
+    mask: npt.ArrayLike | None = None,
+    energy_unit: str | None = None,
+    reader: str | None = None,
+    reader_options: Mapping[str, Any] | None = None,
+) -> SpectrumImage:
+    """Open a spectrum image: .bcf, .emd, .hspy, .pts, .dm3, .dm4, .msa..., .npz or .nc.
+
+    A file of several signals gives its spectrum image; `signals` lists them all.
+
+    Parameters
+    ----------
+    path : path
+        One file; brackets and asterisks are part of the name.
+    elements : sequence of str or None
+        Chemical symbols of the elements expected; ``None`` for those that the file states.
+    signal : int or str or None
+        Index or title of the signal to take, where the file holds several.
+    mask : array, shape (y, x) or (energy,), bool, or None
+        ``True`` where a pixel or channel is excluded, in addition to what the file excludes.
+    energy_unit : {"keV", "eV"} or None
+        Unit of the file's energy axis; ``None`` for the one that the file states.
+    reader : str or None
+        Name of the rosettasciio reader, for endings that several readers share.
+    reader_options : mapping or None
+        Keyword arguments of that reader, such as ``{"rebin_energy": 2}``.
+
+    Returns
+    -------
+    SpectrumImage
+        Counts (y, x, energy), uint8, uint16 or uint32; energy in keV (EDS) or eV (EELS).
+
+    Raises
+    ------
+    InputError
+        When there is no such file, no reader for it, no spectrum in it, or its values are no counts.
+    MissingExtraError
+        When rosettasciio, or a package that its reader needs, is not installed.
+
+    Warns
+    -----
+    UserWarning
+        When the unit of energy or the kind of spectrum had to be guessed.
+    """
+    file = existing_file(path)
+    guesses: list[str] = []
+    if file.suffix.lower() in _OWN and reader is None:
+        image = _read_own(file, elements)
+    else:
+        found = _read_signals(file, reader, reader_options or {})
+        chosen = choose(found, signal, file.name)
+        del found
+        if np.size(chosen.data) == 0:
+            raise empty_file(file)
+        image, guesses = spectrum_image(chosen, elements=elements, name=file.stem, energy_unit=energy_unit)
+    for sentence in guesses:
+        warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
+    return image if mask is None else image.with_mask(mask)
+
+
+def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[str]:
+    """List the signals of a file, one line each.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    reader : str or None
+        Name of the rosettasciio reader, for endings that several readers share.
+
+    Returns
+    -------
+    list of str
+        Index, title, pixels, channels, signal type and dtype of each.
+
+    Raises
+    ------
+    InputError
+        When there is no such file or no reader for it.
+    MissingExtraError
+        When rosettasciio, or a package that its reader needs, is not installed.
+    """
+    file = existing_file(path)
+    if file.suffix.lower() in _OWN and reader is None:
+        return [f"[0] {_read_own(file, None)!r}"]
+    return listed(_read_signals(file, reader, {}))
+
+
+def from_hyperspy(
+    signal: Any,
+    *,
+    elements: Sequence[str] | None = None,
+    mask: npt.ArrayLike | None = None,
+    energy_unit: str | None = None,
+) -> SpectrumImage:
+    """Take over a HyperSpy signal in memory.
+
+    Parameters
+    ----------
+    signal : hyperspy.signals.BaseSignal
+        With one energy axis and at most two others. Lazy signals are computed.
+    elements : sequence of str or None
+        Chemical symbols of the elements expected; ``None`` for those of the metadata.
+    mask : array, shape (y, x) or (energy,), bool, or None
+        ``True`` where a pixel or channel is excluded.
+    energy_unit : {"keV", "eV"} or None
+        Unit of the energy axis; ``None`` for the one that it states.
+
+    Returns
+    -------
+    SpectrumImage
+        Counts (y, x, energy), uint8, uint16 or uint32, copied; energy in keV (EDS) or eV (EELS).
+
+    Raises
+    ------
+    InputError
+        When it is no signal, has no energy axis or more than two others, or its values are no counts.
+
+    Warns
+    -----
+    UserWarning
+        When the unit of energy or the kind of spectrum had to be guessed.
+    """
+    image, guesses = spectrum_image(
+        from_object(signal), elements=elements, name="spectrum image", energy_unit=energy_unit
+    )
+    for sentence in guesses:
+        warnings.warn(sentence, UserWarning, stacklevel=2)
+    return image if mask is None else image.with_mask(mask)
+
+
+def to_hyperspy(array: xr.DataArray) -> Any:
+    """Hand a labelled array to HyperSpy.
+
+    Parameters
+    ----------
+    array : xarray.DataArray
+        Any dims. ``energy`` becomes the signal axis; without it, ``y`` and ``x`` do.
+
+    Returns
+    -------
+    hyperspy.signals.Signal1D, Signal2D or BaseSignal
+        Signal with the names, units, scales and offsets of the coordinates.
+
+    Raises
+    ------
+    MissingExtraError
+        When hyperspy is not installed.
+    """
+    try:
+        from hyperspy import signals as kinds
+    except ImportError as error:
+        raise MissingExtraError("hyperspy", "for HyperSpy signals", "io") from error
+    kind, contents = to_dictionary(array)
+    return getattr(kinds, kind)(**contents)
+
+
+def _read_own(file: Path, elements: Sequence[str] | None) -> SpectrumImage:
+    try:
+        image = _OWN[file.suffix.lower()](file)
+    except InputError:
+        raise
+    except Exception as error:
+        raise unreadable_file(file, file.suffix[1:], error) from error
+    return image if elements is None else replace(image, elements=checked_elements(elements))
+
+
+def _read_signals(file: Path, reader: str | None, options: Mapping[str, Any]) -> list[Signal]:
+    plugin = _plugin(file, reader)
+    try:
+        module = importlib.import_module(plugin["api"])
+        found = [from_reader(one) for one in module.file_reader(str(file), **options)]
+    except ImportError as error:
+        package = error.name or plugin["name"]
+        raise MissingExtraError(package, f"to read {file.suffix} files", "io") from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise unreadable_file(file, plugin["name"], error) from error
+    return found
+
+
+def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:
+    try:
+        from rsciio import IO_PLUGINS
+    except ImportError as error:
+        raise MissingExtraError("rosettasciio", f"to read {file.suffix} files", "io") from error
+    ending = file.suffix[1:].lower()
+    every = {one["name"]: one for one in IO_PLUGINS}
+    able = [name for name, one in every.items() if ending in map(str.lower, one["file_extensions"])]
+    if reader is None and (len(able) == 1 or ending in _PREFERRED):
+        return every[_PREFERRED.get(ending, able[0])]
+    if reader in every:
+        return every[reader]
+    if reader is None and able:
+        raise InputError(
+            f"{file.name!r}, which {len(able)} readers claim: {', '.join(able)}",
+            "the name of one of them",
+            f"bs.load(path, reader={able[0]!r})",
+        )
+    asked = "" if reader is None else f" of the name {reader!r}"
+    raise InputError(
+        f"{file.name!r}, for which there is no reader{asked}",
+        f"a file that ends in {_SPECTRAL}, or reader= one of {', '.join(sorted(every))}",
+        "bs.SpectrumImage(counts, energy=energy) for an array of your own",
+    )
