@@ -11,7 +11,6 @@ from bayesspec.xray import ASSUMED_RESOLUTION_EV, XrayLine, fwhm_kev, lines_in_r
 REACH_FWHM = 5.0
 CLEAN_FWHM = 1.6
 FIT_RANGE = 2.0
-FIT_DEGREE = 3
 Channels = npt.NDArray[np.int64]
 
 
@@ -150,25 +149,27 @@ def _smooth_background(
     free: npt.NDArray[np.bool_],
     centre: float,
 ) -> npt.NDArray[np.float64]:
-    """Poisson fit of a polynomial in log energy to the line-free channels around a line."""
+    """Poisson fit of a background to the line-free channels around a line; flat where counts are few.
+
+    The logarithm is linear in log E, its square, and E^-3, as which photoelectric absorption goes.
+    """
     around = (energy > max(centre / FIT_RANGE, 0.02)) & (energy < centre * FIT_RANGE)
     used = np.flatnonzero(free & around)
     counts = spectrum[used].astype(np.float64)
-    curve = np.ones(len(energy))
-    degree = FIT_DEGREE if counts.sum() > 1000 else 1
-    if len(used) < 4 * (degree + 1) or counts.sum() < 100:
-        return curve
-    powers = np.arange(degree + 1)
-    basis = np.log(energy[around, None] / centre) ** powers
-    rows = np.log(energy[used, None] / centre) ** powers
+    terms = 4 if counts.sum() > 1000 else 2
+    if len(used) < 4 * terms or counts.sum() < 100:
+        return np.ones(len(energy))
+    log_energy = np.log(np.maximum(energy, 1e-9) / centre)
+    basis = np.stack([np.ones_like(log_energy), log_energy, log_energy**2, np.exp(-3 * log_energy)], axis=1)[
+        :, :terms
+    ]
+    rows = basis[used]
     coefficients = np.linalg.lstsq(rows, np.log(counts + 0.5), rcond=None)[0]
     for _ in range(30):
         rate = np.exp(np.clip(rows @ coefficients, -30, 30))
-        information = rows.T @ (rate[:, None] * rows) + 1e-9 * np.eye(degree + 1)
-        step = np.linalg.solve(information, rows.T @ (counts - rate))
-        coefficients = coefficients + np.clip(step, -1, 1)
-    curve[around] = np.exp(np.clip(basis @ coefficients, -30, 30))
-    return curve
+        information = rows.T @ (rate[:, None] * rows) + 1e-9 * np.eye(terms)
+        coefficients = coefficients + np.clip(np.linalg.solve(information, rows.T @ (counts - rate)), -1, 1)
+    return np.exp(np.where(around, np.clip(basis @ coefficients, -30, 30), 0.0))
 
 
 def _interpolate(

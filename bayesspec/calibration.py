@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.acquisition import Acquisition
-from bayesspec.axis_checks import checked_elements, checked_unit
+from bayesspec.axis_checks import checked_unit
 from bayesspec.counts import as_counts
 from bayesspec.errors import InputError
 from bayesspec.hyperspy_signal import Axis, Signal
@@ -18,23 +18,20 @@ from bayesspec.nested_metadata import dig
 from bayesspec.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
-_LONGEST_IN_KEV = 100.0
+LONGEST_IN_KEV = 100.0
 _LONGEST_EELS_EV = 5000.0
 _METRES = {"m": 1.0, "mm": 1e-3, "\N{MICRO SIGN}m": 1e-6, "nm": 1e-9, "\N{ANGSTROM SIGN}": 1e-10, "pm": 1e-12}
+_NO_TITLE = ("", "edx", "eds", "eels", "unnamed", "unnamed__0")
 _FWHM = 2 * math.sqrt(2 * math.log(2))
 
 
-def spectrum_image(
-    signal: Signal, *, elements: Sequence[str] | None, name: str, energy_unit: str | None
-) -> tuple[SpectrumImage, list[str]]:
+def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
     """Make the spectrum image of a signal.
 
     Parameters
     ----------
     signal : Signal
         Data with axes and metadata; one axis is energy.
-    elements : sequence of str or None
-        Chemical symbols; ``None`` for those of the metadata.
     name : str
         What to call it where the signal has no title of its own.
     energy_unit : {"keV", "eV"} or None
@@ -53,7 +50,7 @@ def spectrum_image(
         When there is no energy axis, more than two navigation axes, or the values are no counts.
     """
     counts, navigation, axis = _arranged(signal)
-    energy, unit, technique, guesses = _calibrated(axis, signal.technique, energy_unit)
+    energy, unit, technique, guesses = calibrated(axis, signal.technique, energy_unit)
     size, pixel_unit = _pixel(navigation)
     image = SpectrumImage(
         counts,
@@ -61,11 +58,60 @@ def spectrum_image(
         energy_unit=unit,
         pixel_size=size,
         pixel_unit=pixel_unit,
-        elements=_elements(signal) if elements is None else checked_elements(elements),
+        elements=_elements(signal),
         acquisition=_acquisition(signal, technique),
-        name=signal.title if signal.title.upper() not in ("", "EDX", "EDS", "EELS") else name,
+        name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
     return image, guesses
+
+
+def calibrated(
+    axis: Axis, technique: str, stated: str | None
+) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
+    """Bring energies to the unit of the technique; what is not stated is guessed, and said.
+
+    Parameters
+    ----------
+    axis : Axis
+        The energy axis, its unit perhaps undefined.
+    technique : str
+        ``"EDS"``, ``"EELS"``, or empty where unknown.
+    stated : {"keV", "eV"} or None
+        Unit that overrides that of the axis.
+
+    Returns
+    -------
+    energy : array, shape (energy,), float64
+        Energies in `unit`.
+    unit : str
+        ``"keV"`` for EDS, ``"eV"`` for EELS.
+    technique : str
+        ``"EDS"`` or ``"EELS"``.
+    guesses : list of str
+        Sentences that say what was guessed.
+
+    Raises
+    ------
+    InputError
+        When the stated unit is neither.
+    """
+    guesses = []
+    top = float(np.abs(axis.values).max())
+    unit = axis.unit if stated is None else checked_unit(stated)
+    if unit not in ("keV", "eV"):
+        unit = "keV" if technique != "EELS" and top <= LONGEST_IN_KEV else "eV"
+        found = f"the unit {axis.unit!r}" if axis.unit else "no unit"
+        guesses.append(
+            f"The energy axis {axis.values[0]:.6g} to {axis.values[-1]:.6g} has {found}: read as {unit}. "
+            "Where that is wrong, give energy_unit='keV' or energy_unit='eV'."
+        )
+    if not technique:
+        technique = "EDS" if unit == "keV" or top > _LONGEST_EELS_EV else "EELS"
+        if guesses or (unit == "eV" and stated is None):
+            guesses.append(f"The signal type is not stated: taken as {technique}.")
+    target = "keV" if technique == "EDS" else "eV"
+    factor = {("eV", "keV"): 1e-3, ("keV", "eV"): 1e3}.get((unit, target), 1.0)
+    return axis.values * factor, target, technique, guesses
 
 
 def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
@@ -103,29 +149,6 @@ def _refuse_navigation(navigation: Sequence[Axis]) -> None:
         "at most two, (y, x)",
         "bs.from_hyperspy(s.sum(axis=0)), or s.inav[...] to pick one frame",
     )
-
-
-def _calibrated(
-    axis: Axis, technique: str, stated: str | None
-) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
-    """Energies in the unit of the technique; what neither axis nor signal type say is guessed, and said."""
-    guesses = []
-    top = float(np.abs(axis.values).max())
-    unit = axis.unit if stated is None else checked_unit(stated)
-    if unit not in ("keV", "eV"):
-        unit = "keV" if technique != "EELS" and top <= _LONGEST_IN_KEV else "eV"
-        found = f"the unit {axis.unit!r}" if axis.unit else "no unit"
-        guesses.append(
-            f"The energy axis {axis.values[0]:.6g} to {axis.values[-1]:.6g} has {found}: read as {unit}. "
-            "Where that is wrong, give energy_unit='keV' or energy_unit='eV'."
-        )
-    if not technique:
-        technique = "EDS" if unit == "keV" or top > _LONGEST_EELS_EV else "EELS"
-        if guesses or unit == "eV":
-            guesses.append(f"The signal type is not stated: taken as {technique}.")
-    target = "keV" if technique == "EDS" else "eV"
-    factor = {("eV", "keV"): 1e-3, ("keV", "eV"): 1e3}.get((unit, target), 1.0)
-    return axis.values * factor, target, technique, guesses
 
 
 def _pixel(navigation: Sequence[Axis]) -> tuple[tuple[float, float] | None, str]:

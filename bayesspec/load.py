@@ -23,7 +23,7 @@ from bayesspec.calibration import spectrum_image
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.file_problems import empty_file, existing_file, unreadable_file
 from bayesspec.hyperspy_signal import Signal, from_object, from_reader
-from bayesspec.image_file import read_nc, read_npz
+from bayesspec.image_reading import read_nc, read_npz
 from bayesspec.labelled_signal import to_dictionary
 from bayesspec.signal_choice import choose, listed
 from bayesspec.spectrum_image import SpectrumImage
@@ -84,16 +84,18 @@ def load(
     file = existing_file(path)
     guesses: list[str] = []
     if file.suffix.lower() in _OWN and reader is None:
-        image = _read_own(file, elements)
+        image, guesses = _read_own(file, energy_unit)
     else:
         found = _read_signals(file, reader, reader_options or {})
         chosen = choose(found, signal, file.name)
         del found
         if np.size(chosen.data) == 0:
             raise empty_file(file)
-        image, guesses = spectrum_image(chosen, elements=elements, name=file.stem, energy_unit=energy_unit)
+        image, guesses = spectrum_image(chosen, name=file.stem, energy_unit=energy_unit)
     for sentence in guesses:
         warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
+    if elements is not None:
+        image = replace(image, elements=checked_elements(elements))
     return image if mask is None else image.with_mask(mask)
 
 
@@ -121,7 +123,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     """
     file = existing_file(path)
     if file.suffix.lower() in _OWN and reader is None:
-        return [f"[0] {_read_own(file, None)!r}"]
+        return [f"[0] {_read_own(file, None)[0]!r}"]
     return listed(_read_signals(file, reader, {}))
 
 
@@ -160,9 +162,9 @@ def from_hyperspy(
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
     """
-    image, guesses = spectrum_image(
-        from_object(signal), elements=elements, name="spectrum image", energy_unit=energy_unit
-    )
+    image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
+    if elements is not None:
+        image = replace(image, elements=checked_elements(elements))
     for sentence in guesses:
         warnings.warn(sentence, UserWarning, stacklevel=2)
     return image if mask is None else image.with_mask(mask)
@@ -194,14 +196,13 @@ def to_hyperspy(array: xr.DataArray) -> Any:
     return getattr(kinds, kind)(**contents)
 
 
-def _read_own(file: Path, elements: Sequence[str] | None) -> SpectrumImage:
+def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
     try:
-        image = _OWN[file.suffix.lower()](file)
+        return _OWN[file.suffix.lower()](file, energy_unit)
     except InputError:
         raise
     except Exception as error:
         raise unreadable_file(file, file.suffix[1:], error) from error
-    return image if elements is None else replace(image, elements=checked_elements(elements))
 
 
 def _read_signals(file: Path, reader: str | None, options: Mapping[str, Any]) -> list[Signal]:

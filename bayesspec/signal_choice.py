@@ -59,5 +59,7 @@ def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Si
     raise InputError(
         f"{asked}{len(able) or 'no'} spectra to choose from in {file!r}, which holds:{listing}",
         "one signal with an energy axis",
-        f"bs.load(path, signal={(able or spectra)[0]})" if spectra else "bs.load(path) of another file",
+        f"bs.load(path, signal={(able or spectra)[0]})"
+        if spectra
+        else "bs.SpectrumImage(array, energy=energy) where you know the energies",
     )

@@ -26,8 +26,8 @@ from bayesspec.spectrum_image import SpectrumImage
 
 FITTED_SHARE = 0.8
 PRIOR = (
-    "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned for "
-    "every component under log-uniform priors."
+    "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
+    "for every component under log-uniform priors."
 )
 Progress = Callable[[int, int], None]
 
@@ -144,7 +144,7 @@ def _verdict(counts: npt.NDArray[Any], numbers: list[int], chosen: int) -> str:
     text = f"{chosen} {plural}{limit_note(chosen, numbers, 'components')}"
     if spectral > chosen:
         text += (
-            f"; the singular values show {spectral}: components that these counts cannot yet separate pixel by "
+            f"; the singular values show {spectral}: components that these counts cannot separate pixel by "
             "pixel, or counts that are not Poisson, or an energy axis that drifts"
         )
     return text

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import as_counts
+from bayesspec.counts import as_counts, count_dtype
 from bayesspec.errors import InputError
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -57,6 +57,24 @@ class CountBlocks:
         padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
         padded[: self.pixels] = flat
         return jnp.asarray(padded.reshape(blocks, rows, -1))
+
+    def cut_alike(self, counts: npt.NDArray[Any]) -> jax.Array:
+        """Cut other counts of the same pixels into the same blocks.
+
+        Parameters
+        ----------
+        counts : numpy.ndarray (pixel, any channel), unsigned integer
+            Counts.
+
+        Returns
+        -------
+        jax.Array (block, row, any channel), unsigned integer
+            The counts, zero in the filling.
+        """
+        blocks, rows, _ = self.counts.shape
+        filled = np.zeros((blocks * rows, counts.shape[1]), counts.dtype)
+        filled[: self.pixels] = counts
+        return jnp.asarray(filled.reshape(blocks, rows, -1))
 
     def join(self, blocked: jax.Array) -> npt.NDArray[Any]:
         """Undo `split`.
@@ -101,6 +119,27 @@ def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
             "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
         )
     return matrix
+
+
+def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:
+    """Add runs of neighbouring channels.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts.
+    run : int
+        Length of the runs; the last may be short.
+
+    Returns
+    -------
+    numpy.ndarray (pixel, merged channel), unsigned integer
+        Sums in the narrowest dtype.
+    """
+    if run == 1:
+        return counts
+    merged = np.add.reduceat(counts, np.arange(0, counts.shape[1], run), axis=1, dtype=np.uint32)
+    return merged.astype(count_dtype(int(merged.max())))
 
 
 def cut(counts: npt.NDArray[Any]) -> CountBlocks:

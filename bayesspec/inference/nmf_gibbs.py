@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,17 +21,32 @@ from scipy.special import gammaincinv
 from bayesspec.errors import InputError
 from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_blocks import CountBlocks, check_counts, cut, row_divergences
+from bayesspec.inference.nmf_blocks import (
+    CountBlocks,
+    check_counts,
+    cut,
+    merge_counts,
+    product,
+    row_divergences,
+)
+from bayesspec.inference.nmf_coupling import Factors, Noise, Step, Target, directions, slopes
 from bayesspec.inference.nmf_moves import Runs, choose_runs
 from bayesspec.inference.nmf_prior import NmfPrior, count_constant
-from bayesspec.inference.nmf_sweep import State, Summary, sweep
+from bayesspec.inference.nmf_sweep import Data, Plan, State, Summary, sweep
 from bayesspec.inference.status import Status
+from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 FEWEST_EFFECTIVE = 20.0
 """Fewer effective draws of a global quantity than this are reported."""
 FEWEST_ACCEPTED = 0.15
 LEAST_ABUNDANCE = 0.05
 """Abundance, in counts, at which an empty one starts."""
+
+
+COUPLING_MOVES = 4
+"""Coupling moves in a sweep."""
+COUPLING_ACCEPTANCE = 0.574
+"""Acceptance that the warmup steers to: the best for Langevin moves, Roberts & Rosenthal (1998)."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,26 @@ def sample(
     return _posterior(chain.blocks, mode, kept, moments, accepted, probs, interrupted)
 
 
+def _noise(counts: jax.Array, state: State, runs: Runs) -> Noise:
+    """Noise of each abundance and spectrum entry, the others known, at the start of the chain."""
+
+    def visit(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        w = jnp.exp(block[1])
+        inverse = 1.0 / (product(w, state.spectra) + RATE_FLOOR)
+        total = total + product(jnp.square(w).T, inverse)
+        return total, product(inverse, jnp.square(state.spectra).T)
+
+    start = jnp.zeros_like(state.spectra)
+    by_channel, by_pixel = jax.jit(lambda *c: jax.lax.scan(visit, start, c))(counts, state.log_w)
+    return Noise(1.0 / jnp.sqrt(jnp.maximum(by_pixel, 1e-12)), 1.0 / jnp.sqrt(jnp.maximum(by_channel, 1e-12)))
+
+
+@partial(jax.jit, static_argnames=("plan",))
+def _outer(target: Target, factors: Factors, plan: Plan) -> jax.Array:
+    pairs = directions(plan.free, factors.spectra.shape[0])
+    return slopes(target, plan.merged, factors, pairs, plan.prior.concentration).outer
+
+
 class _Chain:
     """The counts in blocks, and the state of the chain over them."""
 
@@ -171,9 +207,15 @@ class _Chain:
         self.blocks, self.prior = cut(counts), prior
         self.free = len(mode.spectra) - mode.n_fixed
         rows = self.blocks.counts.shape[1]
-        self.runs: Runs = choose_runs(*counts.shape, rows)
+        runs = choose_runs(*counts.shape, rows)
+        merged = merge_counts(counts, runs.channels)
         self.valid = self.blocks.split(np.ones((len(counts), 1)))
         self.state = self._begin(counts, mode)
+        noise = _noise(self.blocks.counts, self.state, runs)
+        self.data = Data(self.blocks.counts, self.blocks.cut_alike(merged), self.valid, noise)
+        self.plan = Plan(self.free, len(counts), runs, runs.channels, COUPLING_MOVES, prior)
+        self.pairs = directions(self.free, len(mode.spectra))
+        self.log_size, self.root = 0.0, np.eye(len(self.pairs))
 
     def _begin(self, counts: npt.NDArray[Any], mode: NmfMode) -> State:
         """Start at the mode, off the boundary."""
@@ -194,19 +236,25 @@ class _Chain:
             jnp.asarray(count_constant(counts) - rows.sum(), jnp.float64),
         )
 
-    def step(self, key: jax.Array) -> Summary:
-        """Sweep once."""
-        self.state, summary = sweep(
-            self.blocks.counts,
-            self.valid,
-            self.state,
-            key,
-            free=self.free,
-            runs=self.runs,
-            prior=self.prior,
-            pixels=self.blocks.pixels,
-        )
-        return summary
+    def step(self, key: jax.Array, adapt: float = 0.0) -> Summary:
+        """Sweep once; change the size of the coupling moves towards their acceptance when told to."""
+        step = Step(jnp.asarray(np.exp(self.log_size), jnp.float64), jnp.asarray(self.root, jnp.float64))
+        self.state, summary = sweep(self.data, self.state, step, key, plan=self.plan)
+        kept = jax.tree.map(np.asarray, summary)
+        self.log_size += adapt * float(kept.accepted[2] * kept.accepted[3] - COUPLING_ACCEPTANCE)
+        return kept
+
+    def learn(self) -> None:
+        """Take the information along the coupling directions from where the chain is."""
+        if len(self.pairs) == 0:
+            return
+        target = Target(self.data.merged, self.valid, self.data.noise, self.state.shape)
+        factors = Factors(self.state.log_w, self.state.spectra)
+        outer = np.asarray(_outer(target, factors, self.plan))
+        scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))
+        correlation = outer / np.outer(scale, scale)
+        covariance = np.linalg.inv(correlation + 0.01 * np.eye(len(outer))) / np.outer(scale, scale)
+        self.root = np.linalg.cholesky(covariance)
 
     def run(
         self,
@@ -220,10 +268,13 @@ class _Chain:
         kept: list[Summary] = []
         zero = jnp.zeros_like(self.state.log_w)
         moments = _Moments(jnp.zeros((), jnp.float32), zero, zero)
-        accepted, total = np.zeros(2), warmup + draws * thin
+        accepted, total = np.zeros(4), warmup + draws * thin
         for number in range(total):
             try:
-                summary = jax.tree.map(np.asarray, self.step(jax.random.fold_in(key, number)))
+                if number in (0, warmup // 5, warmup // 2):
+                    self.learn()
+                adapt = 1.0 / (1.0 + 0.1 * number) if number < warmup else 0.0
+                summary = self.step(jax.random.fold_in(key, number), adapt)
             except KeyboardInterrupt:
                 if len(kept) < 2:
                     raise
@@ -256,7 +307,8 @@ def _posterior(
         "fractions": effective_sample_size(stacked.fractions),
         "mixing": effective_sample_size(mixing[:, : len(mode.spectra) - mode.n_fixed]),
     }
-    acceptance = {"pixels": float(accepted[0]), "channels": float(accepted[1])}
+    names = ("pixels", "channels", "coupling", "coupling decided")
+    acceptance = {name: float(value) for name, value in zip(names, accepted, strict=True)}
     return NmfPosterior(
         np.asarray(stacked.spectra),
         mean,
@@ -287,7 +339,9 @@ def _status(
     return Status.CONVERGED
 
 
-def gamma_quantiles(mean: npt.ArrayLike, sd: npt.ArrayLike, probs: tuple[float, ...]) -> npt.NDArray[np.float32]:
+def gamma_quantiles(
+    mean: npt.ArrayLike, sd: npt.ArrayLike, probs: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
     """Quantiles of the Gamma distribution with given mean and standard deviation.
 
     Parameters

@@ -75,6 +75,41 @@ class ChannelSums(NamedTuple):
     gram: jax.Array
 
 
+def no_sums(free: int, channels: int) -> ChannelSums:
+    """Sums over no pixels.
+
+    Parameters
+    ----------
+    free, channels : int
+        Number of free components and of channels.
+
+    Returns
+    -------
+    ChannelSums
+        Zeros.
+    """
+    gram = jnp.zeros((free * (free + 1) // 2, channels), jnp.float64)
+    return ChannelSums(jnp.zeros((free, channels), jnp.float64), gram)
+
+
+def add_sums(sums: ChannelSums, part: tuple[jax.Array, jax.Array]) -> ChannelSums:
+    """Add the contribution of a block of pixels, in float64.
+
+    Parameters
+    ----------
+    sums : ChannelSums
+        Sums so far.
+    part : (received, gram)
+        As `channel_sums` returns them, float32.
+
+    Returns
+    -------
+    ChannelSums
+        New sums.
+    """
+    return ChannelSums(sums.received + part[0].astype(jnp.float64), sums.gram + part[1].astype(jnp.float64))
+
+
 def merge(values: jax.Array, run: int) -> jax.Array:
     """Add runs of neighbours along the last axis; the last run may be short.
 

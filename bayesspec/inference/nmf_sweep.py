@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -10,11 +11,14 @@ import jax.numpy as jnp
 
 from bayesspec.inference.newton_proposal import newton_proposal
 from bayesspec.inference.nmf_blocks import product
+from bayesspec.inference.nmf_coupling import Factors, Noise, Step, Target, coupling_moves, directions
 from bayesspec.inference.nmf_moves import (
     ChannelSums,
     Runs,
+    add_sums,
     channel_problem,
     channel_sums,
+    no_sums,
     pixel_move,
 )
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_prior
@@ -61,8 +65,8 @@ class Summary(NamedTuple):
         Gamma prior of the abundances.
     log_joint : jax.Array (), float64
         Log density of counts and unknowns, nats.
-    accepted : jax.Array (2,), float64
-        Share of the pixels and of the channels that moved.
+    accepted : jax.Array (4,), float64
+        Share of the pixels and of the channels that moved, then as `coupling_moves` returns it.
     """
 
     spectra: jax.Array
@@ -74,38 +78,73 @@ class Summary(NamedTuple):
     accepted: jax.Array
 
 
-@partial(jax.jit, static_argnames=("free", "runs", "prior", "pixels"))
-def sweep(
-    counts: jax.Array,
-    valid: jax.Array,
-    state: State,
-    key: jax.Array,
-    *,
-    free: int,
-    runs: Runs,
-    prior: NmfPrior,
-    pixels: int,
-) -> tuple[State, Summary]:
-    """Move everything once.
+class Data(NamedTuple):
+    """What a sweep sees.
 
     Parameters
     ----------
-    counts : jax.Array (block, row, channel), unsigned integer
-        Counts.
+    counts, merged : jax.Array (block, row, channel), unsigned integer
+        Counts, and the same with runs of channels added.
     valid : jax.Array (block, row, 1), float32
         One, and zero in the filling of the last block.
-    state : State
-        Where the chain is.
-    key : jax.Array
-        Random key.
+    noise : Noise
+        Noise of both factors, for the coupling moves.
+    """
+
+    counts: jax.Array
+    merged: jax.Array
+    valid: jax.Array
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is compiled for.
+
+    Parameters
+    ----------
     free : int
         Number of components with a free spectrum.
-    runs : Runs
-        What is merged where only the information is computed.
-    prior : NmfPrior
-        Constants of the prior.
     pixels : int
         Number of pixels without the filling.
+    runs : Runs
+        What is merged where only the information is computed.
+    merged : int
+        Channels merged for the coupling moves.
+    moves : int
+        Coupling moves in a sweep.
+    prior : NmfPrior
+        Constants of the prior.
+    """
+
+    free: int
+    pixels: int
+    runs: Runs
+    merged: int
+    moves: int
+    prior: NmfPrior
+
+
+@partial(jax.jit, static_argnames=("plan",))
+def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -> tuple[State, Summary]:
+    """Move everything once.
+
+    The scale s ~ Gamma(channels x a) of a spectrum is independent of everything else, and s h has independent
+    Gamma(a, 1) entries. With s h, w / s and s x rate as the unknowns (the prior of the rate has no scale) the
+    channels are independent given the abundances; at the end the spectra are made to sum to one again.
+
+    Parameters
+    ----------
+    data : Data
+        What the sweep sees.
+    state : State
+        Where the chain is.
+    step : Step
+        Size of the coupling moves.
+    key : jax.Array
+        Random key.
+    plan : Plan
+        Sizes and constants.
 
     Returns
     -------
@@ -114,31 +153,74 @@ def sweep(
     summary : Summary
         What is kept of it.
     """
-    keys = jax.random.split(key, 3)
-    log_w, sums, pixel_gain, pixels_moved = _move_pixels(counts, valid, state, keys[0], free, runs)
-    w = jnp.exp(log_w) * valid
+    keys = jax.random.split(key, 5)
+    loose = _loosen(state, keys[0], plan)
+    log_w, sums, pixel_gain, pixels_moved = _move_pixels(data, loose, keys[1], plan)
+    spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
+    factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
+    if spectra.shape[0] > 1:
+        factors, coupling_gain, coupled = coupling_moves(
+            Target(data.merged, data.valid, data.noise, state.shape),
+            plan.merged,
+            data.counts,
+            factors,
+            step,
+            keys[3],
+            pairs=directions(plan.free, spectra.shape[0]),
+            free=plan.free,
+            concentration=plan.prior.concentration,
+            moves=plan.moves,
+        )
+    likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain
+    accepted = jnp.append(jnp.stack([pixels_moved, channels_moved]), coupled)
+    return _finish(data, *factors, state.shape, likelihood, accepted, keys[4], plan)
+
+
+def _scaled(state: State, scale: jax.Array) -> State:
+    """Multiply the spectra by a scale; divide the abundances by it."""
+    small = scale.astype(jnp.float32)
+    log_w = state.log_w - jnp.log(small)[None, None]
+    spectra = jnp.maximum(state.spectra * small[:, None], SMALLEST)
+    return State(log_w, spectra, state.shape, state.rate * scale, state.log_likelihood)
+
+
+def _loosen(state: State, key: jax.Array, plan: Plan) -> State:
+    """Draw the scale of the free spectra, in units of its mean."""
+    mean = plan.prior.concentration * state.spectra.shape[1]
+    scale = jax.random.gamma(key, mean, (plan.free,), jnp.float64) / mean
+    fixed = jnp.ones(state.spectra.shape[0] - plan.free, jnp.float64)
+    return _scaled(state, jnp.append(scale, fixed))
+
+
+def _finish(
+    data: Data,
+    log_w: jax.Array,
+    spectra: jax.Array,
+    shape: jax.Array,
+    likelihood: jax.Array,
+    accepted: jax.Array,
+    key: jax.Array,
+    plan: Plan,
+) -> tuple[State, Summary]:
+    """Make the spectra sum to one, draw shapes and rates, and summarise."""
+    sums = spectra.astype(jnp.float64).sum(axis=1)
+    sums = jnp.where(jnp.arange(spectra.shape[0]) < plan.free, sums, 1.0)
+    blank = jnp.ones_like(shape)
+    log_w, spectra, _, _, _ = _scaled(State(log_w, spectra, shape, blank, likelihood), 1.0 / sums)
+    w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))
-    spectra, stretch, channel_gain, channels_moved = _move_channels(
-        counts, w, state.spectra, sums, totals, keys[1], free, runs, prior
-    )
-    log_w = log_w + jnp.log(stretch).astype(jnp.float32)[None, None]
-    w = w * stretch.astype(jnp.float32)[None, None]
-    totals = w.astype(jnp.float64).sum(axis=(0, 1))
-    sum_log = (log_w * valid).astype(jnp.float64).sum(axis=(0, 1))
-    shape, rate = draw_shape_and_rate(keys[2], state.shape, sum_log, totals, pixels, prior)
-    likelihood = state.log_likelihood + pixel_gain + channel_gain
-    density = log_prior(
-        jnp.log(spectra[:free].astype(jnp.float64)), sum_log, totals, shape, rate, pixels, prior
-    )
+    sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
+    shape, rate = draw_shape_and_rate(key, shape, sum_log, totals, plan.pixels, plan.prior)
+    log_spectra = jnp.log(spectra[: plan.free].astype(jnp.float64))
+    density = log_prior(log_spectra, sum_log, totals, shape, rate, plan.pixels, plan.prior)
     shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
-    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / pixels
-    accepted = jnp.stack([pixels_moved / pixels, channels_moved])
+    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
     summary = Summary(spectra, totals, fractions, shape, rate, likelihood + density, accepted)
     return State(log_w, spectra, shape, rate, likelihood), summary
 
 
 def _move_pixels(
-    counts: jax.Array, valid: jax.Array, state: State, key: jax.Array, free: int, runs: Runs
+    data: Data, state: State, key: jax.Array, plan: Plan
 ) -> tuple[jax.Array, ChannelSums, jax.Array, jax.Array]:
     """Move every pixel; gather what the channels need at the new abundances."""
     normal_key, uniform_key = jax.random.split(key)
@@ -149,86 +231,57 @@ def _move_pixels(
     def visit(sums: ChannelSums, block: tuple[jax.Array, ...]) -> tuple[ChannelSums, tuple[jax.Array, ...]]:
         x, log_w, mask, z, u = block
         log_w, quotient, gain, moved = pixel_move(
-            x.astype(jnp.float32), log_w, state.spectra, shape, rate, z, u, runs.channels
+            x.astype(jnp.float32), log_w, state.spectra, shape, rate, z, u, plan.runs.channels
         )
-        w = jnp.exp(log_w) * mask
-        received, gram = channel_sums(w, quotient, state.spectra, free, runs.pixels)
-        sums = ChannelSums(
-            sums.received + received.astype(jnp.float64), sums.gram + gram.astype(jnp.float64)
-        )
+        part = channel_sums(jnp.exp(log_w) * mask, quotient, state.spectra, plan.free, plan.runs.pixels)
+        sums = add_sums(sums, part)
         return sums, (log_w, gain * mask[:, 0], moved.astype(jnp.float32) * mask[:, 0])
 
-    channels = counts.shape[2]
-    empty = ChannelSums(jnp.zeros((free, channels), jnp.float64), _no_gram(free, channels))
-    sums, (log_w, gain, moved) = jax.lax.scan(visit, empty, (counts, state.log_w, valid, noise, uniform))
-    return log_w, sums, gain.astype(jnp.float64).sum(), moved.astype(jnp.float64).sum()
-
-
-def _no_gram(free: int, channels: int) -> jax.Array:
-    return jnp.zeros((free * (free + 1) // 2, channels), jnp.float64)
+    blocks = (data.counts, state.log_w, data.valid, noise, uniform)
+    sums, (log_w, gain, moved) = jax.lax.scan(visit, no_sums(plan.free, data.counts.shape[2]), blocks)
+    return log_w, sums, gain.astype(jnp.float64).sum(), moved.astype(jnp.float64).sum() / plan.pixels
 
 
 def _move_channels(
-    counts: jax.Array,
-    w: jax.Array,
-    spectra: jax.Array,
-    sums: ChannelSums,
-    totals: jax.Array,
-    key: jax.Array,
-    free: int,
-    runs: Runs,
-    prior: NmfPrior,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Move every channel with the scale of the spectra set free, then sum the spectra to one again.
-
-    The scale s ~ Gamma(channels x a) of a spectrum is independent of everything else, and s h has independent
-    Gamma(a, 1) entries. With s h, w / s and s x rate as the unknowns (the prior of the rate has no scale) the
-    channels are independent given the abundances.
-    """
-    scale_key, normal_key, uniform_key = jax.random.split(key, 3)
-    a, channels = prior.concentration, spectra.shape[1]
-    scale = jax.random.gamma(scale_key, a * channels, (free,), jnp.float64)
-    old = channel_problem(spectra[:free].astype(jnp.float64), sums, totals[:free], scale, a)
+    data: Data, log_w: jax.Array, spectra: jax.Array, sums: ChannelSums, key: jax.Array, plan: Plan
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Move every channel, the scale of the spectra being free."""
+    normal_key, uniform_key = jax.random.split(key)
+    free, a = plan.free, plan.prior.concentration
+    w = jnp.exp(log_w) * data.valid
+    totals = w.astype(jnp.float64).sum(axis=(0, 1))[:free]
+    scale = jnp.full_like(totals, a * spectra.shape[1])
+    old = channel_problem(spectra[:free].astype(jnp.float64), sums, totals, scale, a)
     forward = newton_proposal(old.gradient, old.precision)
-    drawn = forward.displace(jax.random.normal(normal_key, (free, channels), jnp.float64))
+    drawn = forward.displace(jax.random.normal(normal_key, old.spectra.shape, jnp.float64))
     loose = jnp.maximum(old.spectra * jnp.exp(drawn), SMALLEST).astype(jnp.float32)
     proposed = jnp.concatenate([loose, spectra[free:]])
-    new_sums, logs = _visit_channels(counts, w, spectra, proposed, free, runs)
-    new = channel_problem(loose.astype(jnp.float64), new_sums, totals[:free], scale, a)
-    moved = jnp.log(new.spectra / old.spectra)
-    grown = new.spectra - old.spectra
-    gain = logs - (totals[:free, None] * grown).sum(axis=0)
+    new_sums, logs = _visit_channels(data.counts, w, spectra, proposed, plan)
+    new = channel_problem(loose.astype(jnp.float64), new_sums, totals, scale, a)
+    moved, grown = jnp.log(new.spectra / old.spectra), new.spectra - old.spectra
+    gain = logs - (totals[:, None] * grown).sum(axis=0)
     density = (a * moved - scale[:, None] * grown).sum(axis=0)
     backward = newton_proposal(new.gradient, new.precision)
     ratio = gain + density + backward.log_density(-moved) - forward.log_density(moved)
-    uniform = jax.random.uniform(uniform_key, (channels,), jnp.float64)
-    accepted = jnp.log(uniform) < ratio
+    accepted = jnp.log(jax.random.uniform(uniform_key, ratio.shape, jnp.float64)) < ratio
     chosen = jnp.where(accepted[None], proposed, spectra)
-    stretch = chosen.astype(jnp.float64).sum(axis=1)
-    stretch = jnp.where(jnp.arange(spectra.shape[0]) < free, stretch, 1.0)
-    normalised = jnp.maximum(chosen / stretch.astype(jnp.float32)[:, None], SMALLEST)
-    return normalised, stretch, jnp.where(accepted, gain, 0.0).sum(), accepted.mean(dtype=jnp.float64)
+    return chosen, jnp.where(accepted, gain, 0.0).sum(), accepted.mean(dtype=jnp.float64)
 
 
 def _visit_channels(
-    counts: jax.Array, w: jax.Array, spectra: jax.Array, proposed: jax.Array, free: int, runs: Runs
+    counts: jax.Array, w: jax.Array, spectra: jax.Array, proposed: jax.Array, plan: Plan
 ) -> tuple[ChannelSums, jax.Array]:
-    """Sums over the pixels at the proposed spectra, and those of x log(new mean / old mean)."""
+    """Gather the sums at the proposed spectra, and those of x log(new mean / old mean)."""
 
     def visit(
         carry: tuple[ChannelSums, jax.Array], block: tuple[jax.Array, jax.Array]
     ) -> tuple[tuple[ChannelSums, jax.Array], None]:
-        sums, logs = carry
         x, v = block[0].astype(jnp.float32), block[1]
         old, new = product(v, spectra) + RATE_FLOOR, product(v, proposed) + RATE_FLOOR
-        received, gram = channel_sums(v, x / new, proposed, free, runs.pixels)
+        part = channel_sums(v, x / new, proposed, plan.free, plan.runs.pixels)
         gained = (x * jnp.log(new / old)).sum(axis=0)
-        sums = ChannelSums(
-            sums.received + received.astype(jnp.float64), sums.gram + gram.astype(jnp.float64)
-        )
-        return (sums, logs + gained.astype(jnp.float64)), None
+        return (add_sums(carry[0], part), carry[1] + gained.astype(jnp.float64)), None
 
     channels = counts.shape[2]
-    empty = ChannelSums(jnp.zeros((free, channels), jnp.float64), _no_gram(free, channels))
-    start = (empty, jnp.zeros(channels, jnp.float64))
+    start = (no_sums(plan.free, channels), jnp.zeros(channels, jnp.float64))
     return jax.lax.scan(visit, start, (counts, w))[0]

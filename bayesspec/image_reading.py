@@ -1,0 +1,154 @@
+"""A spectrum image out of one file of our own: .npz (NumPy) or .nc (netCDF-4, labelled)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesspec.acquisition import Acquisition
+from bayesspec.calibration import LONGEST_IN_KEV, calibrated
+from bayesspec.errors import InputError
+from bayesspec.hyperspy_signal import Axis
+from bayesspec.spectrum_image import SpectrumImage
+
+_TRUTH = "truth."
+
+
+def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, list[str]]:
+    """Read a spectrum image from a NumPy archive with ``counts`` and ``energy``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file. Beside ``counts`` (y, x, energy) and ``energy`` (energy,) it may hold any field of
+        `SpectrumImage` and of `Acquisition`, by name, and ``truth.<name>``.
+    energy_unit : {"keV", "eV"} or None
+        Unit of the file's energies; ``None`` for the one that it states, or keV where they end below 100.
+
+    Returns
+    -------
+    image : SpectrumImage
+        Counts, uint8, uint16 or uint32, and what else the file says.
+    guesses : list of str
+        Sentences that say what was guessed.
+
+    Raises
+    ------
+    InputError
+        When counts or energy are missing.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        found = {name: archive[name] for name in archive.files}
+    _require(path, found, "np.savez(path, counts=counts, energy=energy)")
+    found["counts"].flags.writeable = False  # ours alone: shared, not copied
+    truth = {name.removeprefix(_TRUTH): found.pop(name) for name in list(found) if name.startswith(_TRUTH)}
+    return _image(path, found, truth, found.get("energy_unit"), energy_unit)
+
+
+def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, list[str]]:
+    """Read a spectrum image from a netCDF-4 file with a variable ``counts`` (y, x, energy).
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, as `save_image` or ``si.to_xarray().to_netcdf(path)`` write it.
+    energy_unit : {"keV", "eV"} or None
+        Unit of the file's energies; ``None`` for the one that it states, or keV where they end below 100.
+
+    Returns
+    -------
+    image : SpectrumImage
+        Counts, uint8, uint16 or uint32, and what else the file says.
+    guesses : list of str
+        Sentences that say what was guessed.
+
+    Raises
+    ------
+    InputError
+        When it holds no counts with a coordinate ``energy``.
+    """
+    with xr.open_dataset(path, engine="h5netcdf") as opened:
+        names = {str(name): opened[name] for name in opened.variables}
+        _require(path, names, "bs.save_image(si, path), or bs.open(path) for a saved fit")
+        counts = np.ascontiguousarray(opened["counts"].transpose(..., "energy").to_numpy())
+        found = dict(opened.attrs) | {
+            name: opened[name].to_numpy() for name in ("energy", "mask", "energy_mask") if name in names
+        }
+        unit = found.get("energy_unit", opened["energy"].attrs.get("units"))
+        if "pixel_size" not in found and {"y", "x"} <= set(names):
+            found |= _pixel(opened)
+    counts.flags.writeable = False
+    found["counts"] = counts
+    return _image(path, found, _read_truth(path), unit, energy_unit)
+
+
+def _read_truth(path: Path) -> dict[str, Any]:
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", group="truth") as opened:
+            return {str(name): opened[name].to_numpy() for name in opened.data_vars}
+    except OSError:  # no such group: a measured image
+        return {}
+
+
+def _pixel(opened: xr.Dataset) -> dict[str, Any]:
+    steps = [float(opened[dim][1] - opened[dim][0]) if opened.sizes[dim] > 1 else 1.0 for dim in "yx"]
+    unit = opened["x"].attrs.get("units", "px")
+    return {} if unit == "px" else {"pixel_size": steps, "pixel_unit": unit}
+
+
+def _require(path: Path, found: Mapping[str, Any], do: str) -> None:
+    missing = [name for name in ("counts", "energy") if name not in found]
+    if missing:
+        raise InputError(
+            f"{path.name!r} holds {', '.join(sorted(found)) or 'nothing'}; no {' and no '.join(missing)}",
+            "counts (y, x, energy) and energy (energy,)",
+            do,
+        )
+
+
+def _image(
+    path: Path, found: Mapping[str, Any], truth: Mapping[str, Any], unit: Any, asked: str | None
+) -> tuple[SpectrumImage, list[str]]:
+    acquired = {name: found[name] for name in asdict(Acquisition()) if name in found}
+    acquired = {name: str(value) if name == "technique" else float(value) for name, value in acquired.items()}
+    fields = {name: found[name] for name in ("counts", "mask", "energy_mask") if name in found}
+    fields |= {name: str(found[name]) for name in ("pixel_unit", "name") if name in found}
+    if np.size(found.get("pixel_size", ())):
+        fields["pixel_size"] = found["pixel_size"]
+    energy, energy_unit, acquired["technique"], guesses = _energy(found, unit, asked)
+    known = {name: _as_given(value) for name, value in truth.items()}
+    image = SpectrumImage(
+        **{"name": path.stem} | fields,
+        energy=energy,
+        energy_unit=energy_unit,
+        elements=_elements(found.get("elements", "")),
+        acquisition=Acquisition(**acquired),
+        truth=known or None,
+    )
+    return image, guesses
+
+
+def _energy(found: Mapping[str, Any], unit: Any, asked: str | None) -> tuple[Any, str, str, list[str]]:
+    technique = str(found.get("technique", ""))
+    if unit is not None and technique and asked is None:
+        return found["energy"], str(unit), technique, []
+    axis = Axis("energy", "" if unit is None else str(unit), np.asarray(found["energy"], np.float64))
+    if asked is None and not axis.unit and technique != "EELS" and axis.values.max() <= LONGEST_IN_KEV:
+        asked = "keV"
+    return calibrated(axis, technique, asked)
+
+
+def _as_given(value: Any) -> Any:
+    if value.ndim == 0:
+        return value.item()
+    return tuple(value.tolist()) if value.dtype.kind in "UO" else value
+
+
+def _elements(found: Any) -> tuple[str, ...]:
+    words = np.atleast_1d(np.asarray(found, dtype=str))
+    return tuple(str(symbol) for word in words for symbol in word.split())
