@@ -43,10 +43,11 @@ class Estimate:
 
     @property
     def sd(self) -> xr.DataArray:
-        """Posterior standard deviation, dims (...), float64; NaN where there is no uncertainty."""
+        """Posterior standard deviation, dims (...), float64; NaN where there is none or it is infinite."""
         if not self.known_error:
             return self.mean * np.nan
-        return self.draws.std("draw", ddof=1, dtype=np.float64)
+        finite = np.isfinite(self.draws).all("draw")
+        return self.draws.where(finite).std("draw", ddof=1, dtype=np.float64)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
         """Equal-tailed credible interval.
@@ -151,22 +152,20 @@ def format_uncertain(mean: float, sd: float) -> str:
     Returns
     -------
     str
-        Such as ``0.783(4)``: one digit of the standard deviation, two where the first is 1.
+        Such as ``0.783(4)``: one digit of the standard deviation, two below 2.
     """
     if not math.isfinite(mean):
         return "not resolved"
     if not math.isfinite(sd) or sd <= 0:
         return f"{mean:.4g}"
     exponent = math.floor(math.log10(sd))
-    first = round(sd / 10**exponent)
-    if first == 10:
-        exponent, first = exponent + 1, 1
-    digits = -exponent + (1 if first == 1 else 0)
+    if sd / 10**exponent >= 9.5:
+        exponent += 1
+    digits = -exponent + (1 if sd / 10**exponent < 1.95 else 0)
     if digits <= 0:
         return f"{round(mean, digits):.0f}({round(sd, digits):.0f})"
-    shown = round(sd * 10**digits)
-    text = f"{shown}" if sd < 1 else f"{sd:.{digits}f}"
-    return f"{mean:.{digits}f}({text})"
+    error = f"{round(sd * 10**digits)}" if sd < 1 else f"{sd:.{digits}f}"
+    return f"{mean:.{digits}f}({error})"
 
 
 def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> Estimate:

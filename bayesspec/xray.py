@@ -260,11 +260,13 @@ def gaussian_shares(
 def _transitions(element: str) -> dict[str, Any]:
     try:
         table = xraydb.xray_lines(element)
-    except ValueError:
-        table = {}
-    if not table:
+    except ValueError as error:
         raise InputError(
             f"the element {element!r}", "a chemical symbol such as 'Fe' or 'O'", "elements=['Fe', 'O']"
+        ) from error
+    if not table:
+        raise InputError(
+            f"{element}, which has no line between 0 and 100 keV", "another element", f"leave {element} out"
         )
     return dict(table)
 

@@ -1,0 +1,136 @@
+"""The comparison in one figure: label maps, ratios, and distances from the counts and from the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from bayesspec.compare import Comparison, PhaseScore
+from bayesspec.errors import InputError
+from bayesspec.plot.maps import label_image, pixel_size_of
+from bayesspec.plot.ratios import ratios
+from bayesspec.plot.style import INK, PAGE_IN, colours, new_figure, paper, root
+
+_ACROSS = 4
+_LINE_IN = 0.21
+
+
+def comparison(scores: Comparison, *, figure: Figure | SubFigure | None = None) -> Figure:
+    """Draw methods side by side.
+
+    Parameters
+    ----------
+    scores : Comparison
+        What `bs.compare` returns.
+    figure : matplotlib.figure.Figure or SubFigure or None
+        Where to draw; ``None`` for a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Of segmentations, the labels and the first ratio; of unmixings, the deviance and, where the truth is
+        known, the spectral angles.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to draw.
+    """
+    heights = _heights(scores)
+    if not heights:
+        raise InputError("an empty comparison", "results", "bs.compare(si, [seg, fit])")
+    with paper():
+        canvas = figure or new_figure(PAGE_IN, sum(heights.values()))
+        parts = canvas.subfigures(len(heights), 1, squeeze=False, height_ratios=list(heights.values())).ravel()
+        drawers = {"maps": _label_maps, "ratios": _ratios, "components": _components}
+        for name, part in zip(heights, parts, strict=True):
+            drawers[name](scores, part)
+    return root(canvas)
+
+
+def _heights(scores: Comparison) -> dict[str, float]:
+    heights = {}
+    if scores.phases:
+        shape = scores.phases[0].result.labels.shape
+        rows = -(-(len(scores.phases) + _has_labels(scores)) // _ACROSS)
+        heights["maps"] = rows * (PAGE_IN / _ACROSS * min(1.6, shape[0] / shape[1]) + 0.35)
+        most = max(score.result.n_phases for score in scores.phases)
+        if scores.phases[0].ratios:
+            heights["ratios"] = 0.8 + 0.13 * len(scores.phases) * max(most, 2)
+    if scores.components:
+        heights["components"] = 0.7 + _LINE_IN * len(scores.components)
+    return heights
+
+
+def _has_labels(scores: Comparison) -> bool:
+    return scores.truth is not None and "labels" in scores.truth
+
+
+def _label_maps(scores: Comparison, part: SubFigure) -> None:
+    n = len(scores.phases) + _has_labels(scores)
+    axes = part.subplots(-(-n // _ACROSS), min(n, _ACROSS), squeeze=False).ravel()
+    for ax in axes[n:]:
+        ax.remove()
+    size = pixel_size_of(scores.phases[0].result)
+    if _has_labels(scores):
+        truth = np.asarray(scores.truth["labels"]) if scores.truth else np.zeros((1, 1))
+        label_image(axes[0], truth, int(truth.max()) + 1, size)
+        axes[0].set_title("truth")
+    for ax, score in zip(axes[n - len(scores.phases) : n], scores.phases, strict=True):
+        labels, most = _paired(score)
+        label_image(ax, labels, most, size)
+        right = "" if score.accuracy is None else f"\n{100 * score.accuracy:.1f} % of labels right"
+        ax.set_title(_wrapped(score.result.method) + right)
+
+
+def _paired(score: PhaseScore) -> tuple[np.ndarray[Any, Any], int]:
+    """Labels in the numbering of the truth, so that colours mean the same in every map."""
+    labels, n = score.result.labels.values, score.result.n_phases
+    if score.partners is None:
+        return labels, n
+    names = score.partners.copy()
+    alone = names < 0
+    names[alone] = names.max() + 1 + np.arange(alone.sum())
+    return np.append(names, -1)[labels], int(names.max()) + 1
+
+
+def _ratios(scores: Comparison, part: SubFigure) -> None:
+    name = next(iter(scores.phases[0].ratios))
+    above, below = name.split("/")
+    truth = scores.truth or {}
+    known = truth.get("ratio") if "/".join(truth.get("ratio_lines", ())) == name else None
+    shown = [score.result for score in scores.phases if {above, below} <= set(score.result.lines)]
+    ratios(shown, numerator=above, denominator=below, truth=known, ax=part.subplots())
+
+
+def _components(scores: Comparison, part: SubFigure) -> None:
+    known = any(score.angles is not None for score in scores.components)
+    axes = part.subplots(1, 2 if known else 1, squeeze=False, sharey=True).ravel()
+    names = [f"{s.result.method}, {s.result.rank} components" for s in scores.components]
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    axes[0].plot([s.deviance for s in scores.components], range(len(names)), "o", color=INK)
+    axes[0].set_xlabel("Poisson deviance per entry (nats times two)")
+    for ax in axes:
+        _plain(ax)
+    if known:
+        for row, score in enumerate(scores.components):
+            if score.angles is not None and score.partners is not None:
+                shades = np.array(colours(max(int(score.partners.max()) + 1, 1)))
+                paired = score.partners >= 0
+                axes[1].scatter(score.angles[paired], np.full(paired.sum(), row), s=16, c=shades[score.partners[paired]])
+        axes[1].set_xlabel("spectral angle to the true component (degrees)")
+        axes[1].set_xlim(left=0)
+
+
+def _plain(ax: Axes) -> None:
+    ax.grid(axis="x")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+
+
+def _wrapped(text: str) -> str:
+    return text.replace(", ", ",\n", 1)

@@ -1,0 +1,72 @@
+"""The choice of the number of phases or components: the score of every candidate with its error."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from bayesspec.components import Unmixing
+from bayesspec.errors import InputError
+from bayesspec.phases import Segmentation
+from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
+
+
+def selection(result: Segmentation | Unmixing, *, figure: Figure | SubFigure | None = None) -> Figure:
+    """Draw the score of every number of phases or components; the chosen one is marked.
+
+    Parameters
+    ----------
+    result : Segmentation or Unmixing
+        A result whose number of phases or components was chosen.
+    figure : matplotlib.figure.Figure or SubFigure or None
+        Where to draw; ``None`` for a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Held-out log likelihood with its standard error; for phases also the information criterion.
+
+    Raises
+    ------
+    InputError
+        When nothing was chosen, as in a classical result.
+    """
+    table = result.selection
+    if "score" not in table:
+        raise InputError(
+            f"a result of {result.method!r} without a choice",
+            "a result whose number of phases or components was chosen",
+            "bs.segment(maps, phases=range(1, 7)) or bs.unmix(si, rank=range(1, 9))",
+        )
+    chosen = result.n_phases if isinstance(result, Segmentation) else result.rank
+    what = "phases" if isinstance(result, Segmentation) else "components"
+    scores = ("score", "bic") if "bic" in table else ("score",)
+    with paper():
+        canvas = figure or new_figure(PAGE_IN if len(scores) == 2 else COLUMN_IN, 2.1)
+        axes = canvas.subplots(1, len(scores), squeeze=False).ravel()
+        for ax, score in zip(axes, scores, strict=True):
+            _panel(ax, table, score, chosen)
+            ax.set_xlabel(f"number of {what}")
+    return root(canvas)
+
+
+def _panel(ax: Axes, table: xr.Dataset, score: str, chosen: int) -> None:
+    numbers, values = table["candidate"].values, table[score].values.astype(np.float64)
+    errors = table["error"].values if score == "score" else np.zeros(len(values))
+    ax.grid(axis="y")
+    ax.plot(numbers, values, color="#bbbbbb", linewidth=0.8, zorder=1)
+    ax.errorbar(numbers, values, yerr=errors, fmt="o", color=INK, mfc="white", elinewidth=0.9, zorder=2)
+    here = numbers == chosen
+    ax.plot(numbers[here], values[here], "o", color=ACCENT, markersize=6, zorder=3, label=f"chosen: {chosen}")
+    ax.set_xticks(numbers)
+    ax.set_xlim(numbers.min() - 0.5, numbers.max() + 0.5)
+    if np.abs(values).max() > 0:
+        linear = max(float(np.median(errors[errors > 0])) if (errors > 0).any() else 1.0, 1.0)
+        ax.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(linear)))
+    if score == "score":
+        ax.set_ylabel("held-out log likelihood\nrelative to the best (nats)")
+    else:
+        ax.set_ylabel("BIC relative to the best")
+    ax.legend(loc="lower right" if score == "score" else "upper right")

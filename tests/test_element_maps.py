@@ -1,0 +1,66 @@
+"""Line maps stay counts, and their net intensities are unbiased."""
+
+import numpy as np
+import pytest
+
+from bayesspec import LineMaps, SpectrumImage, element_maps, simulate
+from bayesspec.errors import InputError
+
+
+def test_net_ratio_of_each_phase_is_the_truth() -> None:
+    image = simulate.iron_oxides(2000, shape=(96, 96), seed=3)
+    maps = element_maps(image, ["Fe_Ka", "O_Ka"])
+    assert image.truth is not None
+    for phase, ratio in enumerate(image.truth["ratio"]):
+        iron, oxygen = maps.net()[image.truth["labels"] == phase].sum(axis=0)
+        error = np.sqrt(1 / iron + 1 / oxygen)
+        assert iron / oxygen == pytest.approx(ratio, rel=5 * error)
+
+
+def test_counts_are_integers_of_the_image() -> None:
+    image = simulate.iron_oxides(200, shape=(8, 8), seed=0)
+    maps = element_maps(image, ["Fe_Ka", "O_Ka"])
+    assert maps.counts.dtype.kind == "u"
+    near = np.abs(image.energy - 6.399) < 0.05
+    assert (maps.counts[..., 0] >= image.counts[:, :, near].sum(axis=2)).all()
+    assert maps.windows[:3] == ("Fe_Ka", "O_Ka", "Fe_La")
+
+
+def test_lines_default_to_those_of_the_elements() -> None:
+    image = simulate.iron_oxides(50, shape=(4, 4), seed=0)
+    assert element_maps(image).lines == ("Fe_Ka", "O_Ka")
+    assert element_maps(image, elements=["O", "Fe"]).lines == ("O_Ka", "Fe_Ka")
+
+
+def test_missing_elements_and_lines_are_asked_for() -> None:
+    image = SpectrumImage(np.ones((2, 2, 100), int), energy=np.linspace(0.2, 10, 100))
+    with pytest.raises(InputError, match="neither lines nor elements"):
+        element_maps(image)
+
+
+def test_assumed_resolution_is_said() -> None:
+    image = SpectrumImage(np.ones((2, 2, 1000), int), energy=0.1 + 0.01 * np.arange(1000))
+    with pytest.warns(UserWarning, match="130 eV at Mn Ka is assumed"):
+        element_maps(image, ["Fe_Ka", "O_Ka"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lines": ["Fe_Ka"]}, r"\(3, 3, 2\) for lines \['Fe_Ka'\]"),
+        ({"lines": ["Fe_Ka", "Fe_Ka"]}, "one different name a line"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((2, 2), bool)}, r"boolean mask of shape \(3, 3\)"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((3, 3))}, "dtype float64"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "sides": ("left",)}, "which makes all three"),
+    ],
+)
+def test_what_does_not_fit_is_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        LineMaps(np.ones((3, 3, 2), int), **given)  # type: ignore[arg-type]
+
+
+def test_line_index_names_the_lines_there_are() -> None:
+    maps = LineMaps(np.ones((3, 3, 2), int), lines=("Fe_Ka", "O_Ka"))
+    assert maps.line_index("O_Ka") == 1
+    with pytest.raises(InputError, match=r"one of \['Fe_Ka', 'O_Ka'\]"):
+        maps.line_index("Mg_Ka")

@@ -1,0 +1,82 @@
+"""Estimates: what is printed, intervals, ratios of draws."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayesspec.errors import InputError
+from bayesspec.posterior import Estimate, format_uncertain, ratio_of, to_arviz
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "text"),
+    [
+        (0.783, 0.0041, "0.783(4)"),
+        (0.783, 0.0012, "0.7830(12)"),
+        (0.783, 0.00096, "0.7830(10)"),
+        (123.4, 3.2, "123(3)"),
+        (1234.0, 120.0, "1230(120)"),
+        (12.3, 1.4, "12.3(1.4)"),
+        (5.0, 9.6, "5(10)"),
+        (0.5, float("nan"), "0.5"),
+        (0.5, 0.0, "0.5"),
+        (float("inf"), 1.0, "not resolved"),
+        (float("nan"), 1.0, "not resolved"),
+    ],
+)
+def test_printed_form(mean: float, sd: float, text: str) -> None:
+    assert format_uncertain(mean, sd) == text
+
+
+@given(st.floats(-1e4, 1e4), st.floats(1e-5, 1e3))
+def test_printed_form_reads_back_to_the_value_and_its_error(mean: float, sd: float) -> None:
+    text = format_uncertain(mean, sd)
+    value, error = text.rstrip(")").split("(")
+    digits = len(value.split(".")[1]) if "." in value else 0
+    read = float(error) if "." in error or digits == 0 else float(error) / 10**digits
+    assert abs(float(value) - mean) <= 0.51 * max(sd, 10.0**-digits)
+    assert read == pytest.approx(sd, rel=0.26)
+
+
+def test_interval_and_sd_of_normal_draws() -> None:
+    rng = np.random.default_rng(0)
+    draws = xr.DataArray(rng.normal([[1.0, 2.0]], [[0.1, 0.2]], (20000, 2)), dims=("draw", "phase"))
+    estimate = Estimate(draws, "x")
+    lower, upper = estimate.interval(0.9)
+    np.testing.assert_allclose(upper - lower, [2 * 1.645 * 0.1, 2 * 1.645 * 0.2], rtol=0.03)
+    np.testing.assert_allclose(estimate.sd, [0.1, 0.2], rtol=0.03)
+    assert lower.attrs == {"prob": 0.9, "interval": "equal-tailed"}
+    assert str(estimate) == "phase 0: 1.00(10); phase 1: 2.0(2)"
+    assert estimate.summary(0.5).attrs["prob"] == 0.5
+
+
+def test_a_single_draw_has_no_uncertainty() -> None:
+    estimate = Estimate(xr.DataArray([0.8], dims="draw"), "x")
+    assert np.isnan(estimate.sd)
+    assert np.isnan(estimate.interval()[0])
+    assert str(estimate) == "0.8"
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0, 95.0])
+def test_impossible_probabilities_are_refused(prob: float) -> None:
+    with pytest.raises(InputError, match="between 0 and 1"):
+        Estimate(xr.DataArray([0.8, 0.9], dims="draw"), "x").interval(prob)
+
+
+def test_ratio_keeps_the_covariance_and_opens_where_nothing_is_detected() -> None:
+    top = xr.DataArray([1.0, 2.0, 3.0], dims="draw")
+    np.testing.assert_allclose(ratio_of(top, 2 * top, "r").draws, 0.5)
+    open_ended = ratio_of(top, xr.DataArray([1.0, 0.0, -1.0], dims="draw"), "r")
+    np.testing.assert_array_equal(open_ended.draws, [1.0, np.inf, np.inf])
+    assert str(open_ended) == "not resolved"
+
+
+def test_arviz_summarises_the_draws() -> None:
+    rng = np.random.default_rng(1)
+    draws = xr.Dataset({"ratio": (("draw", "phase"), rng.normal(3.0, 1.0, (500, 2)))})
+    handed = to_arviz(draws)
+    posterior = handed["posterior"]
+    assert dict(posterior.sizes) == {"chain": 1, "draw": 500, "phase": 2}
+    np.testing.assert_allclose(posterior["ratio"].mean(("chain", "draw")), 3.0, atol=0.3)

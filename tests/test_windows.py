@@ -1,0 +1,86 @@
+"""Windows recover line intensities that are known exactly."""
+
+import numpy as np
+import pytest
+
+from bayesspec import simulate
+from bayesspec.errors import InputError
+from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.windows import line_windows
+
+ENERGY = 0.1 + 0.01 * np.arange(1200)
+LINES = ["O_Ka", "Na_Ka", "Mg_Ka", "Al_Ka", "Si_Ka", "K_Ka", "Ca_Ka", "Ti_Ka", "Fe_Ka"]
+
+
+def spectrum_of(intensities: dict[str, float], background: float = 0.0) -> np.ndarray:
+    lines = sum(value * line_profile(line, ENERGY) for line, value in intensities.items())
+    return np.asarray(lines + background * bremsstrahlung(ENERGY, 200.0))
+
+
+def image_of(spectrum: np.ndarray, **given: object) -> SpectrumImage:
+    acquisition = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0)
+    return SpectrumImage(np.rint(spectrum), energy=ENERGY, acquisition=acquisition, **given)  # type: ignore[arg-type]
+
+
+def test_intensities_without_background_are_exact() -> None:
+    truth = {line: 1e6 * (i + 1) for i, line in enumerate(LINES)}
+    image = image_of(spectrum_of(truth))
+    windows = line_windows(image, LINES)
+    found = np.asarray(windows.sums(spectrum_of(truth), np.float64)) @ windows.response.T
+    np.testing.assert_allclose(found, list(truth.values()), rtol=1e-6)
+
+
+def test_background_is_taken_off_without_bias() -> None:
+    truth = dict.fromkeys(["O_Ka", "Si_Ka", "Fe_Ka"], 1e6)
+    spectrum = spectrum_of(truth, background=2e7)
+    windows = line_windows(image_of(spectrum), list(truth))
+    found = np.asarray(windows.sums(spectrum, np.float64)) @ windows.response.T
+    np.testing.assert_allclose(found, 1e6, rtol=0.01)
+    raw = np.asarray(windows.sums(spectrum, np.float64))[:3]
+    assert (raw > 1.1e6).all()
+
+
+def test_mn_kb_under_fe_ka_is_accounted_for() -> None:
+    truth = {"Mn_Ka": 1e6, "Fe_Ka": 1e5}
+    windows = line_windows(image_of(spectrum_of(truth)), list(truth))
+    found = np.asarray(windows.sums(spectrum_of(truth), np.float64)) @ windows.response.T
+    np.testing.assert_allclose(found, [1e6, 1e5], rtol=1e-6)
+
+
+def test_windows_are_disjoint_and_skip_excluded_channels() -> None:
+    image = simulate.iron_oxides(200, shape=(8, 8), seed=0)
+    masked = image.with_mask(np.abs(image.energy - 6.40) < 0.03)
+    windows = line_windows(masked, ["Fe_Ka", "O_Ka"])
+    used = np.concatenate(windows.channels)
+    assert len(used) == len(np.unique(used))
+    assert not np.isin(used, np.flatnonzero(~masked.valid_channels)).any()
+    found = np.asarray(windows.sums(spectrum_of({"Fe_Ka": 1.0})[:1000], np.float64)) @ windows.response.T
+    np.testing.assert_allclose(found, [1, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["Fe_Ka", "Fe_Ka"], "each named once"),
+        ([], "each named once"),
+        (["Fe_Ka", "Mo_Ka"], "outside the energy axis"),
+        (["Fe_Ka", "U_La"], "outside the energy axis"),
+    ],
+)
+def test_lines_that_cannot_be_measured_are_refused(lines: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        line_windows(image_of(spectrum_of({"Fe_Ka": 1e4})), lines)
+
+
+def test_beam_below_the_edge_is_refused() -> None:
+    acquisition = Acquisition("EDS", beam_energy_kev=5.0, resolution_mn_ka_ev=130.0)
+    image = SpectrumImage(np.ones(1200, int), energy=ENERGY, acquisition=acquisition)
+    with pytest.raises(InputError, match="above the beam energy of 5.0 keV"):
+        line_windows(image, ["Fe_Ka"])
+
+
+def test_eels_is_refused() -> None:
+    image = SpectrumImage(np.ones(100, int), np.arange(1.0, 101), "eV", acquisition=Acquisition("EELS"))
+    with pytest.raises(InputError, match="X-ray lines need an EDS image"):
+        line_windows(image, ["Fe_La"])

@@ -1,0 +1,65 @@
+"""Lines, energies and detector broadening."""
+
+import numpy as np
+import pytest
+
+from bayesspec.errors import InputError
+from bayesspec.xray import default_line, fwhm_kev, gaussian_shares, known_lines, lines_in_range, xray_line
+
+
+@pytest.mark.parametrize(
+    ("name", "energy"),
+    [
+        ("C_Ka", 0.277),
+        ("O_Ka", 0.525),
+        ("Mg_Ka", 1.254),
+        ("Fe_Ka", 6.399),
+        ("Mn_Kb", 6.490),
+        ("Pt_La", 9.442),
+    ],
+)
+def test_energies_agree_with_the_tables_of_the_field(name: str, energy: float) -> None:
+    assert xray_line(name).energy_kev == pytest.approx(energy, abs=0.012)
+
+
+def test_family_and_satellites_come_from_one_vacancy() -> None:
+    line = xray_line("Fe_Ka")
+    assert sum(w for _, w in line.members) == pytest.approx(1.0)
+    beta = sum(w for family, _, w in line.satellites if family == "Kb")
+    assert 0.12 < beta < 0.16
+    assert {family for family, _, _ in line.satellites} == {"Kb"}
+
+
+@pytest.mark.parametrize(("name", "said"), [("Fe_Kz", "Fe_Ka, Fe_Kb"), ("Zz_Ka", "'Zz'"), ("iron", "'iron'")])
+def test_unknown_lines_are_refused_with_the_known_ones(name: str, said: str) -> None:
+    with pytest.raises(InputError, match="Found") as error:
+        xray_line(name)
+    assert said in str(error.value)
+
+
+def test_beam_and_range_decide_which_lines_are_there() -> None:
+    assert lines_in_range("Fe", 0.2, 12.0, 20.0) == ("Fe_Ka", "Fe_La")
+    assert lines_in_range("Fe", 0.2, 12.0, 5.0) == ("Fe_La",)
+    assert default_line("Pt", 0.2, 12.0, 200.0) == "Pt_La"
+    with pytest.raises(InputError, match="C has no line between 1 and 12 keV"):
+        default_line("C", 1.0, 12.0)
+    with pytest.raises(InputError, match="H, which has no line"):
+        default_line("H", 0.2, 12.0)
+    assert "Fe_Ma" not in known_lines("Fe")
+
+
+def test_width_at_mn_ka_is_the_resolution() -> None:
+    assert fwhm_kev(5.895, 127.0) == pytest.approx(0.127)
+    assert (np.diff(fwhm_kev(np.linspace(0.2, 20, 50), 130.0)) > 0).all()
+    with pytest.raises(InputError, match="5.0 eV"):
+        fwhm_kev(1.0, 5.0)
+
+
+def test_shares_conserve_intensity_and_have_the_right_width() -> None:
+    axis = 0.005 + 0.01 * np.arange(1000)
+    shares = gaussian_shares(np.array([5.0]), np.array([2.0]), axis, 130.0)
+    assert shares.sum() == pytest.approx(2.0)
+    mean = (shares * axis).sum() / 2
+    sd = np.sqrt((shares * (axis - mean) ** 2).sum() / 2)
+    assert mean == pytest.approx(5.0, abs=1e-6)
+    assert sd == pytest.approx(np.sqrt((float(fwhm_kev(5.0, 130.0)) / 2.3548) ** 2 + 0.01**2 / 12), rel=1e-4)
