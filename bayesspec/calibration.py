@@ -125,11 +125,7 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
     data = np.moveaxis(_computed(signal.data), dimension, -1)
     navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
     if len(navigation) > 2:
-        wide = [i for i, axis in enumerate(navigation) if len(axis.values) > 1]
-        if len(wide) > 2:
-            _refuse_navigation(navigation)
-        keep = wide + [i for i in range(len(navigation) - 1, -1, -1) if i not in wide][: 2 - len(wide)]
-        navigation = [navigation[i] for i in sorted(keep)]
+        navigation = _without_axes_of_one(navigation)
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
     counts = np.ascontiguousarray(as_counts(data))
     if not np.may_share_memory(counts, data):  # ours alone: shared, not copied
@@ -142,13 +138,16 @@ def _computed(data: Any) -> npt.NDArray[Any]:
     return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
 
 
-def _refuse_navigation(navigation: Sequence[Axis]) -> None:
-    axes = ", ".join(f"{axis.name or 'unnamed'} ({len(axis.values)})" for axis in navigation)
-    raise InputError(
-        f"{len(navigation)} navigation axes: {axes}",
-        "at most two, (y, x)",
-        "bs.from_hyperspy(s.sum(axis=0)), or s.inav[...] to pick one frame",
-    )
+def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:
+    wide = [axis for axis in navigation if len(axis.values) > 1]
+    if len(wide) > 2:
+        axes = ", ".join(f"{axis.name or 'unnamed'} ({len(axis.values)})" for axis in wide)
+        raise InputError(
+            f"{len(wide)} navigation axes: {axes}",
+            "at most two, (y, x)",
+            "bs.from_hyperspy(s.sum(axis=0)), or s.inav[...] to pick one frame",
+        )
+    return wide
 
 
 def _pixel(navigation: Sequence[Axis]) -> tuple[tuple[float, float] | None, str]:

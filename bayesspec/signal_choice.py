@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from bayesspec.errors import InputError
 from bayesspec.hyperspy_signal import Signal
 
+_NO_SPECTRUM = "bs.SpectrumImage(array, energy=energy) where you know the energies"
+
 
 def listed(signals: Sequence[Signal]) -> list[str]:
     """Describe signals, one line each.
@@ -56,10 +58,9 @@ def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Si
         return signals[able[0]]
     asked = "" if picked is None else f"signal={picked!r}: "
     listing = "".join(f"\n  {line}" for line in listed(signals))
+    remedy = f"bs.load(path, signal={(able or spectra)[0]})" if spectra else _NO_SPECTRUM
     raise InputError(
         f"{asked}{len(able) or 'no'} spectra to choose from in {file!r}, which holds:{listing}",
         "one signal with an energy axis",
-        f"bs.load(path, signal={(able or spectra)[0]})"
-        if spectra
-        else "bs.SpectrumImage(array, energy=energy) where you know the energies",
+        remedy,
     )
