@@ -4,7 +4,9 @@ from bayesspec import simulate
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
 from bayesspec.results import FitError
@@ -25,8 +27,13 @@ __all__ = [
     "Unmixing",
     "element_maps",
     "fit",
+    "from_hyperspy",
+    "load",
     "open",
+    "save_image",
     "segment",
+    "signals",
     "simulate",
+    "to_hyperspy",
     "unmix",
 ]

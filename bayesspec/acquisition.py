@@ -40,6 +40,4 @@ class Acquisition:
 
     def __post_init__(self) -> None:
         if self.technique not in TECHNIQUES:
-            raise InputError(
-                f"technique={self.technique!r}", "'EDS' or 'EELS'", "bs.Acquisition(technique='EDS')"
-            )
+            raise InputError(f"technique={self.technique!r}", "'EDS' or 'EELS'", "bs.Acquisition(technique='EDS')")

@@ -86,11 +86,7 @@ def side_windows(
     """
     free, clean = _line_free(image, peaks, 1.0), _line_free(image, peaks, CLEAN_FWHM)
     found: list[list[Channels]] = [
-        [
-            w
-            for side in (-1, 1)
-            if (w := _side_window(image.energy, free, line.energy_kev, width, side)) is not None
-        ]
+        [w for side in (-1, 1) if (w := _side_window(image.energy, free, line.energy_kev, width, side)) is not None]
         for line, width in zip(peaks, fwhm.tolist(), strict=True)
     ]
     sides = _merged([window for pair in found for window in pair])
@@ -160,9 +156,7 @@ def _smooth_background(
     if len(used) < 4 * terms or counts.sum() < 100:
         return np.ones(len(energy))
     log_energy = np.log(np.maximum(energy, 1e-9) / centre)
-    basis = np.stack([np.ones_like(log_energy), log_energy, log_energy**2, np.exp(-3 * log_energy)], axis=1)[
-        :, :terms
-    ]
+    basis = np.stack([np.ones_like(log_energy), log_energy, log_energy**2, np.exp(-3 * log_energy)], axis=1)[:, :terms]
     rows = basis[used]
     coefficients = np.linalg.lstsq(rows, np.log(counts + 0.5), rcond=None)[0]
     for _ in range(30):

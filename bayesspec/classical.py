@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.components import Unmixing
+from bayesspec.count_matrix import counts_matrix, weighted_svd
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
 from bayesspec.phases import Segmentation
 from bayesspec.point_results import DONE, point_segmentation, point_unmixing
 from bayesspec.spectrum_image import SpectrumImage
 
-FEATURES = {
-    "ratio": "the line ratios",
-    "normalised": "the normalised line counts",
-    "counts": "the line counts",
-}
+FEATURES = {"ratio": "ratios", "normalised": "normalised counts", "counts": "counts"}
 STOPPED = "The iteration limit was reached before the tolerance: raise max_iterations."
-_SPARSE_BELOW = 0.25
+_EMPTY_BELOW = 0.1
 _RESTARTS = 10
 
 
@@ -72,9 +66,9 @@ def kmeans(
         raise InputError(f"n={n!r} phases", needed, "bs.classical.kmeans(maps, 2)")
     labels = np.full(use.shape, -1, np.int64)
     labels[use] = KMeans(int(n), n_init=_RESTARTS, random_state=seed).fit_predict(features[use])
-    blurred = f", blurred by {smooth:g} px" if smooth else ""
+    blurred = f", {smooth:g} px blur" if smooth else ""
     settings = {"seed": seed, "n": int(n), "of": of, "smooth_px": smooth, "starts": _RESTARTS}
-    return point_segmentation(maps, labels, method=f"k-means of {FEATURES[of]}{blurred}", settings=settings)
+    return point_segmentation(maps, labels, method=f"k-means, {FEATURES[of]}{blurred}", settings=settings)
 
 
 def _features(maps: LineMaps, of: str, smooth: float) -> npt.NDArray[np.float64]:
@@ -90,67 +84,6 @@ def _features(maps: LineMaps, of: str, smooth: float) -> npt.NDArray[np.float64]
     below = net[..., -1:] if of == "ratio" else net.sum(axis=2, keepdims=True)
     kept = net[..., :-1] if of == "ratio" and net.shape[2] > 1 else net
     return kept / np.where(below > 0, below, np.nan)
-
-
-@dataclass(frozen=True)
-class _Observed:
-    """Counts as a matrix: pixels and channels that are in use and hold counts."""
-
-    matrix: Any
-    pixels: npt.NDArray[np.bool_]
-    channels: npt.NDArray[np.bool_]
-
-    def spread(
-        self, spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64], image: SpectrumImage
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Scale the spectra to 1 and put both back in their places in the image."""
-        scale = np.abs(spectra).sum(axis=1)
-        scale = np.where(scale > 0, scale, 1.0) * np.sign(spectra[np.arange(len(spectra)), _peak(spectra)])
-        scale = np.where(scale == 0, 1.0, scale)
-        wide = np.zeros((len(spectra), image.shape[2]))
-        wide[:, self.channels] = spectra / scale[:, None]
-        full = np.where(image.valid[..., None], 0.0, np.nan) * np.ones(len(spectra))
-        full[self.pixels] = abundances * scale
-        return wide, full
-
-
-def _peak(spectra: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    return np.abs(spectra).argmax(axis=1)
-
-
-def _observed(image: SpectrumImage, rank: int, dtype: type[np.floating[Any]]) -> _Observed:
-    pixels = image.valid & (image.intensity() > 0)
-    channels = image.sum_spectrum() > 0
-    most = min(int(pixels.sum()), int(channels.sum())) - 1
-    if not isinstance(rank, int | np.integer) or isinstance(rank, bool) or not 1 <= rank <= most:
-        raise InputError(
-            f"rank={rank!r}",
-            f"an integer from 1 to {most}, below the numbers of pixels and of channels with counts",
-            f"bs.classical.svd(si, {max(1, min(4, most))})",
-        )
-    counts = image.counts
-    share = np.count_nonzero(counts) / counts.size
-    if share >= _SPARSE_BELOW:
-        return _Observed(counts[pixels][:, channels].astype(dtype), pixels, channels)
-    rows = [
-        sp.csr_matrix(block[keep][:, channels].astype(dtype))
-        for block, keep in zip(counts, pixels, strict=True)
-    ]
-    return _Observed(sp.vstack(rows, format="csr"), pixels, channels)
-
-
-def _weighted_svd(
-    seen: _Observed, rank: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    from sklearn.decomposition import TruncatedSVD
-
-    pixel, channel = (np.asarray(seen.matrix.sum(axis=a), np.float64).ravel() for a in (1, 0))
-    down, across = np.sqrt(pixel), np.sqrt(channel / channel.sum())
-    weighted = sp.diags_array(1 / down) @ seen.matrix @ sp.diags_array(1 / across)
-    # the start vector of the iteration does not matter: it runs to machine precision
-    solver = TruncatedSVD(rank, algorithm="arpack", random_state=0)
-    scores = solver.fit_transform(weighted)
-    return solver.components_ * across, scores * down[:, None], solver.singular_values_
 
 
 def _run(fit: Callable[[], object]) -> str:
@@ -198,8 +131,8 @@ def svd(image: SpectrumImage, rank: int) -> Unmixing:
     Source: Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, doi:10.1002/sia.1657: counts are divided
     by the square root of (pixel sum x channel sum / total) before, and multiplied by it after.
     """
-    seen = _observed(image, rank, np.float64)
-    spectra, abundances, values = _weighted_svd(seen, int(rank))
+    seen = counts_matrix(image, rank, np.float64)
+    spectra, abundances, values = weighted_svd(seen, int(rank))
     return point_unmixing(
         image,
         *seen.spread(spectra, abundances, image),
@@ -241,8 +174,8 @@ def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int =
     """
     from sklearn.decomposition import FastICA
 
-    seen = _observed(image, rank, np.float64)
-    spectra, abundances, _ = _weighted_svd(seen, int(rank))
+    seen = counts_matrix(image, rank, np.float64)
+    spectra, abundances, _ = weighted_svd(seen, int(rank))
     length = np.linalg.norm(spectra, axis=1)
     spectra, abundances = spectra / length[:, None], abundances * length
     solver = FastICA(int(rank), whiten="unit-variance", random_state=seed, max_iter=max_iterations, tol=1e-6)
@@ -275,7 +208,8 @@ def nmf(
     seed : int
         Seed of the start.
     start : {"random", "nndsvda"} or None
-        Where to start; ``None`` takes ``"nndsvda"`` where most counts are 0 and ``"random"`` elsewhere.
+        Where to start; ``None`` takes ``"nndsvda"`` where fewer than one entry in ten holds
+        counts, and ``"random"`` elsewhere.
     max_iterations : int
         Most multiplicative updates.
     tolerance : float
@@ -300,8 +234,8 @@ def nmf(
 
     if start not in (None, "random", "nndsvda"):
         raise InputError(f"start={start!r}", "'random', 'nndsvda' or None", "bs.classical.nmf(si, 4)")
-    seen = _observed(image, rank, np.float32)
-    begin = start or ("nndsvda" if sp.issparse(seen.matrix) else "random")
+    seen = counts_matrix(image, rank, np.float32)
+    begin = start or ("nndsvda" if seen.filled < _EMPTY_BELOW else "random")
     solver = NMF(
         int(rank),
         init=begin,

@@ -175,7 +175,8 @@ def compare(
     truth = data.truth if truth is None else truth
     maps: dict[tuple[str, ...], LineMaps] = {}
     phases = tuple(_phase_score(data, r, truth, maps) for r in results if isinstance(r, Segmentation))
-    components = tuple(_component_score(data, r, truth) for r in results if isinstance(r, Unmixing))
+    image = data if isinstance(data, SpectrumImage) else None
+    components = tuple(_component_score(image, r, truth) for r in results if image and isinstance(r, Unmixing))
     return Comparison(data.name, phases, components, truth)
 
 
@@ -213,15 +214,12 @@ def _phase_score(
     if name in ratios:
         true = np.append(np.asarray(truth["ratio"], np.float64), np.nan)[partners]
         errors[name] = ratios[name].mean.values / true - 1
-    return PhaseScore(
-        result, ratios, deviance, partners, accuracy(result.labels, truth["labels"]), errors
-    )
+    return PhaseScore(result, ratios, deviance, partners, accuracy(result.labels, truth["labels"]), errors)
 
 
 def _component_score(
-    data: SpectrumImage | LineMaps, result: Unmixing, truth: Mapping[str, Any] | None
+    data: SpectrumImage, result: Unmixing, truth: Mapping[str, Any] | None
 ) -> ComponentScore:
-    assert isinstance(data, SpectrumImage)
     deviance, negative = component_deviance(data, result)
     if truth is None or "spectra" not in truth:
         return ComponentScore(result, deviance, negative, None, None)

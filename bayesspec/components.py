@@ -35,9 +35,7 @@ class Unmixing(Result):
     def selection(self) -> xr.Dataset:
         """Scores of every rank that was tried, dims (candidate,)."""
         prefix = "selection_"
-        chosen = {
-            str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)
-        }
+        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
         return self.data[list(chosen)].rename(chosen)
 
     @property

@@ -46,9 +46,7 @@ def cliff_lorimer(intensities: xr.DataArray, k_factors: Mapping[str, KFactor], *
     lines = list(k_factors)
     _check(lines, k_factors, [str(line) for line in intensities["line"].values])
     rng = np.random.default_rng(seed)
-    means, sds = np.array(
-        [value if isinstance(value, tuple) else (value, 0.0) for value in k_factors.values()]
-    ).T
+    means, sds = np.array([value if isinstance(value, tuple) else (value, 0.0) for value in k_factors.values()]).T
     drawn = means + sds * rng.standard_normal((intensities.sizes["draw"], len(lines)))
     factors = xr.DataArray(np.abs(drawn), dims=("draw", "line"), coords={"line": lines})
     elements = [xray_line(line).element for line in lines]
@@ -72,9 +70,7 @@ def _check(lines: list[str], k_factors: Mapping[str, KFactor], measured: list[st
     for line, value in k_factors.items():
         mean, sd = value if isinstance(value, tuple) else (value, 0.0)
         if not (mean > 0 and sd >= 0):
-            raise InputError(
-                f"k-factor {value} of {line}", "a positive value, or (value, sd)", f"{{{line!r}: 1.45}}"
-            )
+            raise InputError(f"k-factor {value} of {line}", "a positive value, or (value, sd)", f"{{{line!r}: 1.45}}")
     elements = [xray_line(line).element for line in lines]
     twice = sorted({e for e in elements if elements.count(e) > 1})
     if twice:

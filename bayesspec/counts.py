@@ -64,9 +64,7 @@ def as_counts(values: Any) -> npt.NDArray[Any]:
     """
     array = _dense(values)
     if array.size == 0:
-        raise InputError(
-            f"an empty array of shape {array.shape}", "at least one count", "check the file and the crop"
-        )
+        raise InputError(f"an empty array of shape {array.shape}", "at least one count", "check the file and the crop")
     if array.dtype.kind not in "uif":
         raise InputError(
             f"values of dtype {array.dtype}",
@@ -75,9 +73,7 @@ def as_counts(values: Any) -> npt.NDArray[Any]:
         )
     if array.dtype.kind == "f":
         _refuse(array, _not_finite, "not finite", "finite counts; exclude bad pixels with a mask", _RAW)
-        _refuse(
-            array, _fractional, "fractional", "whole counts: not normalised, averaged or scaled data", _RAW
-        )
+        _refuse(array, _fractional, "fractional", "whole counts: not normalised, averaged or scaled data", _RAW)
     if array.dtype.kind != "u" and array.min() < 0:
         needed = "counts of 0 and more: not background-subtracted, not gain-corrected"
         _refuse(array, _negative, "negative", needed, _RAW)

@@ -77,11 +77,9 @@ class LineMaps:
                 "bs.LineMaps(counts, lines=['Fe_Ka', 'O_Ka'])",
             )
         shape = counts.shape[:2]
-        sides = np.zeros((*shape, 0), np.uint8) if self.side_counts is None else as_counts(self.side_counts)
+        sides = as_counts(self.side_counts) if np.size(self.side_counts) > 1 else np.zeros((*shape, 0), np.uint8)
         windows = len(lines) + len(self.sides)
-        response = (
-            np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
-        )
+        response = np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
         if sides.shape != (*shape, len(self.sides)) or response.shape != (len(lines), windows):
             raise InputError(
                 f"side_counts {sides.shape}, sides {list(self.sides)}, response {response.shape}",
@@ -161,16 +159,12 @@ class LineMaps:
             When it is not among them.
         """
         if line not in self.lines:
-            raise InputError(
-                f"the line {line!r}", f"one of {list(self.lines)}", f"ratio({self.lines[0]!r}, ...)"
-            )
+            raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", f"ratio({self.lines[0]!r}, ...)")
         return self.lines.index(line)
 
     def __repr__(self) -> str:
         ny, nx, _ = self.counts.shape
-        return (
-            f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
-        )
+        return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
 
 
 def element_maps(

@@ -39,9 +39,7 @@ class ModelFit(Result):
     def __getitem__(self, site: str) -> Estimate:
         """Estimate of a site, with the dims that the model gives it."""
         if site not in self.data.data_vars:
-            raise InputError(
-                f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']"
-            )
+            raise InputError(f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']")
         return Estimate(self.data[site], site)
 
     def __repr__(self) -> str:

@@ -85,9 +85,7 @@ def component_deviance(image: SpectrumImage, result: Unmixing) -> tuple[float, f
     return total / max(entries, 1), negative / max(entries, 1)
 
 
-def _deviance(
-    counts: npt.NDArray[np.float64], rate: npt.NDArray[np.float64], one: npt.NDArray[np.float64]
-) -> float:
+def _deviance(counts: npt.NDArray[np.float64], rate: npt.NDArray[np.float64], one: npt.NDArray[np.float64]) -> float:
     floored = np.maximum(rate, FLOOR * one)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(counts > 0, counts * np.log(counts / floored), 0.0)

@@ -108,11 +108,11 @@ def spectral_angle(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64
     Source: Kruse et al., Remote Sens. Environ. 44 (1993) 145, doi:10.1016/0034-4257(93)90013-N, eq. 1;
     computed from chord lengths, which keeps small angles exact.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    _same_length(a, b, "channels")
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    _same_length(first, second, "channels")
     with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b))
-    apart, together = (np.linalg.norm(v, axis=-1) for v in (a - b, a + b))
+        first, second = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (first, second))
+    apart, together = (np.linalg.norm(v, axis=-1) for v in (first - second, first + second))
     return np.asarray(np.degrees(2 * np.arctan2(apart, together)))
 
 

@@ -19,13 +19,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.axis_checks import checked_elements
-from bayesspec.calibration import spectrum_image
 from bayesspec.errors import InputError, MissingExtraError
-from bayesspec.file_problems import empty_file, existing_file, unreadable_file
-from bayesspec.hyperspy_signal import Signal, from_object, from_reader
-from bayesspec.image_reading import read_nc, read_npz
-from bayesspec.labelled_signal import to_dictionary
-from bayesspec.signal_choice import choose, listed
+from bayesspec.files.calibration import spectrum_image
+from bayesspec.files.file_problems import empty_file, existing_file, unreadable_file
+from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
+from bayesspec.files.image_reading import read_nc, read_npz
+from bayesspec.files.labelled_signal import to_dictionary
+from bayesspec.files.signal_choice import choose, listed
 from bayesspec.spectrum_image import SpectrumImage
 
 _OWN = {".npz": read_npz, ".nc": read_nc}

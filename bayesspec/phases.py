@@ -50,9 +50,7 @@ class Segmentation(Result):
     def selection(self) -> xr.Dataset:
         """Scores of every number of phases that was tried, dims (candidate,)."""
         prefix = "selection_"
-        chosen = {
-            str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)
-        }
+        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
         return self.data[list(chosen)].rename(chosen)
 
     @property

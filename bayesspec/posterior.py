@@ -70,11 +70,16 @@ class Estimate:
         check_prob(prob)
         if not self.known_error:
             return self.sd, self.sd
-        ends = [
-            self.draws.quantile(q, "draw").drop_vars("quantile") for q in ((1 - prob) / 2, (1 + prob) / 2)
-        ]
+        ends = [self._quantile(q) for q in ((1 - prob) / 2, (1 + prob) / 2)]
         attrs = {"prob": prob, "interval": "equal-tailed"}
         return ends[0].assign_attrs(attrs), ends[1].assign_attrs(attrs)
+
+    def _quantile(self, q: float) -> xr.DataArray:
+        if np.isfinite(self.draws).all():
+            return self.draws.quantile(q, "draw").drop_vars("quantile")
+        ordered = np.sort(self.draws.transpose("draw", ...).values, axis=0)  # no interpolation towards infinity
+        place = min(max(math.ceil(q * len(ordered)) - 1, 0), len(ordered) - 1)
+        return self.draws.isel(draw=0, drop=True).copy(data=ordered[place])
 
     def summary(self, prob: float = PROB) -> xr.Dataset:
         """Mean, standard deviation and interval in one table.
@@ -104,15 +109,19 @@ class Estimate:
         Yields
         ------
         tuple of str
-            Such as ``("phase 0", "0.783(4)")``; the label is empty for a single value.
+            Such as ``("phase 0", "0.783(4)")``; the label is empty for a single value. A ratio whose
+            denominator is not detected prints the lower end of its 95 % interval: ``> 12``.
         """
-        mean, sd = self.mean, self.sd
+        mean, sd, lower = self.mean, self.sd, self.interval()[0]
         for index in np.ndindex(mean.shape):
             where = [
-                f"{d} {mean[d].values[i] if d in mean.coords else i}"
-                for d, i in zip(mean.dims, index, strict=True)
+                f"{dim} {mean[dim].values[i] if dim in mean.coords else i}"
+                for dim, i in zip(mean.dims, index, strict=True)
             ]
-            yield ", ".join(where), format_uncertain(float(mean.values[index]), float(sd.values[index]))
+            value = format_uncertain(float(mean.values[index]), float(sd.values[index]))
+            if np.isposinf(mean.values[index]) and np.isfinite(lower.values[index]):
+                value = f"> {lower.values[index]:.2g}"
+            yield ", ".join(where), value
 
     def __str__(self) -> str:
         rows = list(self.rows())

@@ -126,20 +126,14 @@ def open_result(path: str | Path) -> Any:
     try:
         data = xr.load_dataset(path, engine="h5netcdf")
     except OSError as error:
-        raise InputError(
-            f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image"
-        ) from error
+        raise InputError(f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image") from error
     kind = data.attrs.get("result")
     if kind not in Result.kinds:
-        raise InputError(
-            f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image"
-        )
+        raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
     return Result.kinds[kind](data)
 
 
-def attributes(
-    *, name: str, method: str, status: str, converged: bool, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def attributes(*, name: str, method: str, status: str, converged: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the attributes that every result carries.
 
     Parameters
@@ -191,6 +185,4 @@ def pixel_coords(
         Coordinates ``y`` and ``x`` for xarray, float64, with units.
     """
     size = pixel_size or (1.0, 1.0)
-    return {
-        d: (d, np.arange(n) * s, {"units": pixel_unit}) for d, n, s in zip("yx", shape, size, strict=True)
-    }
+    return {d: (d, np.arange(n) * s, {"units": pixel_unit}) for d, n, s in zip("yx", shape, size, strict=True)}

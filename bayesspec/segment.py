@@ -211,9 +211,7 @@ def _draws(fit: MixtureFit, n: int, seed: int) -> tuple[npt.NDArray[np.float64],
     return np.full((n, *fit.log_composition.shape), np.nan), np.full((n, *fit.weights.shape), np.nan)
 
 
-def _fractions(
-    weights: npt.NDArray[np.float64], covariates: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _fractions(weights: npt.NDArray[np.float64], covariates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean mixing weight over the pixels, draw by draw: (draw, phase)."""
     step = -(-len(covariates) // FRACTION_PIXELS)
     design = np.concatenate([np.ones((len(covariates[::step]), 1)), covariates[::step]], axis=1)

@@ -124,9 +124,7 @@ def _check(counts_per_pixel: float, shape: tuple[int, int]) -> None:
         )
 
 
-def _oxide_sample(
-    rng: np.random.Generator, shape: tuple[int, int], blur: float, uneven: float
-) -> dict[str, Any]:
+def _oxide_sample(rng: np.random.Generator, shape: tuple[int, int], blur: float, uneven: float) -> dict[str, Any]:
     grains = gaussian_filter(rng.normal(size=shape), blur, mode="wrap")
     labels = (grains > np.quantile(grains, 0.6)).astype(np.int64)
     return {

@@ -25,6 +25,9 @@ from bayesspec.selection import candidates, held_out_table, limit_note, one_stan
 from bayesspec.spectrum_image import SpectrumImage
 
 FITTED_SHARE = 0.8
+BLOCK_COUNTS = 500
+FEWEST_CHANNELS = 128
+COARSE_TOLERANCE = 1e-4
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -82,22 +85,18 @@ def unmix(
     """
     check_prob(prob)
     if model != "nmf":
-        raise InputError(
-            f"model={model!r}", "a model that bs.unmix knows: 'nmf'", "bs.unmix(si, rank=4, model='nmf')"
-        )
+        raise InputError(f"model={model!r}", "a model that bs.unmix knows: 'nmf'", "bs.unmix(si, rank=4, model='nmf')")
     counts = _matrix(image)
     numbers = candidates(rank, "rank", min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
-    table, verdict, chosen = _choose(counts, numbers, select_key)
+    table, verdict, chosen = _choose(image, numbers, select_key)
     with tqdm(total=warmup + draws, desc=f"unmixing, rank {chosen}", disable=None, leave=False) as bar:
         mode = fit_mode(counts, chosen, key=key)
         tails = ((1 - prob) / 2, (1 + prob) / 2)
         posterior = sample(
             counts, mode, key=key, draws=draws, warmup=warmup, probs=tails, progress=lambda *_: bar.update()
         )
-    result = _result(
-        image, mode, posterior, table, verdict, prob, {"seed": seed, "draws": draws, "warmup": warmup}
-    )
+    result = _result(image, mode, posterior, table, verdict, prob, {"seed": seed, "draws": draws, "warmup": warmup})
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -119,29 +118,58 @@ def _matrix(image: SpectrumImage) -> npt.NDArray[Any]:
     return counts
 
 
-def _choose(counts: npt.NDArray[Any], numbers: list[int], key: jax.Array) -> tuple[xr.Dataset, str, int]:
-    """Score every rank on held-out counts, where there is a choice."""
+def _choose(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tuple[xr.Dataset, str, int]:
+    """Score every rank on held-out counts of a coarser image, where there is a choice."""
     if len(numbers) == 1:
-        none = np.zeros((1, len(counts)))
-        plural = "component" if numbers[0] == 1 else "components"
-        table = with_verdicts(held_out_table(numbers, none), numbers[0])
-        return table, f"{numbers[0]} {plural}, as asked", numbers[0]
+        table = held_out_table(numbers, np.zeros((1, 2)))
+        return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
+    counts = _matrix(coarser(image))
     split_key, fit_key = jax.random.split(key)
     train, test = thin(counts, FITTED_SHARE, key=split_key)
     ratio = (1 - FITTED_SHARE) / FITTED_SHARE
     scores = []
-    for number in tqdm(numbers, desc="rank", disable=None, leave=False):
-        mode = fit_mode(train, number, key=fit_key, tolerance=1e-4)
+    for number in tqdm([n for n in numbers if n <= min(counts.shape)], desc="rank", disable=None, leave=False):
+        mode = fit_mode(train, number, key=fit_key, tolerance=COARSE_TOLERANCE)
         scores.append(held_out_score(test, mode, ratio=ratio))
-    table = held_out_table(numbers, np.stack(scores))
+    table = held_out_table(numbers[: len(scores)], np.stack(scores))
     chosen = one_standard_error(table)
     return with_verdicts(table, chosen), _verdict(counts, numbers, chosen), chosen
 
 
+def coarser(image: SpectrumImage) -> SpectrumImage:
+    """Sum pixels and channels until the abundances of a pixel are worth their noise, for choosing the rank.
+
+    Maximum likelihood spends about half a nat of held-out likelihood per pixel and component; with few counts
+    a pixel this hides components that the whole image shows clearly.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    SpectrumImage
+        Blocks of pixels with at least 500 counts on average, an eighth of the image long at most; up to four
+        channels together.
+    """
+    largest = max(1, min(image.shape[:2]) // 8)
+    block = int(np.clip(np.ceil(np.sqrt(BLOCK_COUNTS / max(image.counts_per_pixel, 1e-9))), 1, largest))
+    channels = int(np.clip(image.shape[2] // FEWEST_CHANNELS, 1, 4))
+    for size in range(block, 0, -1):
+        small = image.rebin(y=size, x=size, energy=channels)
+        if small.valid.sum() * size**2 > 0.5 * image.valid.sum() and small.valid_channels.any():
+            return small
+    return image
+
+
+def _components(number: int) -> str:
+    return f"{number} component" if number == 1 else f"{number} components"
+
+
 def _verdict(counts: npt.NDArray[Any], numbers: list[int], chosen: int) -> str:
     spectral = tracy_widom_rank(counts).rank
-    plural = "component" if chosen == 1 else "components"
-    text = f"{chosen} {plural}{limit_note(chosen, numbers, 'components')}"
+    text = f"{_components(chosen)}{limit_note(chosen, numbers, 'components')}"
     if spectral > chosen:
         text += (
             f"; the singular values show {spectral}: components that these counts cannot separate pixel by "
@@ -178,9 +206,7 @@ def _result(
         "acquisition": asdict(image.acquisition),
     }
     both = mode.status if not mode.status.ok else posterior.status
-    attrs = attributes(
-        name=image.name, method="Poisson NMF", status=str(both), converged=both.ok, settings=settings
-    )
+    attrs = attributes(name=image.name, method="Poisson NMF", status=str(both), converged=both.ok, settings=settings)
     attrs |= {
         "verdict": verdict,
         "prob": prob,

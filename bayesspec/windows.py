@@ -43,9 +43,7 @@ class LineWindows:
     channels: tuple[npt.NDArray[np.int64], ...]
     response: npt.NDArray[np.float64]
 
-    def sums(
-        self, values: npt.NDArray[np.generic], dtype: npt.DTypeLike = np.int64
-    ) -> npt.NDArray[np.generic]:
+    def sums(self, values: npt.NDArray[np.generic], dtype: npt.DTypeLike = np.int64) -> npt.NDArray[np.generic]:
         """Sum an array over the channels of each window.
 
         Parameters
@@ -90,9 +88,7 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
     """
     asked = [_checked_line(image, name) for name in lines]
     if len(set(lines)) != len(asked) or not asked:
-        raise InputError(
-            f"lines={list(lines)}", "one or more lines, each named once", "lines=['Fe_Ka', 'O_Ka']"
-        )
+        raise InputError(f"lines={list(lines)}", "one or more lines, each named once", "lines=['Fe_Ka', 'O_Ka']")
     peaks = asked + _overlapping(image, asked)
     fwhm = np.array([line_fwhm(image, line.energy_kev) for line in peaks])
     own = _peak_channels(image, peaks, fwhm * width / 2)
@@ -147,9 +143,7 @@ def _overlapping(image: SpectrumImage, asked: list[XrayLine]) -> list[XrayLine]:
 
     def near(line: XrayLine) -> bool:
         energies = [e for e, _ in line.members] + [e for _, e, _ in line.satellites]
-        return any(
-            abs(e - a.energy_kev) < 3 * line_fwhm(image, a.energy_kev) for a in asked for e in energies
-        )
+        return any(abs(e - a.energy_kev) < 3 * line_fwhm(image, a.energy_kev) for a in asked for e in energies)
 
     def apart(line: XrayLine) -> bool:
         return all(abs(line.energy_kev - a.energy_kev) > 0.5 * line_fwhm(image, a.energy_kev) for a in asked)
@@ -164,10 +158,7 @@ def _peak_channels(
     centres = np.array([line.energy_kev for line in peaks])
     distance = np.abs(image.energy[None] - centres[:, None])
     nearest = distance.argmin(axis=0)
-    own = [
-        np.flatnonzero((distance[i] <= half[i]) & (nearest == i) & image.valid_channels)
-        for i in range(len(peaks))
-    ]
+    own = [np.flatnonzero((distance[i] <= half[i]) & (nearest == i) & image.valid_channels) for i in range(len(peaks))]
     empty = [line.name for line, channels in zip(peaks, own, strict=True) if not len(channels)]
     if empty:
         raise InputError(

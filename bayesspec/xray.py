@@ -100,9 +100,7 @@ def xray_line(name: str) -> XrayLine:
     element = match[1] if match else str(name).split("_")[0]
     known = known_lines(element)
     if name not in known:
-        raise InputError(
-            f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]"
-        )
+        raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]")
     table = _transitions(element)
     family = name.split("_")[1]
     own = {label: line for label, line in table.items() if _family(label) == family}
@@ -120,9 +118,7 @@ def xray_line(name: str) -> XrayLine:
     return XrayLine(name, element, energy, edge, members, satellites)
 
 
-def lines_in_range(
-    element: str, low_kev: float, high_kev: float, beam_energy_kev: float | None
-) -> tuple[str, ...]:
+def lines_in_range(element: str, low_kev: float, high_kev: float, beam_energy_kev: float | None) -> tuple[str, ...]:
     """Lines of an element that the beam excites and the detector records, strongest shell first.
 
     Parameters
@@ -146,9 +142,7 @@ def lines_in_range(
     """
     alphas = [xray_line(name) for name in known_lines(element) if name.endswith("a")]
     beam = np.inf if beam_energy_kev is None else beam_energy_kev
-    return tuple(
-        line.name for line in alphas if low_kev <= line.energy_kev <= high_kev and line.edge_kev < beam
-    )
+    return tuple(line.name for line in alphas if low_kev <= line.energy_kev <= high_kev and line.edge_kev < beam)
 
 
 def default_line(element: str, low_kev: float, high_kev: float, beam_energy_kev: float | None = None) -> str:
@@ -176,17 +170,14 @@ def default_line(element: str, low_kev: float, high_kev: float, beam_energy_kev:
     inside = lines_in_range(element, low_kev, high_kev, beam_energy_kev)
     if not inside:
         raise InputError(
-            f"{element} has no line between {low_kev:.3g} and {high_kev:.3g} keV"
-            f" (beam energy {beam_energy_kev} keV)",
+            f"{element} has no line between {low_kev:.3g} and {high_kev:.3g} keV (beam energy {beam_energy_kev} keV)",
             f"an energy range that holds one of {', '.join(known_lines(element))}",
             f"leave {element} out of elements=[...] or lines=[...]",
         )
     return inside[0]
 
 
-def fwhm_kev(
-    energy_kev: npt.ArrayLike, resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV
-) -> npt.NDArray[Any]:
+def fwhm_kev(energy_kev: npt.ArrayLike, resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV) -> npt.NDArray[Any]:
     """Full width at half maximum of the detector's response.
 
     Parameters

@@ -60,12 +60,8 @@ def model(counts, *, phases, covariates=None, weight_scale=3.0):
     """
     counts = jnp.asarray(counts)
     design = design_matrix(counts, covariates)
-    composition = numpyro.sample(
-        "composition", dist.Dirichlet(jnp.ones(counts.shape[1])).expand([phases]).to_event(1)
-    )
-    weights = numpyro.sample(
-        "weights", dist.Normal(0.0, weight_scale).expand([phases, design.shape[1]]).to_event(2)
-    )
+    composition = numpyro.sample("composition", dist.Dirichlet(jnp.ones(counts.shape[1])).expand([phases]).to_event(1))
+    weights = numpyro.sample("weights", dist.Normal(0.0, weight_scale).expand([phases, design.shape[1]]).to_event(2))
     label = dist.CategoricalLogits(design @ weights.T)
     of_phase = dist.MultinomialProbs(
         composition[None], total_count=counts.sum(axis=1)[:, None], total_count_max=int(counts.sum(axis=1).max())

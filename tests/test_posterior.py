@@ -70,7 +70,7 @@ def test_ratio_keeps_the_covariance_and_opens_where_nothing_is_detected() -> Non
     np.testing.assert_allclose(ratio_of(top, 2 * top, "r").draws, 0.5)
     open_ended = ratio_of(top, xr.DataArray([1.0, 0.0, -1.0], dims="draw"), "r")
     np.testing.assert_array_equal(open_ended.draws, [1.0, np.inf, np.inf])
-    assert str(open_ended) == "not resolved"
+    assert str(open_ended) == "> 1"
 
 
 def test_arviz_summarises_the_draws() -> None:

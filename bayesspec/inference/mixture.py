@@ -69,9 +69,7 @@ def fit_path(
         for phases in range(1, max_phases + 1):
             if phases > 1:
                 mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
-                mixture, _, _ = squarem(
-                    mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES
-                )
+                mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
             found = _newton(_parameters(mixture, active), pixels, active)
             mixture = _mixture(found.parameters, pixels, active)
             fits.append(_fit(found, pixels, active))
@@ -159,9 +157,7 @@ def _checked(counts: NDArray[np.integer], mask: NDArray[np.bool_] | None) -> Flo
     """Counts (pixel, channel) as float64, excluded pixels zero; refuses what is not counts."""
     counts = np.asarray(counts)
     if counts.ndim != 3 or counts.shape[2] < 2:
-        raise InputError(
-            f"counts of shape {counts.shape}", "(y, x, channel), two channels or more", "lines=[...]"
-        )
+        raise InputError(f"counts of shape {counts.shape}", "(y, x, channel), two channels or more", "lines=[...]")
     if mask is not None and np.shape(mask) != counts.shape[:2]:
         raise InputError(f"a mask of shape {np.shape(mask)}", f"shape {counts.shape[:2]}", "mask=None")
     if not np.issubdtype(counts.dtype, np.integer) or counts.min(initial=0) < 0:
@@ -171,9 +167,7 @@ def _checked(counts: NDArray[np.integer], mask: NDArray[np.bool_] | None) -> Flo
     kept = np.where(excluded[:, :, None], 0, counts).reshape(-1, counts.shape[2]).astype(np.float64)
     largest = kept.sum(axis=1).max(initial=0.0)
     if largest >= LARGEST_TOTAL:
-        raise InputError(
-            f"a pixel with {largest:.0f} counts", "fewer than 2^31 counts a pixel", "counts // 2"
-        )
+        raise InputError(f"a pixel with {largest:.0f} counts", "fewer than 2^31 counts a pixel", "counts // 2")
     return kept
 
 
@@ -181,9 +175,7 @@ def _check_phases(kept: Floats, max_phases: int) -> None:
     measured = int((kept.sum(axis=1) > 0).sum())
     if not 1 <= max_phases <= measured:
         found = f"{max_phases} phases for {measured} pixels with counts"
-        raise InputError(
-            found, "at least one phase, and one pixel with counts for each", "phases=range(1, 3)"
-        )
+        raise InputError(found, "at least one phase, and one pixel with counts for each", "phases=range(1, 3)")
 
 
 def _pixels(kept: Floats, covariates: Floats | None) -> Pixels:

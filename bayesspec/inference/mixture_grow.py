@@ -81,9 +81,7 @@ def split(mixture: Mixture, phase: Array, shift: Array, active: Array) -> tuple[
 
 
 @jax.jit
-def _trial(
-    mixture: Mixture, phase: Array, shift: Array, counts: Array, active: Array
-) -> tuple[Mixture, Array]:
+def _trial(mixture: Mixture, phase: Array, shift: Array, counts: Array, active: Array) -> tuple[Mixture, Array]:
     """A split and the log posterior that it reaches after a few EM steps."""
     begin, grown = split(mixture, phase, shift, active)
 
@@ -94,9 +92,7 @@ def _trial(
     return end, values[-1]
 
 
-def best_split(
-    mixture: Mixture, counts: Array, active: Array, *, shape: tuple[int, int]
-) -> tuple[Mixture, Array]:
+def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[int, int]) -> tuple[Mixture, Array]:
     """Split each active phase in turn and return the best start for one phase more, with its active phases.
 
     Parameters
@@ -119,10 +115,6 @@ def best_split(
     part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
     kinds = 1 if counts.shape[1] == 2 else 2
     phases = [k for k in range(active.shape[0]) if bool(active[k])]
-    trials = [
-        _trial(mixture, jnp.asarray(k), shifts[k, kind], part, active)
-        for k in phases
-        for kind in range(kinds)
-    ]
+    trials = [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active) for k in phases for kind in range(kinds)]
     best = max(trials, key=lambda trial: float(trial[1]))[0]
     return best, active.at[jnp.argmin(active)].set(True)

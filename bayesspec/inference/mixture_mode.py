@@ -84,9 +84,7 @@ def log_likelihood(parameters: Parameters, pixels: Pixels, active: Array) -> Arr
     return logsumexp(log_terms(parameters, pixels, active), axis=1) + log_multinomial(pixels)
 
 
-def log_joint(
-    parameters: Parameters, pixels: Pixels, active: Array, weight_scale: float = WEIGHT_SCALE
-) -> Array:
+def log_joint(parameters: Parameters, pixels: Pixels, active: Array, weight_scale: float = WEIGHT_SCALE) -> Array:
     """Log density of the model at (composition, weights), labels summed out: what NumPyro computes."""
     phases, channels = parameters.log_shares.shape
     flat = phases * gammaln(float(channels))
@@ -168,15 +166,10 @@ def information(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
     responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
     counts_of_phase = responsibility.T @ pixels.totals + channels
     composition = jax.nn.softmax(parameters.log_shares, axis=1)
-    own = (
-        counts_of_phase[:, None, None] * multinomial_covariance(composition)
-        - moments[:, :channels, :channels]
-    )
+    own = counts_of_phase[:, None, None] * multinomial_covariance(composition) - moments[:, :channels, :channels]
     shares = jnp.einsum("kcd,kl->kcld", own + 1.0, jnp.eye(phases)).reshape(phases * channels, -1)
     crossed = -moments[:, :channels, channels:].reshape(phases * channels, -1)
-    weights = complete_weights(parameters.weights, pixels, active) - moments[:, channels:, channels:].sum(
-        axis=0
-    )
+    weights = complete_weights(parameters.weights, pixels, active) - moments[:, channels:, channels:].sum(axis=0)
     weights = weights + jnp.eye(weights.shape[0]) / WEIGHT_SCALE**2
     score = scores(parameters, pixels, active)
     return jnp.block([[shares, crossed], [crossed.T, weights]]) + score.T @ score
@@ -201,9 +194,7 @@ def newton_step(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[
 
 
 @partial(jax.jit, static_argnames=("max_iterations",))
-def newton(
-    start: Parameters, pixels: Pixels, active: Array, *, tolerance: float, max_iterations: int
-) -> Mode:
+def newton(start: Parameters, pixels: Pixels, active: Array, *, tolerance: float, max_iterations: int) -> Mode:
     """Climb to the mode of the log posterior by Newton steps, each halved until the log posterior rises."""
 
     def shorten(state: tuple[Array, Parameters, Array, Array]) -> Array:

@@ -135,18 +135,14 @@ def _coarse_fixed(fixed: Matrix, run: int) -> Matrix:
     return np.add.reduceat(fixed, np.arange(0, fixed.shape[1], run), axis=1)
 
 
-def _best_start(
-    counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int
-) -> tuple[Matrix, Matrix]:
+def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix]:
     """Fit the coarse counts from every start; carry the best fit over to the full counts."""
     coarse = coarsen(counts)
     blocks, known = cut(coarse.counts), _coarse_fixed(fixed, coarse.channel_run)
     fits = []
     for spectra in starts(coarse.counts, rank, seed):
         w, h = _begin(coarse.counts, spectra, known)
-        point, value, _, _ = _descend(
-            blocks, (blocks.split(w), jnp.asarray(h)), free, COARSE_TOLERANCE, COARSE_CYCLES
-        )
+        point, value, _, _ = _descend(blocks, (blocks.split(w), jnp.asarray(h)), free, COARSE_TOLERANCE, COARSE_CYCLES)
         fits.append((value, point))
     w, h = min(fits, key=lambda fit: fit[0])[1]
     w_full, h_full = refine(coarse, counts, blocks.join(w), np.asarray(h))

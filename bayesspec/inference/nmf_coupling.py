@@ -207,9 +207,7 @@ class Slopes(NamedTuple):
     outer: jax.Array
 
 
-def slopes(
-    target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int32], concentration: float
-) -> Slopes:
+def slopes(target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int32], concentration: float) -> Slopes:
     """Differentiate the log density along all directions, in one pass.
 
     Parameters
@@ -235,9 +233,7 @@ def slopes(
     log_slope, slope, jacobian = soft_shift_slopes(jnp.log(spectra[gains]), target.noise.spectra[gains])
     grown = spectra[losses] * slope
     weight = concentration * spectra.shape[1]
-    by_channel = (spectra[losses] * (concentration * log_slope + jacobian) - weight * grown).astype(
-        jnp.float64
-    )
+    by_channel = (spectra[losses] * (concentration * log_slope + jacobian) - weight * grown).astype(jnp.float64)
     grown = merge(grown, run)
     sums, grown_sums = merged.sum(axis=1)[None], grown.sum(axis=1)[None]
     totals = (jnp.exp(factors.log_w) * target.valid).astype(jnp.float64).sum(axis=(0, 1))
@@ -327,9 +323,7 @@ def coupling_moves(
         backwards = jax.random.bernoulli(order_key)
         order = jnp.where(backwards, jnp.arange(len(pairs))[::-1], jnp.arange(len(pairs)))
         new, by_pixel, by_channel = _shift_all(now, target.noise, e[order], jnp.asarray(pairs)[order])
-        jacobian = (by_pixel * target.valid[..., 0]).astype(jnp.float64).sum() + by_channel.astype(
-            jnp.float64
-        ).sum()
+        jacobian = (by_pixel * target.valid[..., 0]).astype(jnp.float64).sum() + by_channel.astype(jnp.float64).sum()
         gain = likelihood_change(target.counts, target.valid, run, now, new)
         new_slope = slopes(target, run, new, pairs, concentration).score
         ratio = gain + prior_change(target, now, new, free, concentration) + jacobian

@@ -7,9 +7,9 @@ counts. Abundances are streamed into moments; spectra are kept.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -21,20 +21,11 @@ from scipy.special import gammaincinv
 from bayesspec.errors import InputError
 from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_blocks import (
-    CountBlocks,
-    check_counts,
-    cut,
-    merge_counts,
-    product,
-    row_divergences,
-)
-from bayesspec.inference.nmf_coupling import Factors, Noise, Step, Target, directions, slopes
-from bayesspec.inference.nmf_moves import Runs, choose_runs
-from bayesspec.inference.nmf_prior import NmfPrior, count_constant
-from bayesspec.inference.nmf_sweep import Data, Plan, State, Summary, sweep
+from bayesspec.inference.nmf_blocks import check_counts
+from bayesspec.inference.nmf_chain import Chain, Start
+from bayesspec.inference.nmf_prior import NmfPrior
+from bayesspec.inference.nmf_sweep import Summary
 from bayesspec.inference.status import Status
-from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 FEWEST_EFFECTIVE = 20.0
 """Fewer effective draws of a global quantity than this are reported."""
@@ -43,10 +34,10 @@ LEAST_ABUNDANCE = 0.05
 """Abundance, in counts, at which an empty one starts."""
 
 
-COUPLING_MOVES = 4
-"""Coupling moves in a sweep."""
-COUPLING_ACCEPTANCE = 0.574
-"""Acceptance that the warmup steers to: the best for Langevin moves, Roberts & Rosenthal (1998)."""
+FEWEST_PIXELS = 1000
+"""Pixels that the first stage of the warmup sees at least."""
+SUBSET_WARMUP = 3
+"""Sweeps over part of the pixels per sweep of the warmup over all."""
 
 
 @dataclass(frozen=True)
@@ -173,134 +164,118 @@ def sample(
     """
     matrix = check_counts(counts)
     _check(matrix, mode, draws, warmup, thin)
-    prior = prior or NmfPrior()
-    with jax.enable_x64(True):
-        chain = _Chain(matrix, mode, prior)
-        kept, moments, accepted, interrupted = chain.run(key, draws, warmup, thin, progress)
-    return _posterior(chain.blocks, mode, kept, moments, accepted, probs, interrupted)
+    prior, strides = prior or NmfPrior(), subset_strides(len(matrix))
+    total = sum(warmup if stride == 1 else SUBSET_WARMUP * warmup for stride in strides) + draws * thin
+    tick = _ticker(total, progress)
+    with jax.enable_x64(True):  # noqa: FBT003
+        warm_key, draw_key = jax.random.split(key)
+        chain = _warm_up(matrix, mode, prior, strides, warmup, warm_key, tick)
+        kept, moments, accepted, complete = _keep(chain, draws, thin, draw_key, tick)
+    return _posterior(chain, mode, kept, moments, accepted, probs, complete=complete)
 
 
-def _noise(counts: jax.Array, state: State, runs: Runs) -> Noise:
-    """Noise of each abundance and spectrum entry, the others known, at the start of the chain."""
-
-    def visit(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        w = jnp.exp(block[1])
-        inverse = 1.0 / (product(w, state.spectra) + RATE_FLOOR)
-        total = total + product(jnp.square(w).T, inverse)
-        return total, product(inverse, jnp.square(state.spectra).T)
-
-    start = jnp.zeros_like(state.spectra)
-    by_channel, by_pixel = jax.jit(lambda *c: jax.lax.scan(visit, start, c))(counts, state.log_w)
-    return Noise(1.0 / jnp.sqrt(jnp.maximum(by_pixel, 1e-12)), 1.0 / jnp.sqrt(jnp.maximum(by_channel, 1e-12)))
+def _ticker(total: int, progress: Callable[[int, int], None] | None) -> Callable[[], None]:
+    """Count sweeps for the caller."""
+    done = itertools.count(1)
+    return lambda: progress(next(done), total) if progress is not None else None
 
 
-@partial(jax.jit, static_argnames=("plan",))
-def _outer(target: Target, factors: Factors, plan: Plan) -> jax.Array:
-    pairs = directions(plan.free, factors.spectra.shape[0])
-    return slopes(target, plan.merged, factors, pairs, plan.prior.concentration).outer
+def subset_strides(pixels: int) -> list[int]:
+    """Choose one in how many pixels each stage of the warmup sees; the last sees all.
+
+    Parameters
+    ----------
+    pixels : int
+        Number of pixels.
+
+    Returns
+    -------
+    list of int
+        Falling powers of four.
+    """
+    strides = [1]
+    while pixels // (4 * strides[0]) >= FEWEST_PIXELS:
+        strides.insert(0, 4 * strides[0])
+    return strides
 
 
-class _Chain:
-    """The counts in blocks, and the state of the chain over them."""
+def _begin(mode: NmfMode, prior: NmfPrior) -> Start:
+    """Start at the mode, off the boundary."""
+    w = np.maximum(mode.abundances.astype(np.float64), LEAST_ABUNDANCE)
+    free = len(mode.spectra) - mode.n_fixed
+    h = mode.spectra.astype(np.float64).copy()
+    loose = h[:free] * w.sum(axis=0)[:free, None] + prior.concentration
+    h[:free] = loose / loose.sum(axis=1, keepdims=True)
+    low, high = prior.shape_range
+    shape = np.clip(w.mean(axis=0) ** 2 / np.maximum(w.var(axis=0), 1e-9), 1.01 * low, 0.5 * high)
+    return Start(w, h, shape, shape / w.mean(axis=0))
 
-    def __init__(self, counts: npt.NDArray[Any], mode: NmfMode, prior: NmfPrior) -> None:
-        self.blocks, self.prior = cut(counts), prior
-        self.free = len(mode.spectra) - mode.n_fixed
-        rows = self.blocks.counts.shape[1]
-        runs = choose_runs(*counts.shape, rows)
-        merged = merge_counts(counts, runs.channels)
-        self.valid = self.blocks.split(np.ones((len(counts), 1)))
-        self.state = self._begin(counts, mode)
-        noise = _noise(self.blocks.counts, self.state, runs)
-        self.data = Data(self.blocks.counts, self.blocks.cut_alike(merged), self.valid, noise)
-        self.plan = Plan(self.free, len(counts), runs, runs.channels, COUPLING_MOVES, prior)
-        self.pairs = directions(self.free, len(mode.spectra))
-        self.log_size, self.root = 0.0, np.eye(len(self.pairs))
 
-    def _begin(self, counts: npt.NDArray[Any], mode: NmfMode) -> State:
-        """Start at the mode, off the boundary."""
-        w = np.maximum(mode.abundances.astype(np.float64), LEAST_ABUNDANCE)
-        totals = w.sum(axis=0)
-        h = mode.spectra.astype(np.float64).copy()
-        loose = h[: self.free] * totals[: self.free, None] + self.prior.concentration
-        h[: self.free] = loose / loose.sum(axis=1, keepdims=True)
-        low, high = self.prior.shape_range
-        shape = np.clip(w.mean(axis=0) ** 2 / np.maximum(w.var(axis=0), 1e-9), 1.01 * low, 0.99 * high)
-        blocked, spectra = self.blocks.split(w), jnp.asarray(h, jnp.float32)
-        rows = np.asarray(row_divergences(self.blocks.counts, blocked, spectra), np.float64)
-        return State(
-            jnp.log(jnp.where(self.valid > 0, blocked, 1.0)),
-            spectra,
-            jnp.asarray(shape, jnp.float64),
-            jnp.asarray(shape / w.mean(axis=0), jnp.float64),
-            jnp.asarray(count_constant(counts) - rows.sum(), jnp.float64),
-        )
+def _warm_up(
+    counts: npt.NDArray[Any],
+    mode: NmfMode,
+    prior: NmfPrior,
+    strides: list[int],
+    warmup: int,
+    key: jax.Array,
+    tick: Callable[[], None],
+) -> Chain:
+    """Warm up on ever more pixels: the way from the mode to the bulk of the posterior is long, a sweep over few is short."""
+    start, free = _begin(mode, prior), len(mode.spectra) - mode.n_fixed
+    order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), len(counts)))
+    for stride in strides:
+        chosen = np.sort(order[::stride])
+        settle_key, stage_key = jax.random.split(jax.random.fold_in(key, stride))
+        part = replace(start, abundances=start.abundances[chosen])
+        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior, settle_key)
+        chain.warm(warmup if stride == 1 else SUBSET_WARMUP * warmup, stage_key, tick)
+        spectra, shape, rate = (np.asarray(v) for v in chain.state[1:4])
+        start = Start(_carry(start, spectra), spectra, shape, rate)
+    return chain
 
-    def step(self, key: jax.Array, adapt: float = 0.0) -> Summary:
-        """Sweep once; change the size of the coupling moves towards their acceptance when told to."""
-        step = Step(jnp.asarray(np.exp(self.log_size), jnp.float64), jnp.asarray(self.root, jnp.float64))
-        self.state, summary = sweep(self.data, self.state, step, key, plan=self.plan)
-        kept = jax.tree.map(np.asarray, summary)
-        self.log_size += adapt * float(kept.accepted[2] * kept.accepted[3] - COUPLING_ACCEPTANCE)
-        return kept
 
-    def learn(self) -> None:
-        """Take the information along the coupling directions from where the chain is."""
-        if len(self.pairs) == 0:
-            return
-        target = Target(self.data.merged, self.valid, self.data.noise, self.state.shape)
-        factors = Factors(self.state.log_w, self.state.spectra)
-        outer = np.asarray(_outer(target, factors, self.plan))
-        scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))
-        correlation = outer / np.outer(scale, scale)
-        covariance = np.linalg.inv(correlation + 0.01 * np.eye(len(outer))) / np.outer(scale, scale)
-        self.root = np.linalg.cholesky(covariance)
+def _carry(start: Start, spectra: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Abundances that with new spectra give about the same means."""
+    transform = start.spectra.astype(np.float64) @ np.linalg.pinv(spectra.astype(np.float64))
+    return np.maximum(start.abundances @ transform, LEAST_ABUNDANCE)
 
-    def run(
-        self,
-        key: jax.Array,
-        draws: int,
-        warmup: int,
-        thin: int,
-        progress: Callable[[int, int], None] | None,
-    ) -> tuple[list[Summary], _Moments, npt.NDArray[np.float64], bool]:
-        """Sweep to the end, or until interrupted with at least two draws."""
-        kept: list[Summary] = []
-        zero = jnp.zeros_like(self.state.log_w)
-        moments = _Moments(jnp.zeros((), jnp.float32), zero, zero)
-        accepted, total = np.zeros(4), warmup + draws * thin
-        for number in range(total):
-            try:
-                if number in (0, warmup // 5, warmup // 2):
-                    self.learn()
-                adapt = 1.0 / (1.0 + 0.1 * number) if number < warmup else 0.0
-                summary = self.step(jax.random.fold_in(key, number), adapt)
-            except KeyboardInterrupt:
-                if len(kept) < 2:
-                    raise
-                return kept, moments, accepted / (number - warmup), True
-            if number >= warmup:
-                moments, accepted = _add(moments, self.state.log_w), accepted + summary.accepted
-                if (number - warmup) % thin == thin - 1:
-                    kept.append(summary)
-            if progress is not None:
-                progress(number + 1, total)
-        return kept, moments, accepted / (draws * thin), False
+
+def _keep(
+    chain: Chain, draws: int, thin: int, key: jax.Array, tick: Callable[[], None]
+) -> tuple[list[Summary], _Moments, npt.NDArray[np.float64], bool]:
+    """Sweep and keep, to the end or until interrupted with at least two draws."""
+    kept: list[Summary] = []
+    zero = jnp.zeros_like(chain.state.log_w)
+    moments, accepted = _Moments(jnp.zeros((), jnp.float32), zero, zero), []
+    for number in range(draws * thin):
+        try:
+            summary = chain.step(jax.random.fold_in(key, number))
+        except KeyboardInterrupt:
+            if len(kept) < 2:
+                raise
+            return kept, moments, np.mean(accepted, axis=0), False
+        moments = _add(moments, chain.state.log_w)
+        accepted.append(summary.accepted)
+        if number % thin == thin - 1:
+            kept.append(summary)
+        tick()
+    return kept, moments, np.mean(accepted, axis=0), True
 
 
 def _posterior(
-    blocks: CountBlocks,
+    chain: Chain,
     mode: NmfMode,
     kept: list[Summary],
     moments: _Moments,
     accepted: npt.NDArray[np.float64],
     probs: tuple[float, ...],
-    interrupted: bool,
+    *,
+    complete: bool,
 ) -> NmfPosterior:
     """Stack what was kept; quantiles, effective sample sizes and the status."""
     stacked = Summary(*(np.stack(column) for column in zip(*kept, strict=True)))
-    mean = blocks.join(moments.mean)
-    sd = np.sqrt(blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
+    mean = chain.blocks.join(moments.mean)
+    sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
     mixing = stacked.spectra @ np.linalg.pinv(mode.spectra.astype(np.float64))
     effective = {
         "totals": effective_sample_size(stacked.totals),
@@ -322,15 +297,15 @@ def _posterior(
         np.asarray(stacked.log_joint),
         acceptance,
         effective,
-        _status(acceptance, effective, interrupted),
+        _status(acceptance, effective, complete=complete),
         mode.n_fixed,
     )
 
 
 def _status(
-    acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], interrupted: bool
+    acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], *, complete: bool
 ) -> Status:
-    if interrupted:
+    if not complete:
         return Status.INTERRUPTED
     if min(acceptance.values()) < FEWEST_ACCEPTED:
         return Status.LOW_ACCEPTANCE
@@ -339,9 +314,7 @@ def _status(
     return Status.CONVERGED
 
 
-def gamma_quantiles(
-    mean: npt.ArrayLike, sd: npt.ArrayLike, probs: tuple[float, ...]
-) -> npt.NDArray[np.float32]:
+def gamma_quantiles(mean: npt.ArrayLike, sd: npt.ArrayLike, probs: tuple[float, ...]) -> npt.NDArray[np.float32]:
     """Quantiles of the Gamma distribution with given mean and standard deviation.
 
     Parameters

@@ -32,11 +32,14 @@ class Runs:
     Parameters
     ----------
     channels, pixels : int
-        Lengths of the runs.
+        Lengths of the runs for the information.
+    coupling : int
+        Channels merged for the coupling moves.
     """
 
     channels: int
     pixels: int
+    coupling: int
 
 
 def choose_runs(pixels: int, channels: int, rows: int) -> Runs:
@@ -57,7 +60,8 @@ def choose_runs(pixels: int, channels: int, rows: int) -> Runs:
     run = 1
     while run < 8 and pixels // (2 * run) >= MERGED_PIXELS and rows % (2 * run) == 0:
         run *= 2
-    return Runs(int(np.clip(channels // MERGED_CHANNELS, 1, 8)), run)
+    merged = int(np.clip(channels // MERGED_CHANNELS, 1, 8))
+    return Runs(merged, run, min(2, merged))
 
 
 class ChannelSums(NamedTuple):

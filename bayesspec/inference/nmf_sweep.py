@@ -155,7 +155,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
     """
     keys = jax.random.split(key, 5)
     loose = _loosen(state, keys[0], plan)
-    log_w, sums, pixel_gain, pixels_moved = _move_pixels(data, loose, keys[1], plan)
+    log_w, sums, pixel_gain, pixels_moved = move_pixels(data, loose, keys[1], plan)
     spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
     factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
     if spectra.shape[0] > 1:
@@ -219,7 +219,7 @@ def _finish(
     return State(log_w, spectra, shape, rate, likelihood), summary
 
 
-def _move_pixels(
+def move_pixels(
     data: Data, state: State, key: jax.Array, plan: Plan
 ) -> tuple[jax.Array, ChannelSums, jax.Array, jax.Array]:
     """Move every pixel; gather what the channels need at the new abundances."""

@@ -100,9 +100,7 @@ def threshold(channels: int) -> float:
     return float(np.sqrt(2.0 * d) + 0.9 * d ** (-1.0 / 6.0))
 
 
-def dose_covariates(
-    totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None, blur: float = 2.0
-) -> Floats:
+def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None, blur: float = 2.0) -> Floats:
     """Standardised logarithm of the local dose and its square, as covariates of the mixing weights.
 
     Phases and thickness are both smooth, so over a finite map they are correlated by accident. Weights that depend

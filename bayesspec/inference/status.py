@@ -10,16 +10,18 @@ class Status(Enum):
     """
 
     CONVERGED = "Converged: the result can be used as it stands."
-    ITERATION_LIMIT = "The iteration limit was reached before the tolerance: raise max_iterations, or start from this result."
+    ITERATION_LIMIT = (
+        "The iteration limit was reached before the tolerance: raise max_iterations, or start from this result."
+    )
     INTERRUPTED = "Interrupted: this is the last complete state; start again from it to continue."
     LOW_EFFECTIVE_SAMPLE_SIZE = (
         "Too few effective draws of a global quantity: take more draws; if that does not help, the data identify "
         "the components only weakly, so fix a spectrum, add a background term or lower the rank."
     )
-    LOW_ACCEPTANCE = "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
-    NOT_IDENTIFIED = (
-        "The data do not identify the components: fix a spectrum, add a background term or lower the rank."
+    LOW_ACCEPTANCE = (
+        "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
     )
+    NOT_IDENTIFIED = "The data do not identify the components: fix a spectrum, add a background term or lower the rank."
     INFORMATION_NOT_POSITIVE = (
         "The information matrix is not positive definite, so no standard errors exist: fit fewer phases or "
         "components, or start elsewhere."

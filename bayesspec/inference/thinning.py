@@ -27,9 +27,7 @@ def _generator(key: jax.Array) -> np.random.Generator:
     return np.random.default_rng([int(word) for word in words])
 
 
-def thin(
-    counts: npt.ArrayLike, fraction: float, *, key: jax.Array
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def thin(counts: npt.ArrayLike, fraction: float, *, key: jax.Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Divide counts at random into two independent parts.
 
     Parameters
@@ -141,7 +139,5 @@ def rank_scores(
     split_key, fit_key = jax.random.split(key)
     train, test = thin(matrix, fraction, key=split_key)
     ratio = (1.0 - fraction) / fraction
-    modes = (
-        fit_mode(train, rank, key=fit_key, fixed_spectra=fixed_spectra, tolerance=tolerance) for rank in ranks
-    )
+    modes = (fit_mode(train, rank, key=fit_key, fixed_spectra=fixed_spectra, tolerance=tolerance) for rank in ranks)
     return np.stack([held_out_score(test, mode, ratio=ratio) for mode in modes])

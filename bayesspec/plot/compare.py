@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,10 @@ def _heights(scores: Comparison) -> dict[str, float]:
     if scores.phases:
         shape = scores.phases[0].result.labels.shape
         rows = -(-(len(scores.phases) + _has_labels(scores)) // _ACROSS)
-        heights["maps"] = rows * (PAGE_IN / _ACROSS * min(1.6, shape[0] / shape[1]) + 0.35)
+        heights["maps"] = rows * (PAGE_IN / _ACROSS * min(1.6, shape[0] / shape[1]) + 0.5)
         most = max(score.result.n_phases for score in scores.phases)
         if scores.phases[0].ratios:
-            heights["ratios"] = 0.8 + 0.13 * len(scores.phases) * max(most, 2)
+            heights["ratios"] = 0.85 + 0.14 * len(scores.phases) * max(most, 2)
     if scores.components:
         heights["components"] = 0.7 + _LINE_IN * len(scores.components)
     return heights
@@ -75,8 +76,8 @@ def _label_maps(scores: Comparison, part: SubFigure) -> None:
     for ax in axes[n:]:
         ax.remove()
     size = pixel_size_of(scores.phases[0].result)
-    if _has_labels(scores):
-        truth = np.asarray(scores.truth["labels"]) if scores.truth else np.zeros((1, 1))
+    if scores.truth is not None and _has_labels(scores):
+        truth = np.asarray(scores.truth["labels"])
         label_image(axes[0], truth, int(truth.max()) + 1, size)
         axes[0].set_title("truth")
     for ax, score in zip(axes[n - len(scores.phases) : n], scores.phases, strict=True):
@@ -109,11 +110,11 @@ def _ratios(scores: Comparison, part: SubFigure) -> None:
 def _components(scores: Comparison, part: SubFigure) -> None:
     known = any(score.angles is not None for score in scores.components)
     axes = part.subplots(1, 2 if known else 1, squeeze=False, sharey=True).ravel()
-    names = [f"{s.result.method}, {s.result.rank} components" for s in scores.components]
+    names = [f"{s.result.method}, rank {s.result.rank}" for s in scores.components]
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     axes[0].plot([s.deviance for s in scores.components], range(len(names)), "o", color=INK)
-    axes[0].set_xlabel("Poisson deviance per entry (nats times two)")
+    axes[0].set_xlabel("Poisson deviance per entry (no unit)")
     for ax in axes:
         _plain(ax)
     if known:
@@ -121,8 +122,10 @@ def _components(scores: Comparison, part: SubFigure) -> None:
             if score.angles is not None and score.partners is not None:
                 shades = np.array(colours(max(int(score.partners.max()) + 1, 1)))
                 paired = score.partners >= 0
-                axes[1].scatter(score.angles[paired], np.full(paired.sum(), row), s=16, c=shades[score.partners[paired]])
-        axes[1].set_xlabel("spectral angle to the true component (degrees)")
+                axes[1].scatter(
+                    score.angles[paired], np.full(paired.sum(), row), s=16, c=shades[score.partners[paired]]
+                )
+        axes[1].set_xlabel("spectral angle to truth (degrees)")
         axes[1].set_xlim(left=0)
 
 
@@ -133,4 +136,4 @@ def _plain(ax: Axes) -> None:
 
 
 def _wrapped(text: str) -> str:
-    return text.replace(", ", ",\n", 1)
+    return "\n".join(wrap(text, 26))

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps
@@ -132,7 +133,7 @@ def abundance_maps(result: Unmixing, *, figure: Figure | SubFigure | None = None
     """
     mean, sd = (result.abundances[s].values for s in ("mean", "sd"))
     rows = ("mean", "sd") if np.isfinite(sd).any() else ("mean",)
-    across = min(result.rank, _COLUMNS)
+    across = len(rows) if result.rank == 1 else min(result.rank, _COLUMNS)
     order = _rows_of(result.rank, across, rows)
     with paper():
         canvas, axes = _grid(figure, len(order), mean.shape[:2], columns=across)
@@ -146,11 +147,13 @@ def abundance_maps(result: Unmixing, *, figure: Figure | SubFigure | None = None
             label = "counts" if sure else "sd (counts)"
             cmap = "viridis" if sure else "magma"
             _image(canvas, ax, values, pixel_size_of(result), label=label, zero=True, cmap=cmap)
-            ax.set_title(f"component {component}" + ("" if sure else ", standard deviation"))
+            ax.set_title(f"component {component}" + ("" if sure else ", sd"))
     return root(canvas)
 
 
 def _rows_of(rank: int, across: int, rows: tuple[str, ...]) -> list[tuple[int, str] | None]:
+    if rank == 1:
+        return [(0, row) for row in rows]
     order: list[tuple[int, str] | None] = []
     for first in range(0, rank, across):
         own = list(range(first, min(first + across, rank)))
@@ -159,9 +162,7 @@ def _rows_of(rank: int, across: int, rows: tuple[str, ...]) -> list[tuple[int, s
     return order
 
 
-def label_image(
-    ax: Axes, labels: npt.NDArray[np.integer[Any]], n: int, size: tuple[float, float, str]
-) -> None:
+def label_image(ax: Axes, labels: npt.NDArray[np.integer[Any]], n: int, size: tuple[float, float, str]) -> None:
     """Draw phases in their colours.
 
     Parameters
@@ -175,7 +176,7 @@ def label_image(
     size : tuple of (float, float, str)
         Pixel size along (y, x), and its unit.
     """
-    cmap = ListedColormap([EXCLUDED, *colours(n)])
+    cmap = ListedColormap([to_rgb(EXCLUDED), *colours(n)])
     ax.imshow(labels, cmap=cmap, vmin=-1.5, vmax=n - 0.5, extent=_extent(labels.shape, size))
     _bare(ax)
     scale_bar(ax, labels.shape, size)
@@ -218,9 +219,7 @@ def scale_bar(ax: Axes, shape: tuple[int, ...], size: tuple[float, float, str]) 
     length = _round_down(width / 4)
     left, bottom, thick = 0.05 * width, 0.93 * height, 0.02 * height
     outline = [withStroke(linewidth=1.6, foreground="black")]
-    ax.add_patch(
-        Rectangle((left, bottom), length, thick, facecolor="white", edgecolor="black", linewidth=0.4)
-    )
+    ax.add_patch(Rectangle((left, bottom), length, thick, facecolor="white", edgecolor="black", linewidth=0.4))
     ax.text(
         left, bottom - 0.02 * height, f"{length:g} {size[2]}", color="white", path_effects=outline,
         ha="left", va="bottom", fontsize=7,
@@ -279,7 +278,8 @@ def _image(
     shades = colormaps[cmap].with_extremes(bad=EXCLUDED)
     high = high if high > low else low + 1
     drawn = ax.imshow(values, cmap=shades, vmin=low, vmax=high, extent=_extent(values.shape, size))
-    bar = figure.colorbar(drawn, ax=ax, shrink=0.85, pad=0.02, aspect=18)
+    bar = figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)))
+    bar.ax.yaxis.set_major_locator(MaxNLocator(4))
     bar.set_label(label)
     bar.outline.set_visible(False)
     _bare(ax)

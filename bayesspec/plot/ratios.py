@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from bayesspec.posterior import PROB
 
 _MOST_POINTS = 6000
 _WIDE = 20.0
+_LABEL_CHARACTERS = 20
 
 
 def ratios(
@@ -63,7 +65,7 @@ def ratios(
     rows = [(line, result) for line in above for result in shown]
     most = max(result.n_phases for result in shown)
     with paper():
-        ax = axes_or_new(ax, COLUMN_IN, 0.75 + 0.13 * len(rows) * max(most, 2))
+        ax = axes_or_new(ax, COLUMN_IN, 0.85 + 0.14 * len(rows) * max(most, 2))
         if truth is not None and len(above) == 1:
             for value in np.atleast_1d(np.asarray(truth, np.float64)):
                 ax.axvline(value, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
@@ -98,23 +100,27 @@ def _finish(
     names = [result.method if len(above) == 1 else line_label(line) for line, result in rows]
     if several and len(above) > 1:
         names = [f"{line_label(line)}, {result.method}" for line, result in rows]
-    ax.set_yticks(range(len(rows)), names if len(rows) > 1 else [""])
+    wrapped = ["\n".join(wrap(name, _LABEL_CHARACTERS)) for name in names]
+    ax.set_yticks(range(len(rows)), wrapped if len(rows) > 1 else [""])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
     what = line_label(f"{above[0]}/{below}") if len(above) == 1 else f"line / {line_label(below)}"
-    ax.set_xlabel(f"{what}, intensity ratio (bars: {100 * prob:.0f} % intervals)")
+    ax.set_xlabel(f"{what} intensity ratio (no unit)")
     seen = np.concatenate([line.get_xdata() for line in ax.lines if line.get_gid() == "ratio"])
     positive = seen[np.isfinite(seen) & (seen > 0)]
     if len(positive) and len(positive) == len(seen) and positive.max() > _WIDE * positive.min():
         ax.set_xscale("log")
     marks = [Line2D([], [], color=c, marker="o", markersize=3.5) for c in colours(most)]
     labels = [f"phase {phase}" for phase in range(most)]
+    if any(line.get_gid() == "interval" for line in ax.lines):
+        marks.append(Line2D([], [], color="#777777", linewidth=1.6))
+        labels.append(f"{100 * prob:.0f} % interval")
     if true:
         marks.append(Line2D([], [], color=INK, linewidth=0.7, linestyle=(0, (4, 2))))
         labels.append("truth")
-    ax.legend(marks, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(marks), 4))
+    ax.legend(marks, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(marks) if len(marks) < 5 else 3)
 
 
 def count_scatter(

@@ -59,14 +59,20 @@ def _panel(ax: Axes, table: xr.Dataset, score: str, chosen: int) -> None:
     ax.plot(numbers, values, color="#bbbbbb", linewidth=0.8, zorder=1)
     ax.errorbar(numbers, values, yerr=errors, fmt="o", color=INK, mfc="white", elinewidth=0.9, zorder=2)
     here = numbers == chosen
-    ax.plot(numbers[here], values[here], "o", color=ACCENT, markersize=6, zorder=3, label=f"chosen: {chosen}")
+    ax.plot(numbers[here], values[here], "o", color=ACCENT, markersize=6, zorder=3)
+    ax.set_title(f"chosen: {chosen}", color=ACCENT)
     ax.set_xticks(numbers)
     ax.set_xlim(numbers.min() - 0.5, numbers.max() + 0.5)
     if np.abs(values).max() > 0:
         linear = max(float(np.median(errors[errors > 0])) if (errors > 0).any() else 1.0, 1.0)
-        ax.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(linear)))
+        straight = 10.0 ** np.ceil(np.log10(linear))
+        ax.set_yscale("symlog", linthresh=straight)
+        reach = 2.5 * max(float(np.abs(values).max()), straight)
+        sign = -1 if score == "score" else 1
+        decades = straight * 10.0 ** np.arange(0, max(1, np.ceil(np.log10(reach / straight))))
+        ax.set_yticks([0.0, *(sign * decades)])
+        ax.set_ylim((-reach, 0.6 * straight) if score == "score" else (-0.6 * straight, reach))
     if score == "score":
         ax.set_ylabel("held-out log likelihood\nrelative to the best (nats)")
     else:
         ax.set_ylabel("BIC relative to the best")
-    ax.legend(loc="lower right" if score == "score" else "upper right")

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.components import Unmixing
-from bayesspec.plot.style import PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
+from bayesspec.plot.style import INK, PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.xray import lines_in_range, xray_line
 
 _COVERED = 0.9995
-_LABEL_WIDTH = 0.035
+_LABEL_WIDTH = 0.017
 _FAINT = "#8a8a8a"
 
 
@@ -48,7 +48,7 @@ def sum_spectrum(
     counts = image.sum_spectrum()
     with paper():
         ax = axes_or_new(ax, PAGE_IN, 2.0)
-        ax.step(image.energy, np.maximum(counts, 0.5), where="mid", color="#222222", linewidth=0.7)
+        ax.step(image.energy, np.maximum(counts, 0.5), where="mid", color=INK, linewidth=0.7)
         ax.set_yscale("log")
         ax.set_ylim(max(0.5, np.percentile(counts, 1) * 0.5), counts.max() * 3)
         ax.set_xlim(*(energy or _range(image, counts)))
@@ -88,25 +88,24 @@ def component_spectra(
     table = result.spectra
     negative = bool((table["mean"].values < 0).any())
     with paper():
-        canvas = figure or new_figure(PAGE_IN, 0.45 + 0.95 * result.rank)
+        canvas = figure or new_figure(PAGE_IN, 0.75 + 0.85 * result.rank)
         axes = canvas.subplots(result.rank, 1, squeeze=False, sharex=True).ravel()
+        axes[0].set_xlim(*(energy or _range(image, image.sum_spectrum())))
         for component, (ax, colour) in enumerate(zip(axes, colours(result.rank), strict=True)):
             one = 100 * table.isel(component=component)
             scale = np.abs(one["mean"].values).max()
-            ax.fill_between(
-                image.energy, one["lower"], one["upper"], color=colour, alpha=0.3, linewidth=0, step="mid"
-            )
+            ax.fill_between(image.energy, one["lower"], one["upper"], color=colour, alpha=0.3, linewidth=0, step="mid")
             ax.step(image.energy, one["mean"], where="mid", color=colour, linewidth=0.8)
             ax.set_ylim(-1.1 * scale if negative else 0, 1.15 * scale)
             if not negative:
                 ax.set_yscale("function", functions=(_root, np.square))
                 ax.set_yticks(_root_ticks(scale))
             share = result.fractions.draws.mean("draw").values[component]
-            ax.set_title(f"component {component}" + ("" if negative else f", {100 * share:.1f} % of counts"))
+            name = f"component {component}" + ("" if negative else f", {100 * share:.1f} % of counts")
+            ax.text(0.995, 0.95, name, transform=ax.transAxes, ha="right", va="top", color=INK)
             _mark(ax, image, lines, labelled=component == 0)
-        axes[0].set_xlim(*(energy or _range(image, image.sum_spectrum())))
         _axis_labels(axes[-1], image, "")
-        canvas.supylabel("share of the component's counts per channel (%)", fontsize=7.5)
+        canvas.supylabel("share per channel (%)", fontsize=7.5)
     return root(canvas)
 
 
@@ -136,8 +135,8 @@ def _mark(ax: Axes, image: SpectrumImage, lines: Sequence[str] | None, *, labell
         ax.axvline(energy, color=_FAINT, linewidth=0.4, linestyle=(0, (2, 2)), zorder=0)
         if labelled and (energy - last) / (high - low) >= _LABEL_WIDTH:
             ax.annotate(
-                line_label(name), (energy, 1), xycoords=("data", "axes fraction"), xytext=(1, -1),
-                textcoords="offset points", fontsize=6, color="#555555", rotation=90, ha="left", va="top",
+                line_label(name), (energy, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
+                textcoords="offset points", fontsize=6, color="#555555", rotation=90, ha="center", va="bottom",
             )  # fmt: skip
             last = energy
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from bayesspec.calibration import spectrum_image
 from bayesspec.errors import InputError
-from bayesspec.hyperspy_signal import from_reader
-from bayesspec.signal_choice import choose
+from bayesspec.files.calibration import spectrum_image
+from bayesspec.files.hyperspy_signal import from_reader
+from bayesspec.files.signal_choice import choose
 
 ENERGY = {"name": "Energy", "units": "keV", "scale": 0.01, "offset": 0.2, "navigate": False}
 
@@ -145,9 +145,7 @@ def test_elements(sample, elements):
     assert image(metadata={"Sample": sample})[0].elements == elements
 
 
-@pytest.mark.parametrize(
-    ("title", "name"), [("grain", "grain"), ("EDX", "file"), ("", "file"), (None, "file")]
-)
+@pytest.mark.parametrize(("title", "name"), [("grain", "grain"), ("EDX", "file"), ("", "file"), (None, "file")])
 def test_names(title, name):
     assert image(metadata={"General": {"title": title}})[0].name == name
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bayesspec.nested_metadata import dig, mapped, nested, put, text
+from bayesspec.files.nested_metadata import dig, mapped, nested, put, text
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "<undefined>", "t.Undefined", "None", object()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayesspec.errors import InputError
-from bayesspec.hyperspy_signal import Signal
+from bayesspec.files.hyperspy_signal import Signal
 
 _NO_SPECTRUM = "bs.SpectrumImage(array, energy=energy) where you know the energies"
 

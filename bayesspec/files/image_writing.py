@@ -61,9 +61,7 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
             f'bs.save_image(si, "{target.stem}.nc")',
         )
     if not target.parent.is_dir():
-        raise InputError(
-            f"no folder {str(target.parent)!r}", "a folder that exists", f"mkdir -p {target.parent}"
-        )
+        raise InputError(f"no folder {str(target.parent)!r}", "a folder that exists", f"mkdir -p {target.parent}")
     if target.is_dir() or (target.exists() and not overwrite):
         raise InputError(
             f"{str(target)!r} exists already",
@@ -115,7 +113,5 @@ def _write_nc(image: SpectrumImage, truth: Mapping[str, Any], path: Path) -> Non
     packed = {"counts": {"zlib": True, "complevel": 4, "shuffle": True}}
     dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
     if truth:
-        labelled = {
-            name: ([f"{name}_{i}" for i in range(value.ndim)], value) for name, value in truth.items()
-        }
+        labelled = {name: ([f"{name}_{i}" for i in range(value.ndim)], value) for name, value in truth.items()}
         xr.Dataset(labelled).to_netcdf(path, mode="a", group="truth", engine="h5netcdf")

@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.acquisition import Acquisition
-from bayesspec.calibration import LONGEST_IN_KEV, calibrated
 from bayesspec.errors import InputError
-from bayesspec.hyperspy_signal import Axis
+from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated
+from bayesspec.files.hyperspy_signal import Axis
 from bayesspec.spectrum_image import SpectrumImage
 
 _TRUTH = "truth."

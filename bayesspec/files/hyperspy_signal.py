@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.nested_metadata import dig, mapped, nested, put, text
+from bayesspec.files.nested_metadata import dig, mapped, nested, put, text
 
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}
 _MICRO = str.maketrans({"\N{GREEK SMALL LETTER MU}": "\N{MICRO SIGN}"})
@@ -131,9 +131,7 @@ def from_reader(found: Mapping[str, Any]) -> Signal:
     if isinstance(data, np.ndarray):
         data.flags.writeable = False  # ours alone: shared, not copied
     given = list(found["axes"])
-    axes = [
-        axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))
-    ]
+    axes = [axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))]
     original = found.get("original_metadata") or {}
     metadata = dict(found.get("metadata") or {})
     for key, value in mapped(found.get("mapping") or {}, original).items():
@@ -172,12 +170,8 @@ def from_object(signal: Any) -> Signal:
         Axis(text(axis.name), _unit(axis.units), np.asarray(axis.axis, np.float64), bool(axis.navigate))
         for axis in given
     )
-    axes += (Axis("", "", np.zeros(1), navigate=True),) * (
-        np.ndim(signal.data) - len(axes)
-    )  # of single values
-    return Signal(
-        signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {}))
-    )
+    axes += (Axis("", "", np.zeros(1), navigate=True),) * (np.ndim(signal.data) - len(axes))  # of single values
+    return Signal(signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {})))
 
 
 def _unit(value: Any) -> str:

@@ -133,9 +133,7 @@ def test_results_become_signals(hs, dims, kind, shape):
     assert type(signal).__name__ == kind
     assert signal.data.shape == shape
     assert signal.metadata.General.title == "result"
-    by_name = {
-        axis.name: axis for axis in signal.axes_manager.navigation_axes + signal.axes_manager.signal_axes
-    }
+    by_name = {axis.name: axis for axis in signal.axes_manager.navigation_axes + signal.axes_manager.signal_axes}
     assert set(by_name) == set(dims)
     if "energy" in dims:
         energy = by_name["energy"]

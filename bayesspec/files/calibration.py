@@ -13,8 +13,8 @@ from bayesspec.acquisition import Acquisition
 from bayesspec.axis_checks import checked_unit
 from bayesspec.counts import as_counts
 from bayesspec.errors import InputError
-from bayesspec.hyperspy_signal import Axis, Signal
-from bayesspec.nested_metadata import dig
+from bayesspec.files.hyperspy_signal import Axis, Signal
+from bayesspec.files.nested_metadata import dig
 from bayesspec.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
@@ -65,9 +65,7 @@ def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tup
     return image, guesses
 
 
-def calibrated(
-    axis: Axis, technique: str, stated: str | None
-) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
+def calibrated(axis: Axis, technique: str, stated: str | None) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
     """Bring energies to the unit of the technique; what is not stated is guessed, and said.
 
     Parameters

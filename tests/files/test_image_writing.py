@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError
-from bayesspec.image_writing import save_image
+from bayesspec.files.image_writing import save_image
 from bayesspec.load import load, signals
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 

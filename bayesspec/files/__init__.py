@@ -1,0 +1,1 @@
+"""Reading and writing files: what is in them, and what it means as a spectrum image."""

@@ -1,0 +1,216 @@
+"""Reports: one page that holds everything, or the tables and figures of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from bayesspec.compare import Comparison
+from bayesspec.comparison_table import Table
+from bayesspec.components import Unmixing
+from bayesspec.errors import InputError
+from bayesspec.phases import Segmentation
+from bayesspec.report.figures import (
+    Drawing,
+    Picture,
+    comparison_figures,
+    component_figures,
+    phase_figures,
+    picture,
+)
+from bayesspec.report.summary import Summary, summary_of
+from bayesspec.report.tables import component_table, phase_table, selection_table, settings_table
+from bayesspec.results import Result
+
+__all__ = ["report", "save_figures"]
+
+_ENDINGS = (".html", ".tex")
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One result of the page."""
+
+    anchor: str
+    title: str
+    summary: Summary
+    pictures: list[Picture]
+    table: Table
+    selection: Table | None
+    settings: Table
+
+
+def report(
+    results: Result | Sequence[Result],
+    path: str | Path,
+    *,
+    comparison: Comparison | None = None,
+    title: str | None = None,
+    reference: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write what was found to one page, or to the tables of a paper.
+
+    Parameters
+    ----------
+    results : Segmentation, Unmixing, or sequence of these
+        What to report.
+    path : str or Path
+        ``"report.html"`` for a page that needs no other file, ``"report.tex"`` for LaTeX tables (booktabs).
+    comparison : Comparison or None
+        Methods side by side, as `bs.compare` returns it.
+    title : str or None
+        Title of the page; ``None`` for the name of the data.
+    reference : str or None
+        Line below the ratios; ``None`` for the last one.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false.
+    """
+    path = Path(path)
+    shown = _listed(results)
+    _check(path, overwrite=overwrite)
+    if path.suffix == ".tex":
+        text = _tex(shown, comparison, reference)
+    else:
+        text = _page(shown, comparison, title or shown[0].name, reference)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def save_figures(
+    results: Result | Sequence[Result],
+    folder: str | Path,
+    *,
+    comparison: Comparison | None = None,
+    ending: str = "pdf",
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write every figure to a file of its own.
+
+    Parameters
+    ----------
+    results : Segmentation, Unmixing, or sequence of these
+        What to draw.
+    folder : str or Path
+        Folder of the files; made where it does not exist.
+    comparison : Comparison or None
+        Methods side by side.
+    ending : {"pdf", "svg", "png"}
+        Kind of file.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        When a file exists and `overwrite` is false.
+    """
+    shown = _listed(results)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = [
+        (f"{i}_{name}" if len(shown) > 2 else name, draw)
+        for i, result in enumerate(shown)
+        for name, draw, _ in _figures(result)
+    ]
+    figures += [(name, draw) for name, draw, _ in comparison_figures(comparison)] if comparison else []
+    paths = [folder / f"{name}.{ending}" for name, _ in figures]
+    for path in paths:
+        _refuse_existing(path, overwrite=overwrite)
+    for path, (_, draw) in zip(paths, figures, strict=True):
+        draw().savefig(path)
+    return paths
+
+
+def _figures(result: Segmentation | Unmixing, reference: str | None = None) -> list[Drawing]:
+    if isinstance(result, Segmentation):
+        return phase_figures(result, reference)
+    return component_figures(result)
+
+
+def _listed(results: Result | Sequence[Result]) -> list[Segmentation | Unmixing]:
+    given = [results] if isinstance(results, Result) else list(results)
+    shown = [result for result in given if isinstance(result, Segmentation | Unmixing)]
+    wrong = [type(result).__name__ for result in given if result not in shown]
+    if not given or wrong:
+        raise InputError(
+            f"results of types {wrong}" if wrong else "no results",
+            "one or more segmentations or unmixings",
+            "bs.report([seg, fit], 'report.html')",
+        )
+    return shown
+
+
+def _check(path: Path, *, overwrite: bool) -> None:
+    if path.suffix not in _ENDINGS:
+        raise InputError(f"the ending {path.suffix!r}", f"one of {_ENDINGS}", f"bs.report(..., '{path.stem}.html')")
+    _refuse_existing(path, overwrite=overwrite)
+
+
+def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise InputError(f"the file {path} exists", "a new file", f"another name than {path.name!r}, or overwrite=True")
+
+
+def _tables(result: Segmentation | Unmixing, reference: str | None) -> list[Table]:
+    own = phase_table(result, reference) if isinstance(result, Segmentation) else component_table(result)
+    choice = selection_table(result)
+    return [own] if choice is None else [own, choice]
+
+
+def _tex(results: list[Segmentation | Unmixing], comparison: Comparison | None, reference: str | None) -> str:
+    parts = [table.to_tex() for result in results for table in _tables(result, reference)]
+    parts += [comparison.to_tex()] if comparison else []
+    return "% needs \\usepackage{booktabs}\n" + "\n\n".join(parts) + "\n"
+
+
+def _section(index: int, result: Segmentation | Unmixing, reference: str | None) -> _Section:
+    kind = "Phases" if isinstance(result, Segmentation) else "Components"
+    tables = _tables(result, reference)
+    return _Section(
+        anchor=f"result-{index}",
+        title=f"{kind}: {result.method}",
+        summary=summary_of(result, reference),
+        pictures=[picture(name, draw(), caption) for name, draw, caption in _figures(result, reference)],
+        table=tables[0],
+        selection=tables[1] if len(tables) > 1 else None,
+        settings=settings_table(result),
+    )
+
+
+def _page(
+    results: list[Segmentation | Unmixing], comparison: Comparison | None, title: str, reference: str | None
+) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bayesspec.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pictures = [picture(n, draw(), c) for n, draw, c in comparison_figures(comparison)] if comparison else []
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        sections=[_section(i, result, reference) for i, result in enumerate(results)],
+        comparison=comparison,
+        comparison_pictures=pictures,
+        versions=results[0].provenance.get("versions", {}),
+    )

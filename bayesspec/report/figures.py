@@ -1,0 +1,162 @@
+"""Figures of a report: drawn, and packed into the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from bayesspec import plot
+from bayesspec.compare import Comparison
+from bayesspec.components import Unmixing
+from bayesspec.phases import Segmentation
+
+DPI = 200
+Drawing = tuple[str, Callable[[], Figure], str]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside a page.
+
+    Parameters
+    ----------
+    name : str
+        What a file of it would be called.
+    source : str
+        A ``data:`` address that holds the picture itself.
+    caption : str
+        What it shows.
+    width_in : float
+        Its natural width in inches.
+    """
+
+    name: str
+    source: str
+    caption: str
+    width_in: float
+
+
+def picture(name: str, figure: Figure, caption: str) -> Picture:
+    """Pack a figure into a page.
+
+    Parameters
+    ----------
+    name : str
+        What a file of it would be called.
+    figure : matplotlib.figure.Figure
+        The figure.
+    caption : str
+        What it shows.
+
+    Returns
+    -------
+    Picture
+        The figure as PNG.
+    """
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI)
+    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    return Picture(name, f"data:image/png;base64,{data}", caption, float(figure.get_size_inches()[0]))
+
+
+def phase_figures(result: Segmentation, reference: str | None = None) -> list[Drawing]:
+    """List the figures of a segmentation.
+
+    Parameters
+    ----------
+    result : Segmentation
+        Phases of an image.
+    reference : str or None
+        Line below the ratios; ``None`` for the last one.
+
+    Returns
+    -------
+    list of (str, callable, str)
+        Name, function that draws it, and caption.
+    """
+    others = [line for line in result.lines if line != (reference or result.lines[-1])]
+    above = others[0] if others else None
+    figures: list[Drawing] = [
+        (
+            "element_maps",
+            lambda: plot.element_maps(result),
+            "Line intensities, background and overlap taken off; grey pixels are excluded.",
+        ),
+        (
+            "phases",
+            lambda: plot.phase_map(result, numerator=above, denominator=reference),
+            "Most probable phase of each pixel.",
+        ),
+    ]
+    if len(result.lines) > 1:
+        figures += [
+            (
+                "ratios",
+                lambda: plot.ratios(result, denominator=reference),
+                "Line ratios of the phases with their intervals.",
+            ),
+            (
+                "counts",
+                lambda: plot.count_scatter(result, numerator=above, denominator=reference),
+                "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios.",
+            ),
+        ]
+    return figures + _selection_figure(result, "phase_selection")
+
+
+def component_figures(result: Unmixing) -> list[Drawing]:
+    """List the figures of an unmixing.
+
+    Parameters
+    ----------
+    result : Unmixing
+        Components of an image.
+
+    Returns
+    -------
+    list of (str, callable, str)
+        Name, function that draws it, and caption.
+    """
+    figures: list[Drawing] = [
+        (
+            "spectra",
+            lambda: plot.component_spectra(result),
+            "Spectra of the components, with the band of their intervals; dashed: X-ray lines of the elements.",
+        ),
+        (
+            "abundances",
+            lambda: plot.abundance_maps(result),
+            "Abundances of the components, and their standard deviations.",
+        ),
+        ("sum_spectrum", lambda: plot.sum_spectrum(result), "Spectrum summed over the image."),
+    ]
+    return figures + _selection_figure(result, "rank_selection")
+
+
+def comparison_figures(comparison: Comparison) -> list[Drawing]:
+    """List the figures of a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Methods side by side.
+
+    Returns
+    -------
+    list of (str, callable, str)
+        Name, function that draws it, and caption.
+    """
+    caption = "Methods side by side; open circles have no interval, colours are those of the truth where it is known."
+    return [("comparison", lambda: plot.comparison(comparison), caption)]
+
+
+def _selection_figure(result: Segmentation | Unmixing, name: str) -> list[Drawing]:
+    table = result.selection
+    if "score" not in table or table.sizes["candidate"] < 2:
+        return []
+    caption = "Score of every candidate; bars are standard errors, the orange point is the choice."
+    return [(name, lambda: plot.selection(result), caption)]

@@ -1,0 +1,100 @@
+"""The summary of a result in plain words, with its warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesspec.components import Unmixing
+from bayesspec.phases import Segmentation
+from bayesspec.report.tables import cells, total_counts
+
+_MOST_RATIOS = 12
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a reader must take away.
+
+    Parameters
+    ----------
+    verdict : str
+        How many phases or components, in words.
+    facts : tuple of str
+        Sentences with the numbers.
+    warnings : tuple of str
+        Sentences on what must not be concluded.
+    """
+
+    verdict: str
+    facts: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def summary_of(result: Segmentation | Unmixing, reference: str | None = None) -> Summary:
+    """Say what was found.
+
+    Parameters
+    ----------
+    result : Segmentation or Unmixing
+        A result.
+    reference : str or None
+        Line below the ratios; ``None`` for the last one.
+
+    Returns
+    -------
+    Summary
+        Verdict, facts and warnings.
+    """
+    size = result.data.sizes
+    facts = [f"{size['y']} × {size['x']} pixels, {total_counts(result):,} counts."]
+    facts += _phases(result, reference) if isinstance(result, Segmentation) else _components(result)
+    return Summary(result.verdict, tuple(facts), tuple(_warnings(result)))
+
+
+def _phases(result: Segmentation, reference: str | None) -> list[str]:
+    below = reference or result.lines[-1]
+    above = [line for line in result.lines if line != below]
+    area = cells(result.fractions)
+    facts = []
+    for line in above if len(above) * result.n_phases <= _MOST_RATIOS else []:
+        for phase, (value, interval) in enumerate(cells(result.ratio(line, below))):
+            known = f", 95 % interval {interval}" if result.ratio(line, below).known_error else ""
+            facts.append(f"Phase {phase}: {line}/{below} = {value}{known}.")
+    return facts or [
+        f"Phase {p} covers {100 * float(v.split('(')[0]):.1f} % of the area." for p, (v, _) in enumerate(area)
+    ]
+
+
+def _components(result: Unmixing) -> list[str]:
+    share = 100 * result.fractions.draws.mean("draw").values
+    if (result.spectra["mean"].values < 0).any():
+        return []
+    return [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
+
+
+def _warnings(result: Segmentation | Unmixing) -> list[str]:
+    found = [] if result.converged else [f"The fit did not end as it should. {result.status}"]
+    if isinstance(result, Segmentation):
+        found += _phase_warnings(result)
+    elif (result.spectra["mean"].values < 0).any():
+        found.append("Spectra or abundances are negative in places: they are no spectra of substances.")
+    draws = result.data["intensity_draws" if isinstance(result, Segmentation) else "spectra_draws"]
+    if draws.sizes["draw"] <= 1:
+        found.append(f"{result.method} gives no uncertainty: differences cannot be judged from these numbers alone.")
+    return found
+
+
+def _phase_warnings(result: Segmentation) -> list[str]:
+    found = []
+    if "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
+        found.append(
+            "The ratios of the phases cannot be resolved at this dose: the ratio given is that of the mixture."
+        )
+    if not np.isfinite(result.intensities.values).all():
+        found.append("No standard errors exist for this fit: ratios are not resolved.")
+    empty = int((result.labels.values < 0).sum())
+    if empty:
+        found.append(f"{empty:,} pixels are excluded or hold no counts, and have no phase.")
+    return found

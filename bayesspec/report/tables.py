@@ -1,0 +1,223 @@
+"""Tables of a report: the numbers of a result as strings, with their intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesspec.comparison_table import Table
+from bayesspec.components import Unmixing
+from bayesspec.phases import Segmentation
+from bayesspec.posterior import PROB, Estimate, format_uncertain
+from bayesspec.results import Result
+
+_NONE = "–"
+
+
+def interval_text(mean: float, lower: float, upper: float) -> str:
+    """Print an interval with the digits that its width supports.
+
+    Parameters
+    ----------
+    mean, lower, upper : float
+        Value and ends; infinite for an end that is open, NaN where there is none.
+
+    Returns
+    -------
+    str
+        Such as ``0.775 to 0.791``, ``above 12``, or a dash.
+    """
+    if math.isnan(lower) or math.isnan(upper) or (math.isinf(lower) and math.isinf(upper)):
+        return _NONE
+    if math.isinf(upper):
+        return f"above {lower:.3g}"
+    width = upper - lower
+    if width <= 1e-9 * abs(mean):
+        return _NONE
+    digits = max(0, 1 - math.floor(math.log10(width)))
+    return f"{lower:.{digits}f} to {upper:.{digits}f}"
+
+
+def cells(estimate: Estimate, prob: float = PROB) -> list[tuple[str, str]]:
+    """Print every entry of an estimate.
+
+    Parameters
+    ----------
+    estimate : Estimate, dims (phase,) or (component,)
+        What to print.
+    prob : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    list of (str, str)
+        Value such as ``0.783(4)``, and interval.
+    """
+    table = estimate.summary(prob)
+    values = [table[name].values.ravel() for name in ("mean", "sd", "lower", "upper")]
+    return [
+        (format_uncertain(float(m), float(s)), interval_text(float(m), float(low), float(high)))
+        for m, s, low, high in zip(*values, strict=True)
+    ]
+
+
+def phase_table(result: Segmentation, reference: str | None = None) -> Table:
+    """Area and line ratios of every phase.
+
+    Parameters
+    ----------
+    result : Segmentation
+        Phases of an image.
+    reference : str or None
+        Line below the ratios; ``None`` for the last one.
+
+    Returns
+    -------
+    Table
+        One row a phase and ratio.
+
+    Raises
+    ------
+    InputError
+        When the reference was not mapped.
+    """
+    below = reference or result.lines[-1]
+    above = [line for line in result.lines if line != below] or [below]
+    ratios = {f"{line}/{below}": cells(result.ratio(line, below)) for line in above}
+    area = cells(_percent(result.fractions))
+    rows = []
+    for phase in range(result.n_phases):
+        for i, (name, values) in enumerate(ratios.items()):
+            first = (str(phase), area[phase][0]) if i == 0 else ("", "")
+            rows.append((*first, name, *values[phase]))
+    columns = ("phase", "area (%)", "ratio", "value", f"{100 * PROB:.0f} % interval")
+    return Table("Phases and line ratios", columns, tuple(rows), _note(result))
+
+
+def component_table(result: Unmixing) -> Table:
+    """Share of the counts of every component.
+
+    Parameters
+    ----------
+    result : Unmixing
+        Components of an image.
+
+    Returns
+    -------
+    Table
+        One row a component; with the effective number of draws where it is known.
+    """
+    share = cells(_percent(result.fractions))
+    columns = ["component", "share of counts (%)", f"{100 * PROB:.0f} % interval (%)"]
+    effective = result.data.get("effective_draws")
+    if effective is not None:
+        columns.append("effective draws")
+    rows = []
+    for component, (value, interval) in enumerate(share):
+        row = [str(component), value, interval]
+        row += [] if effective is None else [f"{float(effective[component]):.0f}"]
+        rows.append(tuple(row))
+    return Table("Components", tuple(columns), tuple(rows), _note(result))
+
+
+def selection_table(result: Segmentation | Unmixing) -> Table | None:
+    """Scores of every number of phases or components.
+
+    Parameters
+    ----------
+    result : Segmentation or Unmixing
+        A result.
+
+    Returns
+    -------
+    Table or None
+        One row a candidate; ``None`` where nothing was chosen.
+    """
+    table = result.selection
+    if "score" not in table or table.sizes["candidate"] < 2:
+        return None
+    what = "phases" if isinstance(result, Segmentation) else "components"
+    columns = [what, "held-out log likelihood (nats)", "standard error (nats)"]
+    columns += [name for name in ("BIC",) if "bic" in table] + ["verdict"]
+    rows = [_candidate(table.isel(candidate=i)) for i in range(table.sizes["candidate"])]
+    note = (
+        "Log likelihood of counts that were held out, relative to the best candidate; the standard error is that of "
+        "the difference to the best."
+    )
+    if "bic" in table:
+        note += " BIC: Bayesian information criterion relative to the smallest; it decides on the phases."
+    return Table(f"Choice of the number of {what}", tuple(columns), tuple(rows), note)
+
+
+def _candidate(row: xr.Dataset) -> tuple[str, ...]:
+    shown = [str(int(row["candidate"])), f"{float(row['score']):.1f}", f"{float(row['error']):.1f}"]
+    shown += [f"{float(row['bic']):.1f}"] if "bic" in row else []
+    return (*shown, str(row["verdict"].values) if "verdict" in row else _NONE)
+
+
+def settings_table(result: Result) -> Table:
+    """Seed, priors, settings and versions.
+
+    Parameters
+    ----------
+    result : Result
+        A result.
+
+    Returns
+    -------
+    Table
+        One row a setting.
+    """
+    flat = {"method": result.method, "status": result.status}
+    for name, value in result.provenance.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}: {key}": _shown(inner) for key, inner in value.items() if inner is not None}
+        else:
+            flat[name] = _shown(value)
+    rows = tuple((name.replace("_", " "), text) for name, text in flat.items())
+    return Table(f"Settings of {result.method}", ("setting", "value"), rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(_shown(v) for v in value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _percent(estimate: Estimate) -> Estimate:
+    return Estimate(100 * estimate.draws, f"{estimate.name} (%)")
+
+
+def _note(result: Segmentation | Unmixing) -> str:
+    draws = result.data["spectra_draws" if isinstance(result, Unmixing) else "intensity_draws"].sizes["draw"]
+    if draws <= 1:
+        return f"{result.method} gives no uncertainty."
+    return (
+        f"In parentheses one standard deviation, in units of the last digits; intervals are equal-tailed and hold "
+        f"{100 * PROB:.0f} % of {draws} joint draws, so that covariances count."
+    )
+
+
+def total_counts(result: Segmentation | Unmixing) -> int:
+    """Sum of the counts that a result was made from.
+
+    Parameters
+    ----------
+    result : Segmentation or Unmixing
+        A result.
+
+    Returns
+    -------
+    int
+        Counts in the windows of the lines, or in the channels, of the pixels that are not excluded.
+    """
+    if isinstance(result, Unmixing):
+        return int(result.data["sum_spectrum"].sum())
+    used = result.labels.values >= 0
+    return int(np.asarray(result.data["counts"].values)[used].sum())

@@ -1,0 +1,105 @@
+"""The layers: who may import whom, and which packages stay where."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = (
+    ("errors", "models", "files"),
+    ("counts", "acquisition"),
+    ("rebinning", "axis_checks"),
+    ("spectrum_image",),
+    ("xray",),
+    ("background", "composition"),
+    ("windows",),
+    ("files.nested_metadata",),
+    ("files.hyperspy_signal",),
+    ("files.calibration", "files.signal_choice", "files.labelled_signal", "files.file_problems"),
+    ("files.image_writing", "files.image_reading"),
+    ("load", "element_maps"),
+    ("simulate",),
+    ("inference",),
+    ("posterior",),
+    ("results",),
+    ("phases", "components"),
+    ("point_results", "labels", "selection"),
+    ("classical", "goodness"),
+    ("segment", "unmix", "fit"),
+    ("comparison_table",),
+    ("compare",),
+    ("plot",),
+    ("report",),
+    ("cli",),
+)
+PLACE = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+FILES = sorted(p for p in (ROOT / "bayesspec").rglob("*.py") if p != ROOT / "bayesspec" / "__init__.py")
+OPTIONAL = {"rsciio", "hyperspy", "exspy"}
+HEAVY = {"arviz", "matplotlib", "sklearn"}
+
+
+def room(module: str) -> str:
+    """Name of the entry in LAYERS: a file, or a folder that is one layer."""
+    parts = module.split(".")
+    own = ".".join(parts[1:3])
+    return own if own in PLACE else parts[1] if len(parts) > 1 else ""
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "bayesspec":
+                yield from (f"bayesspec.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_file_imports_only_from_the_layers_below(path: Path) -> None:
+    own = room(module_of(path))
+    assert own in PLACE, f"{own} has no layer yet: give it one in LAYERS"
+    for module in imports(ast.parse(path.read_text())):
+        if module.startswith("bayesspec"):
+            other = room(module)
+            within = other == own and own in ("inference", "plot", "report", "models")
+            assert within or PLACE[other] < PLACE[own], f"{own} must not import {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_inside_functions_are_of_other_packages(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    for function in ast.walk(tree):
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert not [m for m in imports(function) if m.startswith("bayesspec")], function.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_optional_packages_are_imported_in_load_only(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {m.split(".")[0] for m in imports(tree)} & OPTIONAL
+    assert not used or path.name == "load.py"
+    if path.name == "load.py":
+        body = ast.Module([n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))], [])
+        assert not {m.split(".")[0] for m in imports(body)} & OPTIONAL
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.py")), ids=lambda p: p.name)
+def test_a_model_file_imports_jax_and_numpyro_only(path: Path) -> None:
+    assert {m.split(".")[0] for m in imports(ast.parse(path.read_text()))} <= {"jax", "numpyro"}
+    assert len(path.read_text().splitlines()) < 120
+
+
+def test_import_stays_light() -> None:
+    code = f"import sys, bayesspec; print([m for m in {sorted(HEAVY | OPTIONAL)} if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

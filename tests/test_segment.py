@@ -1,0 +1,133 @@
+"""Segmentation, from counts to ratios with intervals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bayesspec as bs
+from bayesspec.simulate import OXIDE_RATIOS
+
+
+@pytest.fixture(scope="module")
+def maps() -> bs.LineMaps:
+    return bs.simulate.iron_oxide_lines(3000, shape=(64, 64), seed=0)
+
+
+@pytest.fixture(scope="module")
+def seg(maps: bs.LineMaps) -> bs.Segmentation:
+    return bs.segment(maps, phases=range(1, 4), seed=0)
+
+
+def test_two_oxides_are_found_with_their_ratios(seg: bs.Segmentation) -> None:
+    assert (seg.n_phases, seg.verdict) == (2, "2 phases")
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(ratio.mean.values - OXIDE_RATIOS) < 4 * ratio.sd.values).all()
+    assert (ratio.sd.values < 0.004).all()
+    lower, upper = ratio.interval(0.95)
+    np.testing.assert_allclose(upper - lower, 2 * 1.96 * ratio.sd, rtol=0.15)
+    assert seg.converged
+
+
+def test_labels_follow_the_truth_and_the_probabilities(maps: bs.LineMaps, seg: bs.Segmentation) -> None:
+    assert maps.truth is not None
+    labels = maps.truth["labels"]
+    both = np.array(OXIDE_RATIOS)[:, None] ** [1, 0] / (1 + np.array(OXIDE_RATIOS))[:, None]
+    best = (maps.counts @ np.log(both).T + np.log([0.6, 0.4])).argmax(axis=2)
+    assert (seg.labels == labels).mean() >= (best == labels).mean() - 0.01
+    np.testing.assert_array_equal(seg.labels, seg.probabilities.argmax("phase"))
+    np.testing.assert_allclose(seg.probabilities.sum("phase"), 1, rtol=1e-5)
+    assert abs(float(seg.fractions.mean[0]) - 0.6) < 4 * float(seg.fractions.sd[0])
+
+
+def test_selection_shows_every_candidate(seg: bs.Segmentation) -> None:
+    table = seg.selection
+    assert table["candidate"].values.tolist() == [1, 2, 3]
+    assert set(table.data_vars) == {"score", "error", "bic", "verdict"}
+    assert float(table["bic"].min()) == 0
+    assert table["verdict"].values[1] == "chosen"
+    assert float(table["score"][0]) < -2 * float(table["error"][0])
+
+
+def test_same_seed_same_result_and_line_order_does_not_matter(maps: bs.LineMaps, seg: bs.Segmentation) -> None:
+    again = bs.segment(maps, phases=range(1, 4), seed=0)
+    np.testing.assert_array_equal(again.data["intensity_draws"], seg.data["intensity_draws"])
+    turned = bs.LineMaps(maps.counts[:, :, ::-1], lines=maps.lines[::-1])
+    other = bs.segment(turned, phases=2, seed=0).ratio("Fe_Ka", "O_Ka")
+    np.testing.assert_allclose(other.mean, seg.ratio("Fe_Ka", "O_Ka").mean, rtol=2e-3)
+
+
+def test_masked_and_empty_pixels_have_no_label(maps: bs.LineMaps) -> None:
+    mask = np.zeros(maps.counts.shape[:2], bool)
+    mask[:20] = True
+    counts = maps.counts.copy()
+    counts[-1, -1] = 0
+    part = bs.segment(replace(maps, counts=counts, mask=mask), phases=2, seed=0)
+    assert (part.labels.values[:20] == -1).all()
+    assert part.labels.values[-1, -1] == -1
+    assert np.isnan(part.probabilities.values[:20]).all()
+    cut = bs.segment(bs.LineMaps(counts[20:], lines=maps.lines), phases=2, seed=0)
+    a, b = (s.ratio("Fe_Ka", "O_Ka") for s in (part, cut))
+    assert (np.abs(a.mean - b.mean).values < 0.5 * a.sd.values).all()
+
+
+def test_one_phase_is_one_phase_and_low_dose_says_what_it_cannot() -> None:
+    rng = np.random.default_rng(4)
+    flat = bs.LineMaps(rng.poisson([60, 90], (48, 48, 2)), lines=("Fe_Ka", "O_Ka"))
+    seg = bs.segment(flat, phases=range(1, 4), seed=0)
+    assert (seg.n_phases, seg.verdict) == (1, "1 phase")
+    iron, oxygen = flat.counts.sum(axis=(0, 1))
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert float(ratio.sd[0] / ratio.mean[0]) == pytest.approx(np.sqrt(1 / iron + 1 / oxygen), rel=0.1)
+    low = bs.segment(bs.simulate.iron_oxide_lines(20, shape=(96, 96), seed=0), phases=range(1, 4), seed=0)
+    assert "at least two phases" in low.verdict
+    assert "cannot be resolved" in low.verdict
+
+
+def test_spectrum_image_is_segmented_through_its_lines() -> None:
+    image = bs.simulate.iron_oxides(3000, shape=(48, 48), seed=1)
+    seg = bs.segment(image, phases=2, elements=["Fe", "O"], seed=0)
+    assert seg.lines == ("Fe_Ka", "O_Ka")
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(np.sort(ratio.mean)[::-1] - OXIDE_RATIOS) < 4 * float(ratio.sd.max())).all()
+    atoms = seg.composition({"Fe_Ka": 1.3, "O_Ka": (1.9, 0.1)})["atomic_percent"]
+    assert atoms.mean.dims == ("phase", "element")
+    np.testing.assert_allclose(atoms.mean.sum("element"), 100)
+
+
+def test_saved_and_opened_again(seg: bs.Segmentation, tmp_path: Path) -> None:
+    path = seg.save(tmp_path / "seg.nc")
+    again = bs.open(path)
+    assert isinstance(again, bs.Segmentation)
+    assert again.verdict == seg.verdict
+    assert again.provenance["seed"] == 0
+    np.testing.assert_array_equal(again.ratio("Fe_Ka", "O_Ka").draws, seg.ratio("Fe_Ka", "O_Ka").draws)
+    with pytest.raises(bs.InputError, match="overwrite=True"):
+        seg.save(path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "said"),
+    [
+        (np.ones((4, 4, 1), int), {"phases": 1}, "two lines or more"),
+        (np.zeros((4, 4, 2), int), {"phases": 1}, "no counts"),
+        (np.ones((2, 2, 2), int), {"phases": 5}, "from 1 to 4"),
+        (np.ones((2, 2, 2), int), {"phases": 0}, "from 1 to 4"),
+        (np.full((2, 2, 2), 2**31 - 1), {"phases": 1}, "2\\^31"),
+    ],
+)
+def test_what_cannot_be_segmented_is_refused(counts: np.ndarray, options: dict[str, int], said: str) -> None:
+    lines = ("Fe_Ka", "O_Ka")[: counts.shape[2]]
+    with pytest.raises(bs.InputError, match=said):
+        bs.segment(bs.LineMaps(counts, lines=lines), **options)  # type: ignore[arg-type]
+
+
+def test_a_mask_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(bs.InputError, match="0 pixels that are not excluded"):
+        bs.segment(bs.LineMaps(np.ones((4, 4, 2), int), lines=("Fe_Ka", "O_Ka"), mask=np.ones((4, 4), bool)))
+
+
+def test_unknown_line_in_a_ratio_is_refused(seg: bs.Segmentation) -> None:
+    with pytest.raises(bs.InputError, match=r"one of \['Fe_Ka', 'O_Ka'\]"):
+        seg.ratio("Fe_Ka", "Mg_Ka")
