@@ -1,6 +1,7 @@
 """Bayesian segmentation and unmixing of spectrum images, with calibrated uncertainties."""
 
-from bayesspec import simulate
+from bayesspec import classical, plot, simulate
+from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
@@ -9,6 +10,7 @@ from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
+from bayesspec.report import report
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -25,11 +27,15 @@ __all__ = [
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "classical",
+    "compare",
     "element_maps",
     "fit",
     "from_hyperspy",
     "load",
     "open",
+    "plot",
+    "report",
     "save_image",
     "segment",
     "signals",

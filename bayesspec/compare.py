@@ -217,9 +217,7 @@ def _phase_score(
     return PhaseScore(result, ratios, deviance, partners, accuracy(result.labels, truth["labels"]), errors)
 
 
-def _component_score(
-    data: SpectrumImage, result: Unmixing, truth: Mapping[str, Any] | None
-) -> ComponentScore:
+def _component_score(data: SpectrumImage, result: Unmixing, truth: Mapping[str, Any] | None) -> ComponentScore:
     deviance, negative = component_deviance(data, result)
     if truth is None or "spectra" not in truth:
         return ComponentScore(result, deviance, negative, None, None)

@@ -144,5 +144,3 @@ def weighted_svd(
     solver = TruncatedSVD(rank, algorithm="arpack", random_state=0)
     scores = solver.fit_transform(weighted)
     return solver.components_ * across, scores * down[:, None], solver.singular_values_
-
-

@@ -77,7 +77,8 @@ class LineMaps:
                 "bs.LineMaps(counts, lines=['Fe_Ka', 'O_Ka'])",
             )
         shape = counts.shape[:2]
-        sides = as_counts(self.side_counts) if np.size(self.side_counts) > 1 else np.zeros((*shape, 0), np.uint8)
+        given = self.side_counts is not None and np.size(self.side_counts) > 0
+        sides = as_counts(self.side_counts) if given else np.zeros((*shape, 0), np.uint8)
         windows = len(lines) + len(self.sides)
         response = np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
         if sides.shape != (*shape, len(self.sides)) or response.shape != (len(lines), windows):

@@ -1,0 +1,29 @@
+"""Results are saved and opened without loss, and nothing is overwritten."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bayesspec as bs
+from bayesspec.results import attributes
+
+
+def test_what_is_not_a_result_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(bs.InputError, match="no file at"):
+        bs.open(tmp_path / "absent.nc")
+    (tmp_path / "text.nc").write_text("not netCDF")
+    with pytest.raises(bs.InputError, match="is not netCDF"):
+        bs.open(tmp_path / "text.nc")
+    xr.Dataset({"a": ("x", np.ones(3))}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(bs.InputError, match="holds no result"):
+        bs.open(tmp_path / "other.nc")
+
+
+def test_attributes_carry_versions_and_settings() -> None:
+    attrs = attributes(name="a", method="b", status="c", converged=True, settings={"seed": 3})
+    result = bs.Segmentation(xr.Dataset(attrs=attrs | {"verdict": "1 phase"}))
+    assert result.provenance["seed"] == 3
+    assert result.provenance["versions"]["numpy"] == np.__version__
+    assert (result.name, result.method, result.status, result.converged) == ("a", "b", "c", True)

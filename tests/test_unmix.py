@@ -1,0 +1,116 @@
+"""Unmixing, from counts to components with intervals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bayesspec as bs
+from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.unmix import coarser
+
+ENERGY = 0.2 + 0.04 * np.arange(220)
+
+
+def phantom(counts_per_pixel: float = 400, side: int = 24, seed: int = 0) -> tuple[bs.SpectrumImage, np.ndarray]:
+    """Two components, iron and silicon rich, side by side with a mixed zone between them."""
+    lines = [{"Fe_Ka": 3.0, "O_Ka": 1.0}, {"Si_Ka": 3.0, "O_Ka": 2.0}]
+    spectra = np.stack([sum(w * line_profile(name, ENERGY) for name, w in own.items()) for own in lines])
+    spectra = spectra / spectra.sum(axis=1, keepdims=True) * 0.95 + 0.05 * bremsstrahlung(ENERGY, 200.0)
+    share = np.clip(np.linspace(-0.5, 1.5, side), 0, 1)[None, :, None] * np.ones((side, 1, 1))
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(counts_per_pixel * np.concatenate([share, 1 - share], axis=2) @ spectra)
+    acquisition = bs.Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0)
+    image = bs.SpectrumImage(counts, energy=ENERGY, elements=("Fe", "Si", "O"), acquisition=acquisition)
+    return image, spectra
+
+
+@pytest.fixture(scope="module")
+def fit() -> bs.Unmixing:
+    return bs.unmix(phantom()[0], rank=range(1, 4), seed=0, draws=100, warmup=50)
+
+
+def angles(spectra: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    a, b = (s / np.linalg.norm(s, axis=1, keepdims=True) for s in (spectra, truth))
+    return np.degrees(np.arccos(np.clip((a @ b.T).max(axis=1), -1, 1)))
+
+
+def test_rank_and_spectra_are_found(fit: bs.Unmixing) -> None:
+    assert (fit.rank, fit.verdict.split(";")[0]) == (2, "2 components")
+    assert (angles(fit.spectra["mean"].values, phantom()[1]) < 3).all()
+    np.testing.assert_allclose(fit.spectra["mean"].sum("energy"), 1, rtol=1e-4)
+    np.testing.assert_allclose(
+        fit.abundances["mean"].sum(("y", "x", "component")), phantom()[0].counts.sum(), rtol=2e-3
+    )
+    assert fit.spectra.attrs["prob"] == 0.95
+
+
+def test_intervals_bracket_the_mean_and_shrink_with_probability(fit: bs.Unmixing) -> None:
+    for table in (fit.spectra, fit.abundances):
+        assert (table["lower"] <= table["upper"]).all()
+        assert float((table["lower"] <= table["mean"]).mean()) > 0.95
+    half = bs.unmix(phantom()[0], rank=2, seed=0, draws=100, warmup=50, prob=0.5)
+    wide, narrow = ((f.abundances["upper"] - f.abundances["lower"]).mean() for f in (fit, half))
+    assert float(narrow) < 0.5 * float(wide)
+
+
+def test_line_ratios_come_from_the_spectra(fit: bs.Unmixing) -> None:
+    silicon = fit.ratio("Si_Ka", "O_Ka")
+    best = int(fit.intensities(["Si_Ka", "O_Ka"]).sel(line="Si_Ka").mean("draw").argmax())
+    assert float(silicon.mean[best]) == pytest.approx(1.5, abs=4 * float(silicon.sd[best]) + 0.03)
+    weights = fit.composition({"Si_Ka": 1.0, "O_Ka": 1.9})["weight_percent"]
+    np.testing.assert_allclose(weights.mean.sum("element"), 100)
+
+
+def test_draws_are_joint_and_can_be_thinned(fit: bs.Unmixing) -> None:
+    assert fit.spectra_draws().sizes["draw"] == 100
+    assert fit.spectra_draws(10).dims == ("draw", "component", "energy")
+    with pytest.raises(bs.InputError, match="1 to 100"):
+        fit.spectra_draws(101)
+    np.testing.assert_allclose(fit.fractions.draws.sum("component"), 1)
+
+
+def test_masks_leave_gaps(fit: bs.Unmixing) -> None:
+    image, _ = phantom()
+    mask = np.zeros(image.shape[:2], bool)
+    mask[:4] = True
+    masked = image.with_mask(mask).with_mask(ENERGY > 8.5)
+    part = bs.unmix(masked, rank=2, seed=0, draws=20, warmup=20)
+    assert np.isnan(part.abundances["mean"].values[:4]).all()
+    assert not np.isnan(part.abundances["mean"].values[4:]).any()
+    assert (part.spectra["mean"].values[:, ENERGY > 8.5] == 0).all()
+
+
+def test_saved_and_opened_again(fit: bs.Unmixing, tmp_path: Path) -> None:
+    again = bs.open(fit.save(tmp_path / "fit.nc"))
+    assert isinstance(again, bs.Unmixing)
+    np.testing.assert_array_equal(again.spectra_draws(), fit.spectra_draws())
+    np.testing.assert_allclose(again.ratio("Si_Ka", "O_Ka").mean, fit.ratio("Si_Ka", "O_Ka").mean)
+    assert again.selection["verdict"].values.tolist().count("chosen") == 1
+
+
+def test_coarser_image_keeps_its_counts() -> None:
+    image, _ = phantom(counts_per_pixel=40)
+    small = coarser(image)
+    assert small.shape[:2] == (8, 8)
+    assert small.counts.sum() == image.counts[:, :, : small.shape[2] * (image.shape[2] // small.shape[2])].sum()
+    assert coarser(phantom(600)[0]).shape[:2] == (24, 24)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 500}, "from 1 to"),
+        ({"rank": 0}, "from 1 to"),
+        ({"model": "svd"}, "'svd'"),
+        ({"prob": 95.0}, "prob=95"),
+    ],
+)
+def test_impossible_requests_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(bs.InputError, match=said):
+        bs.unmix(phantom(20, 8)[0], **options)  # type: ignore[arg-type]
+
+
+def test_an_image_without_counts_is_refused() -> None:
+    with pytest.raises(bs.InputError, match="no counts in 4 pixels x 220 channels"):
+        bs.unmix(bs.SpectrumImage(np.zeros((2, 2, 220), int), energy=ENERGY), rank=1)
