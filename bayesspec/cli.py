@@ -242,7 +242,7 @@ def _components(image: SpectrumImage, rank: Any, seed: int, files: _Files) -> tu
         found.save(files.components, overwrite=files.overwrite)
     click.echo(f"  {found.verdict}", err=True)
     with _step("SVD and NMF"):
-        rivals = [classical.svd(image, found.rank), classical.nmf(image, found.rank, seed=seed)]
+        rivals = [classical.svd(image, found.rank), classical.nmf(image, found.rank, seed=seed, max_iterations=100)]
     return [found], list(rivals)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bayesspec.comparison_table import Table
 from bayesspec.components import Unmixing
@@ -16,64 +15,9 @@ from bayesspec.errors import InputError
 from bayesspec.goodness import component_deviance, phase_deviance
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
 from bayesspec.phases import Segmentation
-from bayesspec.posterior import PROB, Estimate, format_uncertain
 from bayesspec.results import Result
+from bayesspec.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.spectrum_image import SpectrumImage
-
-TRUTH = "truth"
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseScore:
-    """What one segmentation found.
-
-    Parameters
-    ----------
-    result : Segmentation
-        The segmentation.
-    ratios : mapping of str to Estimate, dims (phase,)
-        Ratio of every line to the last one, by name such as ``"Fe_Ka/O_Ka"``.
-    deviance : float
-        Multinomial deviance per pixel of the window counts; smaller is closer to the counts.
-    partners : array, shape (phase,), int64, or None
-        The true phase of each phase, -1 for none; ``None`` where the truth is not known.
-    accuracy : float or None
-        Share of the pixels with the right label.
-    ratio_errors : mapping of str to array, shape (phase,), float64
-        Relative error of each ratio; empty where the truth is not known.
-    """
-
-    result: Segmentation
-    ratios: Mapping[str, Estimate]
-    deviance: float
-    partners: npt.NDArray[np.int64] | None
-    accuracy: float | None
-    ratio_errors: Mapping[str, npt.NDArray[np.float64]]
-
-
-@dataclass(frozen=True, eq=False)
-class ComponentScore:
-    """What one unmixing found.
-
-    Parameters
-    ----------
-    result : Unmixing
-        The unmixing.
-    deviance : float
-        Poisson deviance (twice the Kullback-Leibler divergence) per entry of the reconstruction.
-    negative : float
-        Share of the entries whose reconstruction is negative.
-    partners : array, shape (component,), int64, or None
-        The true component of each component, -1 for none; ``None`` where the truth is not known.
-    angles : array, shape (component,), float64, or None
-        Spectral angle to the true component in degrees; NaN without a partner.
-    """
-
-    result: Unmixing
-    deviance: float
-    negative: float
-    partners: npt.NDArray[np.int64] | None
-    angles: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +44,8 @@ class Comparison:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Tables of the segmentations and of the unmixings, those that are not empty."""
-        made = [_phase_table(self)] if self.phases else []
-        return tuple(made + ([_component_table(self)] if self.components else []))
+        made = [phase_table(self.phases, self.truth)] if self.phases else []
+        return tuple(made + ([component_table(self.components)] if self.components else []))
 
     def to_text(self) -> str:
         """Print the comparison.
@@ -227,77 +171,3 @@ def _component_score(data: SpectrumImage, result: Unmixing, truth: Mapping[str, 
     partners = match_components(spectra, true)
     angles = np.where(partners >= 0, spectral_angle(spectra, true[partners]), np.nan)
     return ComponentScore(result, deviance, negative, partners, angles)
-
-
-def _cells(estimate: Estimate, order: npt.NDArray[np.int64]) -> str:
-    mean, sd = estimate.mean.values, estimate.sd.values
-    return ", ".join(format_uncertain(float(mean[i]), float(sd[i])) for i in order)
-
-
-def _phase_table(comparison: Comparison) -> Table:
-    truth = comparison.truth or {}
-    known = any(score.accuracy is not None for score in comparison.phases)
-    names = list(dict.fromkeys(name for score in comparison.phases for name in score.ratios))
-    columns = ["method", "phases", *names, "deviance per pixel"]
-    columns += ["labels right", "largest ratio error"] if known else []
-    rows = []
-    for score in comparison.phases:
-        order = _order(score.partners, score.result.n_phases)
-        cells = [score.result.method, str(score.result.n_phases)]
-        cells += [_cells(score.ratios[n], order) if n in score.ratios else "" for n in names]
-        cells.append(f"{score.deviance:.3f}")
-        if known:
-            errors = np.concatenate([*score.ratio_errors.values(), [np.nan]])
-            worst = f"{100 * np.nanmax(np.abs(errors)):.2f} %" if np.isfinite(errors).any() else ""
-            cells += ["" if score.accuracy is None else f"{100 * score.accuracy:.1f} %", worst]
-        rows.append(tuple(cells))
-    if known and "/".join(truth.get("ratio_lines", ())) in names:
-        rows.append(tuple(_true_cells(columns, truth)))
-    note = (
-        f"Ratios with their standard deviation in parentheses where the method gives one. Deviance: of the window "
-        f"counts under the phases' compositions and area fractions, position ignored; smaller is closer. "
-        f"Intervals hold {100 * PROB:.0f} %."
-    )
-    return Table("Phases", tuple(columns), tuple(rows), note)
-
-
-def _true_cells(columns: Sequence[str], truth: Mapping[str, Any]) -> list[str]:
-    ratios = ", ".join(f"{r:.3f}" for r in np.asarray(truth["ratio"]))
-    known = {
-        "method": TRUTH,
-        "phases": str(len(truth["ratio"])),
-        "/".join(truth["ratio_lines"]): ratios,
-    }
-    return [known.get(column, "") for column in columns]
-
-
-def _order(partners: npt.NDArray[np.int64] | None, n: int) -> npt.NDArray[np.int64]:
-    """Phases in the order of the truth, those without a partner last."""
-    if partners is None:
-        return np.arange(n)
-    return np.argsort(np.where(partners < 0, n + partners.max() + 1, partners), kind="stable")
-
-
-def _component_table(comparison: Comparison) -> Table:
-    known = any(score.angles is not None for score in comparison.components)
-    columns = ["method", "components", "deviance per entry", "negative entries"]
-    columns += ["spectral angles (degrees)"] if known else []
-    rows = []
-    for score in comparison.components:
-        cells = [score.result.method, str(score.result.rank)]
-        cells += [f"{score.deviance:.5f}", f"{100 * score.negative:.1f} %"]
-        if known:
-            cells.append(_angles(score))
-        rows.append(tuple(cells))
-    note = (
-        "Deviance: Poisson, of the counts in every pixel and channel from abundances times spectra; smaller is closer, "
-        "and more components always fit closer. Negative entries: expected counts below 0, which cannot be."
-    )
-    return Table("Components", tuple(columns), tuple(rows), note)
-
-
-def _angles(score: ComponentScore) -> str:
-    if score.angles is None:
-        return ""
-    order = _order(score.partners, score.result.rank)
-    return ", ".join(f"{score.angles[i]:.1f}" for i in order if np.isfinite(score.angles[i]))

@@ -33,7 +33,6 @@ DIMS = {
     "rate": ("component",),
     "spectra": ("free_component", "energy"),
     "abundances": ("pixel", "component"),
-    "counts": ("pixel", "energy"),
 }
 
 CONCENTRATION = 0.5

@@ -98,25 +98,33 @@ def _descend(
     """Cycle until the divergence has nearly stopped to fall."""
     counts, point, longest = blocks.counts, start, 4.0
     history = [_sum(_divergence(counts, *point))]
-    for cycle in range(cycles):
-        try:
+    status = Status.ITERATION_LIMIT
+    try:
+        while status is Status.ITERATION_LIMIT and len(history) <= cycles:
             proposal, safe, rows, length = _cycle(counts, *point, free, jnp.float32(longest))
             value = _sum(rows)
-        except KeyboardInterrupt:
-            return point, history[-1], cycle, Status.INTERRUPTED
-        if value <= history[-1]:
-            point = proposal
-            longest = 4.0 * longest if float(length) >= longest else longest
-        else:
-            point, value, longest = safe, _sum(_divergence(counts, *safe)), max(1.0, longest / 4.0)
-        history.append(value)
-        if progress is not None:
-            progress(cycle + 1, cycles)
-        if not np.isfinite(value):
-            return point, value, cycle + 1, Status.DIVERGED
-        if cycle >= WINDOW and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
-            return point, value, cycle + 1, Status.CONVERGED
-    return point, history[-1], cycles, Status.ITERATION_LIMIT
+            if value <= history[-1]:
+                point = proposal
+                longest = 4.0 * longest if float(length) >= longest else longest
+            else:
+                point, value, longest = safe, _sum(_divergence(counts, *safe)), max(1.0, longest / 4.0)
+            history.append(value)
+            status = _judge(history, tolerance)
+            if progress is not None:
+                progress(len(history) - 1, cycles)
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    return point, history[-1], len(history) - 1, status
+
+
+def _judge(history: list[float], tolerance: float) -> Status:
+    """Say whether the divergence has nearly stopped to fall."""
+    value = history[-1]
+    if not np.isfinite(value):
+        return Status.DIVERGED
+    if len(history) > WINDOW + 1 and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
+        return Status.CONVERGED
+    return Status.ITERATION_LIMIT
 
 
 def _sum(rows: jax.Array) -> float:
@@ -144,8 +152,8 @@ def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed:
         w, h = _begin(coarse.counts, spectra, known)
         point, value, _, _ = _descend(blocks, (blocks.split(w), jnp.asarray(h)), free, COARSE_TOLERANCE, COARSE_CYCLES)
         fits.append((value, point))
-    w, h = min(fits, key=lambda fit: fit[0])[1]
-    w_full, h_full = refine(coarse, counts, blocks.join(w), np.asarray(h))
+    best = min(fits, key=lambda fit: fit[0])[1]
+    w_full, h_full = refine(coarse, counts, blocks.join(best[0]), np.asarray(best[1]))
     h_full[rank:] = fixed
     return w_full, h_full
 

@@ -192,7 +192,8 @@ def em_step(
 
     Notes
     -----
-    Source: Lee & Seung (1999), doi:10.1038/44565; Dempster, Laird & Rubin (1977), doi:10.1111/j.2517-6161.1977.tb01600.x.
+    Source: Lee & Seung (1999), doi:10.1038/44565;
+    Dempster, Laird & Rubin (1977), doi:10.1111/j.2517-6161.1977.tb01600.x.
     """
 
     def visit(received: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

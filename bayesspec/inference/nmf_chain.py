@@ -109,7 +109,7 @@ class Chain:
 
     def __init__(self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior, key: jax.Array) -> None:
         self.counts, self.blocks = counts, cut(counts)
-        runs = choose_runs(*counts.shape, self.blocks.counts.shape[1])
+        runs = choose_runs(len(counts), counts.shape[1], self.blocks.counts.shape[1])
         merged = self.blocks.cut_alike(merge_counts(counts, runs.coupling))
         valid = self.blocks.split(np.ones((len(counts), 1)))
         spectra = jnp.asarray(start.spectra, jnp.float32)

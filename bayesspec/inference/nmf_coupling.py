@@ -144,7 +144,7 @@ def likelihood_change(counts: jax.Array, valid: jax.Array, run: int, old: Factor
     return jax.lax.scan(visit, start, (counts, valid, old.log_w, new.log_w))[0]
 
 
-def _shift_all(
+def shift_all(
     factors: Factors, noise: Noise, sizes: jax.Array, pairs: jax.Array
 ) -> tuple[Factors, jax.Array, jax.Array]:
     """Shift along the directions one after another; log Jacobians by pixel and by channel."""
@@ -322,7 +322,7 @@ def coupling_moves(
         e = drift(slope) + size * product(root, z)
         backwards = jax.random.bernoulli(order_key)
         order = jnp.where(backwards, jnp.arange(len(pairs))[::-1], jnp.arange(len(pairs)))
-        new, by_pixel, by_channel = _shift_all(now, target.noise, e[order], jnp.asarray(pairs)[order])
+        new, by_pixel, by_channel = shift_all(now, target.noise, e[order], jnp.asarray(pairs)[order])
         jacobian = (by_pixel * target.valid[..., 0]).astype(jnp.float64).sum() + by_channel.astype(jnp.float64).sum()
         gain = likelihood_change(target.counts, target.valid, run, now, new)
         new_slope = slopes(target, run, new, pairs, concentration).score

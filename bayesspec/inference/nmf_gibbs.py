@@ -220,7 +220,7 @@ def _warm_up(
     key: jax.Array,
     tick: Callable[[], None],
 ) -> Chain:
-    """Warm up on ever more pixels: the way from the mode to the bulk of the posterior is long, a sweep over few is short."""
+    """Warm up on ever more pixels: the way from the mode to the bulk is long, a sweep over few pixels is short."""
     start, free = _begin(mode, prior), len(mode.spectra) - mode.n_fixed
     order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), len(counts)))
     for stride in strides:
@@ -247,19 +247,20 @@ def _keep(
     kept: list[Summary] = []
     zero = jnp.zeros_like(chain.state.log_w)
     moments, accepted = _Moments(jnp.zeros((), jnp.float32), zero, zero), []
-    for number in range(draws * thin):
-        try:
+    complete = True
+    try:
+        for number in range(draws * thin):
             summary = chain.step(jax.random.fold_in(key, number))
-        except KeyboardInterrupt:
-            if len(kept) < 2:
-                raise
-            return kept, moments, np.mean(accepted, axis=0), False
-        moments = _add(moments, chain.state.log_w)
-        accepted.append(summary.accepted)
-        if number % thin == thin - 1:
-            kept.append(summary)
-        tick()
-    return kept, moments, np.mean(accepted, axis=0), True
+            moments = _add(moments, chain.state.log_w)
+            accepted.append(summary.accepted)
+            if number % thin == thin - 1:
+                kept.append(summary)
+            tick()
+    except KeyboardInterrupt:
+        if len(kept) < 2:
+            raise
+        complete = False
+    return kept, moments, np.mean(accepted, axis=0), complete
 
 
 def _posterior(
@@ -273,7 +274,7 @@ def _posterior(
     complete: bool,
 ) -> NmfPosterior:
     """Stack what was kept; quantiles, effective sample sizes and the status."""
-    stacked = Summary(*(np.stack(column) for column in zip(*kept, strict=True)))
+    stacked = jax.tree.map(lambda *column: np.stack(column), *kept)
     mean = chain.blocks.join(moments.mean)
     sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
     mixing = stacked.spectra @ np.linalg.pinv(mode.spectra.astype(np.float64))
@@ -302,9 +303,7 @@ def _posterior(
     )
 
 
-def _status(
-    acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], *, complete: bool
-) -> Status:
+def _status(acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED
     if min(acceptance.values()) < FEWEST_ACCEPTED:

@@ -147,9 +147,9 @@ def log_joint(
     likelihood = count_constant(matrix) - float(np.asarray(rows, np.float64).sum())
     free = len(h) - n_fixed
     with jax.enable_x64(True):
-        parts = (np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0), shape, rate)
-        arrays = [jnp.asarray(part, jnp.float64) for part in parts]
-        return likelihood + float(log_prior(*arrays, len(w), prior or NmfPrior()))
+        log_h, sum_log, total = np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0)
+        a, b, c, d, e = (jnp.asarray(part, jnp.float64) for part in (log_h, sum_log, total, shape, rate))
+        return likelihood + float(log_prior(a, b, c, d, e, len(w), prior or NmfPrior()))
 
 
 def _log_shape_density(

@@ -11,6 +11,7 @@ from bayesspec.errors import InputError
 Floats = NDArray[np.float64]
 
 SCALES = (0.7, 1.5, 3.0, 5.0)
+THRESHOLD = 2.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,30 +23,29 @@ class PhaseScore:
     scales : ndarray of float64, (scale,)
         Widths of the Gaussians, standard deviation in pixels.
     z : ndarray of float64, (scale,)
-        Score at each width, dimensionless: about N(0, 1) under one phase for two channels, the largest eigenvalue
-        of a matrix of such scores for more.
-    threshold : float
-        The largest score exceeds it in at most 5 % of maps of one phase.
+        Score at each width, dimensionless, about N(0, 1) under one phase.
     """
 
     scales: Floats
     z: Floats
-    threshold: float
 
     @property
     def significant(self) -> bool:
-        """Whether one phase is refused."""
-        return bool(self.z.max() > self.threshold)
+        """Whether one phase is refused; so it is, wrongly, in about 5 % of maps of one phase."""
+        return bool(self.z.max() > THRESHOLD)
 
 
 def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None) -> PhaseScore:
     """Test one phase against more by the likeness of neighbouring residuals.
 
     Under one phase the residuals e[n, c] = (y[n, c] - N[n] s[c]) / sqrt(s[c]) of different pixels are independent,
-    with covariance N[n] (1 - sqrt(s) sqrt(s)T). In an orthonormal basis of the channels orthogonal to sqrt(s), the
-    matrix Z = sum_(n != m) G(n - m) e[n] e[m]T / sqrt(2 sum_(n != m) G(n - m)^2 N[n] N[m]), with G a Gaussian of
-    width s, has diagonal entries of variance 1 and others of variance 1/2. Its largest eigenvalue is the score: a
-    second phase adds a matrix of rank one. The pixel itself is left out, so Poisson noise does not count.
+    with covariance N[n] (1 - sqrt(s) sqrt(s)T). With G a Gaussian of width s,
+
+        z = sum_(n != m) G(n - m) e[n] . e[m] / sqrt(2 (C - 1) sum_(n != m) G(n - m)^2 N[n] N[m])
+
+    for C channels. The pixel itself is left out, so that Poisson noise does not count. The largest of four widths is
+    compared with one threshold. Widths above an eighth of the shorter side of the map are left out: so few
+    independent patches do not make the score normal.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None =
     Returns
     -------
     PhaseScore
-        Scores at widths 0.7, 1.5, 3 and 5 pixels.
+        Scores at widths of 0.7, 1.5, 3 and 5 pixels.
 
     Raises
     ------
@@ -66,38 +66,19 @@ def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None =
 
     Notes
     -----
-    The score is that of a random-effects alternative with spatial covariance G, as in Moran (1950),
-    doi:10.1093/biomet/37.1-2.17, for the case of two channels.
+    Source: spatial correlation of residuals, Moran (1950), doi:10.1093/biomet/37.1-2.17, with Gaussian weights and
+    summed over channels.
     """
     kept = np.asarray(counts, dtype=np.float64)
     kept = kept if mask is None else np.where(mask[:, :, None], 0.0, kept)
     pooled = kept.sum(axis=(0, 1))
     if (pooled > 0).sum() < 2:
-        raise InputError(f"{int((pooled > 0).sum())} channels with counts", "two or more", "lines=[...]")
+        raise InputError(f"{int((pooled > 0).sum())} channel(s) with counts", "two or more", "lines=['Fe_Ka', 'O_Ka']")
     kept, share = kept[:, :, pooled > 0], pooled[pooled > 0] / pooled.sum()
     totals = kept.sum(axis=2)
     residuals = (kept - totals[:, :, None] * share) / np.sqrt(share)
-    contrasts = residuals @ _complement(np.sqrt(share))
-    z = np.array([_score(contrasts, totals, scale) for scale in SCALES])
-    return PhaseScore(np.array(SCALES), z, threshold(len(share)))
-
-
-def threshold(channels: int) -> float:
-    """Score that the largest of the four widths exceeds in at most 5 % of maps of one phase.
-
-    Parameters
-    ----------
-    channels : int
-        Channels with counts, 2 or more.
-
-    Returns
-    -------
-    float
-        Threshold, dimensionless: the edge sqrt(2 d) of the eigenvalues, d = channels - 1, plus a margin fitted to
-        simulated maps.
-    """
-    d = channels - 1
-    return float(np.sqrt(2.0 * d) + 0.9 * d ** (-1.0 / 6.0))
+    scales = [scale for scale in SCALES if scale <= min(totals.shape) / 8] or [SCALES[0]]
+    return PhaseScore(np.array(scales), np.array([_score(residuals, totals, scale) for scale in scales]))
 
 
 def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None, blur: float = 2.0) -> Floats:
@@ -149,20 +130,11 @@ def _smooth(image: Floats, scale: float) -> Floats:
     return _convolved(image, _kernel(scale))
 
 
-def _complement(direction: Floats) -> Floats:
-    """Orthonormal basis (channel, channel - 1) of what is orthogonal to a unit vector."""
-    basis, _ = np.linalg.qr(np.column_stack([direction, np.eye(len(direction))]))
-    return basis[:, 1 : len(direction)]
-
-
-def _score(contrasts: Floats, totals: Floats, scale: float) -> float:
-    """Largest eigenvalue of Z at one width: contrasts (y, x, channel - 1), totals (y, x)."""
+def _score(residuals: Floats, totals: Floats, scale: float) -> float:
+    """z at one width: residuals (y, x, channel), totals (y, x)."""
     kernel = _kernel(scale)
     centre = kernel.max() ** 2
-    others = _convolved(contrasts, kernel) - centre * contrasts
-    product = np.einsum("yxc,yxd->cd", contrasts, others)
+    likeness = (residuals * (_convolved(residuals, kernel) - centre * residuals)).sum()
     of_noise = _convolved(totals, kernel**2) - centre**2 * totals
-    variance = 2.0 * (totals * of_noise).sum()
-    if variance <= 0.0:
-        return 0.0
-    return float(np.linalg.eigvalsh(0.5 * (product + product.T))[-1] / np.sqrt(variance))
+    variance = 2.0 * (residuals.shape[2] - 1) * (totals * of_noise).sum()
+    return float(likeness / np.sqrt(variance)) if variance > 0.0 else 0.0

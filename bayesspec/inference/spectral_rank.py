@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.errors import InputError
 from bayesspec.inference.nmf_blocks import check_counts
 
 TRACY_WIDOM = {0.10: 0.4501, 0.05: 0.9793, 0.01: 2.0234}
@@ -100,13 +101,15 @@ def tracy_widom_rank(counts: npt.ArrayLike, *, level: float = 0.05) -> SpectralR
     Raises
     ------
     InputError
-        When the counts cannot be used.
+        When the counts or the level cannot be used.
 
     Notes
     -----
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807; Johnstone (2001), doi:10.1214/aos/1009210544.
     A rank well above that from held-out counts means noise that is not Poisson, or energy drift.
     """
+    if level not in TRACY_WIDOM:
+        raise InputError(f"level={level}", f"one of {sorted(TRACY_WIDOM)}", "level=0.05")
     merged = merge_sparse(check_counts(counts))
     rows, columns = biwhiten(merged)
     scaled = np.sqrt(rows)[:, None] * merged * np.sqrt(columns)

@@ -60,7 +60,8 @@ def run_svi(
     """Fit a guide to the posterior of a NumPyro model.
 
     The mean loss of each chunk of steps is compared with the best so far; the fit stops after three chunks that
-    improve it by less than the tolerance, and the parameters are those after the best chunk.
+    improve it by less than the tolerance. The parameters are the mean over these chunks, which
+    takes out the jitter of the stochastic gradient.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def run_svi(
 
     Notes
     -----
-    Source: Kucukelbir et al. (2017), arXiv:1603.00788.
+    Source: Kucukelbir et al. (2017), arXiv:1603.00788; Polyak & Juditsky (1992), doi:10.1137/0330046 (averaging).
     """
     if min(chunk, max_steps, draws) < 1:
         raise InputError(
@@ -110,47 +111,53 @@ def run_svi(
     state = svi.init(start_key, *args, **kwargs)
 
     @jax.jit
-    def advance(current: Any) -> tuple[Any, jax.Array]:
-        return jax.lax.scan(lambda s, _: svi.update(s, *args, **kwargs), current, length=chunk)
+    def advance(current: Any) -> tuple[Any, tuple[jax.Array, Any]]:
+        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
+            state, sums = carry
+            state, loss = svi.update(state, *args, **kwargs)
+            return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
-    state, losses, status = _loop(advance, state, chunk, max_steps, tolerance, progress)
-    params = svi.get_params(state)
+        zeros = jax.tree.map(jnp.zeros_like, svi.optim.get_params(current.optim_state))
+        (state, sums), losses = jax.lax.scan(step, (current, zeros), length=chunk)
+        return state, (losses, svi.constrain_fn(jax.tree.map(lambda total: total / chunk, sums)))
+
+    params, losses, status = _loop(advance, state, svi.get_params(state), chunk, max_steps, tolerance, progress)
     sites = _draw(guide, model, params, draw_key, draws, args, kwargs)
     return SviResult(_to_numpy(params), losses, sites, status)
 
 
 def _loop(
-    advance: Callable[[Any], tuple[Any, jax.Array]],
+    advance: Callable[[Any], tuple[Any, tuple[jax.Array, Any]]],
     state: Any,
+    first: dict[str, Any],
     chunk: int,
     max_steps: int,
     tolerance: float,
     progress: Callable[[int, int], None] | None,
-) -> tuple[Any, npt.NDArray[np.float64], Status]:
+) -> tuple[dict[str, Any], npt.NDArray[np.float64], Status]:
     """Advance by chunks until the mean loss of a chunk no longer falls."""
-    best, best_state, waited, losses = np.inf, state, 0, []
+    best, plateau, losses, done = np.inf, [first], [], 0
     status = Status.STEP_LIMIT
-    for done in range(chunk, max_steps + chunk, chunk):
-        try:
-            state, part = advance(state)
+    try:
+        while done < max_steps and status is Status.STEP_LIMIT:
+            state, (part, params) = advance(state)
             losses.append(np.asarray(part, np.float64))
-        except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-            break
-        mean = float(losses[-1].mean())
-        if not np.isfinite(mean):
-            status = Status.DIVERGED
-            break
-        fell = best - mean > tolerance * abs(float(losses[0].mean()) - min(best, mean))
-        waited = 0 if fell else waited + 1
-        if mean < best:
-            best, best_state = mean, state
-        if progress is not None:
-            progress(min(done, max_steps), max_steps)
-        if waited >= PATIENCE:
-            status = Status.CONVERGED
-            break
-    return best_state, np.concatenate(losses) if losses else np.zeros(0), status
+            done, mean = done + chunk, float(losses[-1].mean())
+            if not np.isfinite(mean):
+                status = Status.DIVERGED
+                break
+            fell = best - mean > tolerance * abs(float(losses[0].mean()) - min(best, mean))
+            plateau = [params] if fell or not np.isfinite(best) else [*plateau, params]
+            best = min(best, mean)
+            status = Status.CONVERGED if len(plateau) > PATIENCE else status
+            if progress is not None:
+                progress(min(done, max_steps), max_steps)
+    except KeyboardInterrupt:
+        if not losses:
+            raise
+        status = Status.INTERRUPTED
+    means = jax.tree.map(lambda *each: sum(each) / len(each), *plateau)
+    return means, np.concatenate(losses), status
 
 
 def _draw(

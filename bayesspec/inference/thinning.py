@@ -101,7 +101,8 @@ def _row_constants(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     x = np.arange(int(counts.max()) + 1, dtype=np.float64)
     table = x * np.log(np.maximum(x, 1.0)) - x - gammaln(x + 1.0)
     pixels, channels = np.nonzero(counts)
-    return np.bincount(pixels, weights=table[counts[pixels, channels]], minlength=len(counts))
+    sums = np.bincount(pixels, weights=table[counts[pixels, channels]], minlength=len(counts))
+    return sums.astype(np.float64)
 
 
 def rank_scores(

@@ -1,8 +1,10 @@
 """Figures of results: each function takes a result and returns a matplotlib Figure."""
 
 from bayesspec.plot.compare import comparison
-from bayesspec.plot.maps import abundance_maps, element_maps, phase_map
-from bayesspec.plot.ratios import count_scatter, ratios
+from bayesspec.plot.maps import abundance_maps, element_maps
+from bayesspec.plot.phases import phase_map
+from bayesspec.plot.ratios import ratios
+from bayesspec.plot.scatter import count_scatter
 from bayesspec.plot.selection import selection
 from bayesspec.plot.spectra import component_spectra, sum_spectrum
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from bayesspec.compare import Comparison, PhaseScore
+from bayesspec.compare import Comparison
 from bayesspec.errors import InputError
-from bayesspec.plot.maps import label_image, pixel_size_of
-from bayesspec.plot.ratios import ratios
-from bayesspec.plot.style import INK, PAGE_IN, colours, new_figure, paper, root
+from bayesspec.labels import match_phases
+from bayesspec.plot.phases import label_image
+from bayesspec.plot.pixels import pixel_size_of
+from bayesspec.plot.ratios import RatioRow, draw_ratios, ratio_height
+from bayesspec.plot.style import INK, PAGE_IN, colours, line_label, new_figure, paper, root
+from bayesspec.scores import PhaseScore
 
 _ACROSS = 4
 _LINE_IN = 0.21
@@ -57,10 +60,9 @@ def _heights(scores: Comparison) -> dict[str, float]:
     if scores.phases:
         shape = scores.phases[0].result.labels.shape
         rows = -(-(len(scores.phases) + _has_labels(scores)) // _ACROSS)
-        heights["maps"] = rows * (PAGE_IN / _ACROSS * min(1.6, shape[0] / shape[1]) + 0.5)
-        most = max(score.result.n_phases for score in scores.phases)
+        heights["maps"] = rows * (PAGE_IN / _ACROSS * min(1.6, shape[0] / shape[1]) + 0.65)
         if scores.phases[0].ratios:
-            heights["ratios"] = 0.85 + 0.14 * len(scores.phases) * max(most, 2)
+            heights["ratios"] = ratio_height(_ratio_rows(scores)[0])
     if scores.components:
         heights["components"] = 0.7 + _LINE_IN * len(scores.components)
     return heights
@@ -81,30 +83,37 @@ def _label_maps(scores: Comparison, part: SubFigure) -> None:
         label_image(axes[0], truth, int(truth.max()) + 1, size)
         axes[0].set_title("truth")
     for ax, score in zip(axes[n - len(scores.phases) : n], scores.phases, strict=True):
-        labels, most = _paired(score)
-        label_image(ax, labels, most, size)
+        names = np.array(_names(score, scores.phases[0]))
+        label_image(ax, np.append(names, -1)[score.result.labels.values], int(names.max()) + 1, size)
         right = "" if score.accuracy is None else f"\n{100 * score.accuracy:.1f} % of labels right"
         ax.set_title(_wrapped(score.result.method) + right)
 
 
-def _paired(score: PhaseScore) -> tuple[np.ndarray[Any, Any], int]:
-    """Labels in the numbering of the truth, so that colours mean the same in every map."""
-    labels, n = score.result.labels.values, score.result.n_phases
-    if score.partners is None:
-        return labels, n
-    names = score.partners.copy()
+def _names(score: PhaseScore, first: PhaseScore) -> tuple[int, ...]:
+    """Number of each phase in the truth or else in the first result, so that colours mean the same everywhere."""
+    partners = score.partners
+    if partners is None:
+        partners = match_phases(score.result.labels, first.result.labels)
+    names = partners.copy()
     alone = names < 0
     names[alone] = names.max() + 1 + np.arange(alone.sum())
-    return np.append(names, -1)[labels], int(names.max()) + 1
+    return tuple(int(name) for name in names)
+
+
+def _ratio_rows(scores: Comparison) -> tuple[list[RatioRow], str]:
+    """The ratio of the strongest line, of every result that has it."""
+    first = scores.phases[0]
+    strength = first.result.intensities.mean(("draw", "phase"))
+    name = max(first.ratios, key=lambda name: float(strength.sel(line=name.split("/")[0])))
+    shown = [score for score in scores.phases if name in score.ratios]
+    return [RatioRow(s.result.method, s.ratios[name], _names(s, first)) for s in shown], name
 
 
 def _ratios(scores: Comparison, part: SubFigure) -> None:
-    name = next(iter(scores.phases[0].ratios))
-    above, below = name.split("/")
+    rows, name = _ratio_rows(scores)
     truth = scores.truth or {}
     known = truth.get("ratio") if "/".join(truth.get("ratio_lines", ())) == name else None
-    shown = [score.result for score in scores.phases if {above, below} <= set(score.result.lines)]
-    ratios(shown, numerator=above, denominator=below, truth=known, ax=part.subplots())
+    draw_ratios(part.subplots(), rows, line_label(name), truth=known)
 
 
 def _components(scores: Comparison, part: SubFigure) -> None:
@@ -113,8 +122,10 @@ def _components(scores: Comparison, part: SubFigure) -> None:
     names = [f"{s.result.method}, rank {s.result.rank}" for s in scores.components]
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
-    axes[0].plot([s.deviance for s in scores.components], range(len(names)), "o", color=INK)
-    axes[0].set_xlabel("Poisson deviance per entry (no unit)")
+    deviance = np.array([s.deviance for s in scores.components])
+    axes[0].plot(1e3 * (deviance - deviance.min()), range(len(names)), "o", color=INK)
+    axes[0].set_xlim(*_from_zero(1e3 * (deviance - deviance.min())))
+    axes[0].set_xlabel("deviance per entry above the lowest (1/1000)")
     for ax in axes:
         _plain(ax)
     if known:
@@ -126,7 +137,13 @@ def _components(scores: Comparison, part: SubFigure) -> None:
                     score.angles[paired], np.full(paired.sum(), row), s=16, c=shades[score.partners[paired]]
                 )
         axes[1].set_xlabel("spectral angle to truth (degrees)")
-        axes[1].set_xlim(left=0)
+        angles = [s.angles[np.isfinite(s.angles)] for s in scores.components if s.angles is not None]
+        axes[1].set_xlim(*_from_zero(np.concatenate(angles)))
+
+
+def _from_zero(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    top = float(values.max(initial=0.0)) or 1.0
+    return -0.05 * top, 1.08 * top
 
 
 def _plain(ax: Axes) -> None:

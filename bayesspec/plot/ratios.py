@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 
 import numpy as np
@@ -14,11 +15,11 @@ from matplotlib.lines import Line2D
 from bayesspec.errors import InputError
 from bayesspec.phases import Segmentation
 from bayesspec.plot.style import COLUMN_IN, INK, axes_or_new, colours, line_label, paper, root
-from bayesspec.posterior import PROB
+from bayesspec.posterior import PROB, Estimate
 
-_MOST_POINTS = 6000
 _WIDE = 20.0
 _LABEL_CHARACTERS = 20
+_LEGEND_COLUMNS = 3
 
 
 def ratios(
@@ -62,114 +63,147 @@ def ratios(
         raise InputError("no results", "one or more segmentations", "bs.plot.ratios([seg])")
     below = denominator or shown[0].lines[-1]
     above = [numerator] if numerator else [line for line in shown[0].lines if line != below]
-    rows = [(line, result) for line in above for result in shown]
-    most = max(result.n_phases for result in shown)
+    rows = [
+        RatioRow(
+            _row_name(line, result, len(above), len(shown)), result.ratio(line, below), tuple(range(result.n_phases))
+        )
+        for line in above
+        for result in shown
+    ]
+    what = line_label(f"{above[0]}/{below}") if len(above) == 1 else f"line / {line_label(below)}"
     with paper():
-        ax = axes_or_new(ax, COLUMN_IN, 0.85 + 0.14 * len(rows) * max(most, 2))
-        if truth is not None and len(above) == 1:
-            for value in np.atleast_1d(np.asarray(truth, np.float64)):
-                ax.axvline(value, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
-        for row, (line, result) in enumerate(rows):
-            _row(ax, row, result, line, below, prob)
-        _finish(ax, rows, above, below, most, prob=prob, true=truth is not None)
+        ax = axes_or_new(ax, COLUMN_IN, ratio_height(rows))
+        draw_ratios(ax, rows, what, truth=truth if len(above) == 1 else None, prob=prob)
     return root(ax.figure)
 
 
-def _row(ax: Axes, row: int, result: Segmentation, above: str, below: str, prob: float) -> None:
-    table = result.ratio(above, below).summary(prob)
-    for phase, colour in enumerate(colours(result.n_phases)):
-        mean, lower, upper = (float(table[s].values[phase]) for s in ("mean", "lower", "upper"))
-        y = row + 0.6 * ((phase + 0.5) / result.n_phases - 0.5)
-        if np.isfinite(lower) and np.isfinite(upper):
-            ax.plot([lower, upper], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt", gid="interval")
-        face = colour if np.isfinite(lower) else "white"
-        ax.plot([mean], [y], "o", color=colour, markerfacecolor=face, markersize=3.5, gid="ratio")
+@dataclass(frozen=True, eq=False)
+class RatioRow:
+    """Ratios that are drawn on one line of the figure.
+
+    Parameters
+    ----------
+    name : str
+        What stands beside it.
+    ratio : Estimate, dims (phase,)
+        The ratios.
+    shades : tuple of int
+        Number of each phase's colour.
+    """
+
+    name: str
+    ratio: Estimate
+    shades: tuple[int, ...]
 
 
-def _finish(
-    ax: Axes,
-    rows: Sequence[tuple[str, Segmentation]],
-    above: Sequence[str],
-    below: str,
-    most: int,
-    *,
-    prob: float,
-    true: bool,
+def ratio_height(rows: Sequence[RatioRow]) -> float:
+    """Height in inches that `draw_ratios` needs.
+
+    Parameters
+    ----------
+    rows : sequence of RatioRow
+        What is drawn.
+
+    Returns
+    -------
+    float
+        Inches.
+    """
+    each = max(0.28, 0.09 * max(len(row.shades) for row in rows) + 0.06)
+    shown = max(max(row.shades) for row in rows) + 3
+    return 0.55 + 0.15 * -(-shown // _LEGEND_COLUMNS) + each * len(rows)
+
+
+def draw_ratios(
+    ax: Axes, rows: Sequence[RatioRow], what: str, *, truth: npt.ArrayLike | None = None, prob: float = PROB
 ) -> None:
-    several = len({id(result) for _, result in rows}) > 1
-    names = [result.method if len(above) == 1 else line_label(line) for line, result in rows]
-    if several and len(above) > 1:
-        names = [f"{line_label(line)}, {result.method}" for line, result in rows]
-    wrapped = ["\n".join(wrap(name, _LABEL_CHARACTERS)) for name in names]
+    """Draw ratios with their intervals; an arrow stands for an end that is open or off the axis.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    rows : sequence of RatioRow
+        What to draw, from the top.
+    what : str
+        Name of the ratio.
+    truth : array, shape (phase,), float64, or None
+        True ratios.
+    prob : float
+        Probability of the intervals.
+    """
+    tables = [row.ratio.summary(prob) for row in rows]
+    low, high, log = _span(np.concatenate([table.to_array().values[[0, 2, 3]] for table in tables], axis=1))
+    for position, (row, table) in enumerate(zip(rows, tables, strict=True)):
+        palette = colours(max(row.shades) + 1)
+        for phase, shade in enumerate(row.shades):
+            mean, lower, upper = (float(table[s].values[phase]) for s in ("mean", "lower", "upper"))
+            y = position + 0.7 * ((phase + 0.5) / len(row.shades) - 0.5)
+            _one(ax, y, mean, (lower, upper), (low, high), palette[shade])
+    for value in () if truth is None else np.atleast_1d(np.asarray(truth, np.float64)):
+        ax.axvline(value, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
+    ax.set_xscale("log" if log else "linear")
+    ax.set_xlim(low, high)
+    _finish(ax, rows, what, prob=prob, true=truth is not None)
+
+
+def _span(values: npt.NDArray[np.float64]) -> tuple[float, float, bool]:
+    """Limits of the axis, and whether it is logarithmic: means (row 0) and interval ends."""
+    means, seen = values[0][np.isfinite(values[0])], values[np.isfinite(values)]
+    positive = means[means > 0]
+    if len(positive) and positive.max() > _WIDE * positive.min():
+        ends = seen[seen > 0]
+        return max(0.5 * ends.min(), 1e-4 * positive.max()), 2 * min(ends.max(), 5 * positive.max()), True
+    low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin, False
+
+
+def _one(
+    ax: Axes,
+    y: float,
+    mean: float,
+    interval: tuple[float, float],
+    limits: tuple[float, float],
+    colour: tuple[float, float, float],
+) -> None:
+    known = not np.isnan(interval).any()
+    if known:
+        ax.plot(interval, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt", gid="interval")
+        for end, limit, marker in zip(interval, limits, "<>", strict=True):
+            if (end - limit) * (1 if marker == ">" else -1) > 0:
+                ax.plot([limit], [y], marker, color=colour, markersize=3.5, clip_on=False, gid="open end")
+        beyond = np.clip(np.nan_to_num(interval, posinf=limits[1], neginf=limits[0]), *limits)
+        ax.plot(beyond, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+    if np.isfinite(mean) and limits[0] <= mean <= limits[1]:
+        ax.plot(
+            [mean], [y], "o", color=colour, markerfacecolor=colour if known else "white", markersize=3.5, gid="ratio"
+        )
+
+
+def _row_name(line: str, result: Segmentation, n_lines: int, n_results: int) -> str:
+    if n_lines == 1:
+        return result.method
+    return line_label(line) if n_results == 1 else f"{line_label(line)}, {result.method}"
+
+
+def _finish(ax: Axes, rows: Sequence[RatioRow], what: str, *, prob: float, true: bool) -> None:
+    wrapped = ["\n".join(wrap(row.name, _LABEL_CHARACTERS)) for row in rows]
     ax.set_yticks(range(len(rows)), wrapped if len(rows) > 1 else [""])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
-    what = line_label(f"{above[0]}/{below}") if len(above) == 1 else f"line / {line_label(below)}"
     ax.set_xlabel(f"{what} intensity ratio (no unit)")
-    seen = np.concatenate([line.get_xdata() for line in ax.lines if line.get_gid() == "ratio"])
-    positive = seen[np.isfinite(seen) & (seen > 0)]
-    if len(positive) and len(positive) == len(seen) and positive.max() > _WIDE * positive.min():
-        ax.set_xscale("log")
-    marks = [Line2D([], [], color=c, marker="o", markersize=3.5) for c in colours(most)]
-    labels = [f"phase {phase}" for phase in range(most)]
-    if any(line.get_gid() == "interval" for line in ax.lines):
+    shown = sorted({shade for row in rows for shade in row.shades})
+    palette = colours(shown[-1] + 1)
+    marks = [Line2D([], [], color=palette[s], marker="o", markersize=3.5) for s in shown]
+    labels = [f"phase {s}" for s in shown]
+    if any(row.ratio.known_error for row in rows):
         marks.append(Line2D([], [], color="#777777", linewidth=1.6))
         labels.append(f"{100 * prob:.0f} % interval")
     if true:
         marks.append(Line2D([], [], color=INK, linewidth=0.7, linestyle=(0, (4, 2))))
         labels.append("truth")
-    ax.legend(marks, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(marks) if len(marks) < 5 else 3)
-
-
-def count_scatter(
-    result: Segmentation,
-    *,
-    numerator: str | None = None,
-    denominator: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
-    """Draw the counts of two lines in every pixel, coloured by phase, with each phase's ratio as a line.
-
-    Parameters
-    ----------
-    result : Segmentation
-        Phases of an image.
-    numerator, denominator : str or None
-        Lines along y and x; ``None`` for the first and the last line.
-    ax : matplotlib.axes.Axes or None
-        Where to draw; ``None`` for a new figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One panel; of more than 6000 pixels an evenly spaced part is drawn.
-
-    Raises
-    ------
-    InputError
-        When a line was not mapped.
-    """
-    above, below = numerator or result.lines[0], denominator or result.lines[-1]
-    ratio = result.ratio(above, below).mean.values
-    net = result.data["net" if "net" in result.data else "counts"]
-    y, x = (net.sel(line=line).values.ravel() for line in (above, below))
-    labels = result.labels.values.ravel()
-    kept = np.flatnonzero(labels >= 0)
-    kept = kept[:: -(-len(kept) // _MOST_POINTS)]
-    with paper():
-        ax = axes_or_new(ax, COLUMN_IN, 2.6)
-        shades = np.array(colours(result.n_phases))
-        size = float(np.clip(20000 / max(len(kept), 1), 1.5, 12))
-        ax.scatter(x[kept], y[kept], s=size, c=shades[labels[kept]], alpha=0.35, linewidths=0, rasterized=True)
-        top = np.array([0.0, np.percentile(x[kept], 99.9) * 1.05])
-        for phase, colour in enumerate(shades):
-            ax.plot(top, ratio[phase] * top, color="white", linewidth=2.2, gid="edge")
-            ax.plot(top, ratio[phase] * top, color=colour, linewidth=1.1, label=f"phase {phase}", gid="ratio")
-        ax.set_xlim(min(0.0, np.percentile(x[kept], 0.1)), top[1])
-        ax.set_ylim(min(0.0, np.percentile(y[kept], 0.1)), np.percentile(y[kept], 99.9) * 1.1)
-        ax.set_xlabel(f"{line_label(below)} (counts per pixel)")
-        ax.set_ylabel(f"{line_label(above)} (counts per pixel)")
-        ax.legend(loc="upper left")
-    return root(ax.figure)
+    columns = len(marks) if len(marks) <= _LEGEND_COLUMNS + 1 else _LEGEND_COLUMNS
+    ax.legend(marks, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)

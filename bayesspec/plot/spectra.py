@@ -127,18 +127,21 @@ def mark_lines(ax: Axes, image: SpectrumImage, lines: Sequence[str] | None = Non
 def _mark(ax: Axes, image: SpectrumImage, lines: Sequence[str] | None, *, labelled: bool) -> None:
     low, high = ax.get_xlim()
     names = _alpha_lines(image) if lines is None else list(lines)
-    found = sorted((xray_line(name).energy_kev, name) for name in names)
-    last = -np.inf
+    counts = image.sum_spectrum()
+    found = [(xray_line(name).energy_kev, name) for name in names]
+    found = sorted(
+        (line for line in found if low <= line[0] <= high), key=lambda line: -np.interp(line[0], image.energy, counts)
+    )
+    done: list[float] = []
     for energy, name in found:
-        if not low <= energy <= high:
-            continue
         ax.axvline(energy, color=_FAINT, linewidth=0.4, linestyle=(0, (2, 2)), zorder=0)
-        if labelled and (energy - last) / (high - low) >= _LABEL_WIDTH:
+        near = min((abs(energy - other) for other in done), default=np.inf)
+        if labelled and near / (high - low) >= _LABEL_WIDTH:
             ax.annotate(
                 line_label(name), (energy, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
                 textcoords="offset points", fontsize=6, color="#555555", rotation=90, ha="center", va="bottom",
             )  # fmt: skip
-            last = energy
+            done.append(energy)
 
 
 def _alpha_lines(image: SpectrumImage) -> list[str]:

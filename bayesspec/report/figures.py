@@ -80,32 +80,18 @@ def phase_figures(result: Segmentation, reference: str | None = None) -> list[Dr
     """
     others = [line for line in result.lines if line != (reference or result.lines[-1])]
     above = others[0] if others else None
-    figures: list[Drawing] = [
-        (
-            "element_maps",
-            lambda: plot.element_maps(result),
-            "Line intensities, background and overlap taken off; grey pixels are excluded.",
-        ),
-        (
-            "phases",
-            lambda: plot.phase_map(result, numerator=above, denominator=reference),
-            "Most probable phase of each pixel.",
-        ),
-    ]
-    if len(result.lines) > 1:
-        figures += [
-            (
-                "ratios",
-                lambda: plot.ratios(result, denominator=reference),
-                "Line ratios of the phases with their intervals.",
-            ),
-            (
-                "counts",
-                lambda: plot.count_scatter(result, numerator=above, denominator=reference),
-                "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios.",
-            ),
-        ]
-    return figures + _selection_figure(result, "phase_selection")
+    maps = "Line intensities, background and overlap taken off; grey pixels are excluded."
+    scatter = "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios."
+    ratio = "Line ratios of the phases; open circles have no interval, arrows mark ends that are open or off the axis."
+    figures: dict[str, Drawing] = {
+        "maps": ("element_maps", lambda: plot.element_maps(result), maps),
+        "phases": ("phases", lambda: plot.phase_map(result), "Most probable phase of each pixel."),
+        "counts": ("counts", lambda: plot.count_scatter(result, numerator=above, denominator=reference), scatter),
+        "ratios": ("ratios", lambda: plot.ratios(result, denominator=reference), ratio),
+    }
+    orders = {1: ("maps", "phases"), 2: ("phases", "counts", "maps", "ratios")}  # figures of like height in pairs
+    shown = orders.get(len(result.lines), ("maps", "phases", "ratios"))
+    return [figures[name] for name in shown] + _selection_figure(result, "phase_selection")
 
 
 def component_figures(result: Unmixing) -> list[Drawing]:

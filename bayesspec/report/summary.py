@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesspec.comparison_table import cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
-from bayesspec.report.tables import cells, total_counts
-
-_MOST_RATIOS = 12
+from bayesspec.posterior import PROB, Estimate
+from bayesspec.report.tables import total_counts
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,16 @@ def summary_of(result: Segmentation | Unmixing, reference: str | None = None) ->
 def _phases(result: Segmentation, reference: str | None) -> list[str]:
     below = reference or result.lines[-1]
     above = [line for line in result.lines if line != below]
-    area = cells(result.fractions)
-    facts = []
-    for line in above if len(above) * result.n_phases <= _MOST_RATIOS else []:
-        for phase, (value, interval) in enumerate(cells(result.ratio(line, below))):
-            known = f", 95 % interval {interval}" if result.ratio(line, below).known_error else ""
-            facts.append(f"Phase {phase}: {line}/{below} = {value}{known}.")
-    return facts or [
-        f"Phase {p} covers {100 * float(v.split('(')[0]):.1f} % of the area." for p, (v, _) in enumerate(area)
-    ]
+    area = [text for _, text in Estimate(100 * result.fractions.draws, "area").rows()]
+    facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
+    if len(above) != 1:
+        return [f"{fact}." for fact in facts] + ["The line ratios of the phases are in the table below."]
+    ratio = result.ratio(above[0], below)
+    found = []
+    for fact, (value, interval) in zip(facts, cells(ratio), strict=True):
+        known = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
+        found.append(f"{fact}; {above[0]}/{below} = {value}{known}.")
+    return found
 
 
 def _components(result: Unmixing) -> list[str]:

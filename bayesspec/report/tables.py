@@ -3,66 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesspec.comparison_table import Table
+from bayesspec.comparison_table import Table, cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
-from bayesspec.posterior import PROB, Estimate, format_uncertain
+from bayesspec.posterior import PROB, Estimate
 from bayesspec.results import Result
 
 _NONE = "–"
-
-
-def interval_text(mean: float, lower: float, upper: float) -> str:
-    """Print an interval with the digits that its width supports.
-
-    Parameters
-    ----------
-    mean, lower, upper : float
-        Value and ends; infinite for an end that is open, NaN where there is none.
-
-    Returns
-    -------
-    str
-        Such as ``0.775 to 0.791``, ``above 12``, or a dash.
-    """
-    if math.isnan(lower) or math.isnan(upper) or (math.isinf(lower) and math.isinf(upper)):
-        return _NONE
-    if math.isinf(upper):
-        return f"above {lower:.3g}"
-    width = upper - lower
-    if width <= 1e-9 * abs(mean):
-        return _NONE
-    digits = max(0, 1 - math.floor(math.log10(width)))
-    return f"{lower:.{digits}f} to {upper:.{digits}f}"
-
-
-def cells(estimate: Estimate, prob: float = PROB) -> list[tuple[str, str]]:
-    """Print every entry of an estimate.
-
-    Parameters
-    ----------
-    estimate : Estimate, dims (phase,) or (component,)
-        What to print.
-    prob : float
-        Probability of the intervals.
-
-    Returns
-    -------
-    list of (str, str)
-        Value such as ``0.783(4)``, and interval.
-    """
-    table = estimate.summary(prob)
-    values = [table[name].values.ravel() for name in ("mean", "sd", "lower", "upper")]
-    return [
-        (format_uncertain(float(m), float(s)), interval_text(float(m), float(low), float(high)))
-        for m, s, low, high in zip(*values, strict=True)
-    ]
 
 
 def phase_table(result: Segmentation, reference: str | None = None) -> Table:
@@ -78,7 +30,7 @@ def phase_table(result: Segmentation, reference: str | None = None) -> Table:
     Returns
     -------
     Table
-        One row a phase and ratio.
+        One row a phase, or one row a ratio where there are several.
 
     Raises
     ------
@@ -89,13 +41,14 @@ def phase_table(result: Segmentation, reference: str | None = None) -> Table:
     above = [line for line in result.lines if line != below] or [below]
     ratios = {f"{line}/{below}": cells(result.ratio(line, below)) for line in above}
     area = cells(_percent(result.fractions))
-    rows = []
-    for phase in range(result.n_phases):
-        for i, (name, values) in enumerate(ratios.items()):
-            first = (str(phase), area[phase][0]) if i == 0 else ("", "")
-            rows.append((*first, name, *values[phase]))
-    columns = ("phase", "area (%)", "ratio", "value", f"{100 * PROB:.0f} % interval")
-    return Table("Phases and line ratios", columns, tuple(rows), _note(result))
+    if len(ratios) == 1:
+        name, values = next(iter(ratios.items()))
+        rows: list[tuple[str, ...]] = [(str(phase), area[phase][0], *values[phase]) for phase in range(result.n_phases)]
+        columns = ["phase", "area (%)", name, f"{100 * PROB:.0f} % interval"]
+    else:
+        rows = [(name, *("\n".join(c) for c in values)) for name, values in {"area (%)": area, **ratios}.items()]
+        columns = ["", *(f"phase {phase}" for phase in range(result.n_phases))]
+    return Table("Phases and line ratios", tuple(columns), tuple(rows), _note(result))
 
 
 def component_table(result: Unmixing) -> Table:
@@ -198,9 +151,10 @@ def _note(result: Segmentation | Unmixing) -> str:
     draws = result.data["spectra_draws" if isinstance(result, Unmixing) else "intensity_draws"].sizes["draw"]
     if draws <= 1:
         return f"{result.method} gives no uncertainty."
+    doubt = "" if result.converged else "The fit did not end as it should: do not rely on these intervals. "
     return (
-        f"In parentheses one standard deviation, in units of the last digits; intervals are equal-tailed and hold "
-        f"{100 * PROB:.0f} % of {draws} joint draws, so that covariances count."
+        f"{doubt}In parentheses one standard deviation, in units of the last digits; intervals are equal-tailed and "
+        f"hold {100 * PROB:.0f} % of {draws} joint draws, so that covariances count."
     )
 
 

@@ -1,0 +1,109 @@
+"""Fe/O ratios of two iron oxides against dose: KMeans in three forms beside bayesspec, same images, several seeds.
+
+Prints a table (median ratio over the seeds, the larger relative error of the two, coverage of the 95 % intervals, how
+often the verdict resolves two phases) and draws the README's figure.
+
+    python benchmarks/dose.py --seeds 10 --figure docs/iron_oxides_dose.png
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import bayesspec as bs
+
+DOSES = (20, 60, 200, 600, 2000, 6000, 20000)
+TRUTH = np.array(bs.simulate.OXIDE_RATIOS)
+KMEANS = {
+    "KMeans, counts": {"of": "counts"},
+    "KMeans, ratio": {"of": "ratio"},
+    "KMeans, 2-pixel blur": {"of": "normalised", "smooth": 2.0},
+}
+Row = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def kmeans_ratios(maps: bs.LineMaps, options: dict[str, object], seed: int) -> np.ndarray:
+    found = bs.classical.kmeans(maps, 2, seed=seed, **options)
+    return np.sort(found.ratio("Fe_Ka", "O_Ka").mean.values)[::-1]
+
+
+def bayes_ratios(maps: bs.LineMaps, seed: int) -> Row | None:
+    seg = bs.segment(maps, phases=range(1, 5), seed=seed)
+    if seg.n_phases != 2:
+        return None
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    order = np.argsort(-ratio.mean.values)
+    lower, upper = (end.values[order] for end in ratio.interval(0.95))
+    return ratio.mean.values[order], lower, upper
+
+
+def measure(dose: float, seeds: int) -> dict[str, list[Row | None]]:
+    rows: dict[str, list[Row | None]] = {name: [] for name in (*KMEANS, "bayesspec")}
+    for seed in range(seeds):
+        maps = bs.simulate.iron_oxide_lines(dose, seed=seed)
+        for name, options in KMEANS.items():
+            ratios = kmeans_ratios(maps, options, seed)
+            rows[name].append((ratios, ratios, ratios))
+        rows["bayesspec"].append(bayes_ratios(maps, seed))
+    return rows
+
+
+def table(results: dict[float, dict[str, list[Row | None]]], seeds: int) -> None:
+    print(f"{'dose':>6} {'method':<22} {'median ratios':<15} {'error %':>8} {'resolved':>9} {'covered':>8}")
+    for dose, rows in results.items():
+        for name, found in rows.items():
+            kept = [row for row in found if row is not None]
+            if not kept:
+                print(f"{dose:6g} {name:<22} {'not resolved':<15} {'':>8} {0:>6}/{seeds}")
+                continue
+            means = np.array([row[0] for row in kept])
+            error = 100 * np.median(np.abs(means / TRUTH - 1).max(axis=1))
+            inside = np.mean([(row[1] <= TRUTH) & (row[2] >= TRUTH) for row in kept])
+            covered = f"{inside:8.2f}" if name == "bayesspec" else "    none"
+            middle = "/".join(f"{m:.3f}" for m in np.median(means, axis=0))
+            print(f"{dose:6g} {name:<22} {middle:<15} {error:8.2f} {len(kept):>6}/{seeds} {covered}")
+
+
+def draw(results: dict[float, dict[str, list[Row | None]]], path: Path) -> None:
+    figure = Figure(figsize=(7.0, 2.9), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    for ax, name in zip(axes, ("KMeans, ratio", "KMeans, 2-pixel blur", "bayesspec"), strict=True):
+        panel(ax, {dose: rows[name][0] for dose, rows in results.items()})
+        ax.set_title(name, fontsize=10)
+    axes[0].set_ylabel("Fe Kα / O Kα of the two phases")
+    axes[1].set_xlabel("Fe and O counts per pixel")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160)
+
+
+def panel(ax: Axes, found: dict[float, Row | None]) -> None:
+    for truth, colour in zip(TRUTH, ("#0072B2", "#E69F00"), strict=True):
+        ax.axhline(truth, color=colour, linewidth=0.8, linestyle="--")
+    for dose, row in found.items():
+        if row is None:
+            ax.annotate("not\nresolved", (dose, 0.62), ha="center", fontsize=7, color="#666666")
+            continue
+        for phase, colour in enumerate(("#0072B2", "#E69F00")):
+            middle, lower, upper = (values[phase] for values in row)
+            ax.errorbar(dose, middle, [[middle - lower], [upper - middle]], fmt="o", ms=3.5, color=colour, capsize=2)
+    ax.set(xscale="log", ylim=(0.58, 0.92))
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--doses", type=float, nargs="+", default=DOSES)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    results = {dose: measure(dose, options.seeds) for dose in options.doses}
+    table(results, options.seeds)
+    if options.figure:
+        draw(results, options.figure)
+
+
+if __name__ == "__main__":
+    main()

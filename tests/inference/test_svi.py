@@ -1,0 +1,79 @@
+"""The compiled variational loop on models whose posterior is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from numpyro.infer import autoguide
+
+from bayesspec.errors import InputError
+from bayesspec.inference.status import Status
+from bayesspec.inference.svi import run_svi
+
+DATA = jnp.asarray(np.random.default_rng(0).normal(2.0, 1.0, (40, 3)))
+
+
+def model(data, *, scale=1.0):
+    mean = numpyro.sample("mean", dist.Normal(0.0, 5.0).expand([3]).to_event(1))
+    numpyro.sample("data", dist.Normal(mean, scale).to_event(1).expand([data.shape[0]]), obs=data)
+
+
+def test_finds_the_normal_posterior():
+    fit = run_svi(model, (DATA,), {"scale": 1.0}, key=jax.random.key(0), chunk=300, draws=2000)
+    precision = 40.0 + 1 / 25.0
+    np.testing.assert_allclose(fit.draws["mean"].mean(axis=0), np.asarray(DATA).sum(axis=0) / precision, atol=0.03)
+    np.testing.assert_allclose(fit.draws["mean"].std(axis=0), precision**-0.5, rtol=0.12)
+    assert fit.status is Status.CONVERGED
+    assert fit.losses[-300:].mean() < fit.losses[:300].mean()
+
+
+def test_takes_a_given_guide_and_stops_at_the_step_limit():
+    guide = autoguide.AutoDelta(model)
+    fit = run_svi(model, (DATA,), key=jax.random.key(0), guide=guide, chunk=50, max_steps=100, draws=5)
+    assert fit.status is Status.STEP_LIMIT
+    assert len(fit.losses) == 100
+    assert fit.draws["mean"].shape == (5, 3)
+    np.testing.assert_array_equal(fit.draws["mean"][0], fit.draws["mean"][4])
+
+
+def test_takes_a_guide_that_is_a_function():
+    def guide(data):
+        location = numpyro.param("location", jnp.zeros(3))
+        numpyro.sample("mean", dist.Normal(location, 0.16).to_event(1))
+
+    fit = run_svi(model, (DATA,), key=jax.random.key(0), guide=guide, chunk=300, draws=500)
+    np.testing.assert_allclose(fit.draws["mean"].mean(axis=0), fit.params["location"], atol=0.03)
+    np.testing.assert_allclose(fit.params["location"], np.asarray(DATA).mean(axis=0), atol=0.06)
+
+
+def test_the_model_is_traced_a_few_times_only():
+    traced = []
+
+    def counted(data):
+        traced.append(1)
+        model(data)
+
+    run_svi(counted, (DATA,), key=jax.random.key(0), chunk=20, max_steps=200, tolerance=0.0, draws=2)
+    assert len(traced) < 12
+
+
+def test_divergence_is_said():
+    fit = run_svi(model, (DATA,), key=jax.random.key(0), learning_rate=1e38, chunk=10, draws=2)
+    assert fit.status is Status.DIVERGED
+
+
+def test_interruption_keeps_the_best():
+    def stop(done, _):
+        if done >= 100:
+            raise KeyboardInterrupt
+
+    fit = run_svi(model, (DATA,), key=jax.random.key(0), chunk=50, draws=2, progress=stop)
+    assert fit.status is Status.INTERRUPTED
+    assert len(fit.losses) == 100
+
+
+def test_refuses_no_draws():
+    with pytest.raises(InputError, match="draws=0"):
+        run_svi(model, (DATA,), key=jax.random.key(0), draws=0)

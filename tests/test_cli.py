@@ -1,0 +1,122 @@
+"""The command line: what it writes, and how it ends."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import bayesspec as bs
+from bayesspec import classical, cli
+from bayesspec.results import open_result
+
+SMALL = ["--size", "16", "--dose", "3000"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The files and the screen of a demonstration on few pixels."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    with pytest.MonkeyPatch.context() as patch:  # every further candidate is a compilation
+        patch.setattr(cli, "segment", lambda maps, phases, **other: bs.segment(maps, 2, **other))
+        patch.setattr(cli, "unmix", lambda image, rank, **other: bs.unmix(image, 1, draws=20, warmup=10, **other))
+        return out, CliRunner().invoke(cli.main, ["demo", "--out", str(out), "--seed", "1", *SMALL])
+
+
+def test_the_demonstration_writes_report_results_and_figures(demo):
+    out, ended = demo
+    assert ended.exit_code == 0, ended.output
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*")}
+    assert {"report.html", "report.tex", "phases.nc", "components.nc", "figures/phases.pdf"} <= names
+    assert "finding phases" in ended.stderr
+    assert "truth" in ended.stdout
+    assert "finding" not in ended.stdout
+
+
+def test_saved_results_open_and_carry_the_seed(demo):
+    out, _ = demo
+    seg, fit = open_result(out / "phases.nc"), open_result(out / "components.nc")
+    assert seg.provenance["seed"] == fit.provenance["seed"] == 1
+    assert seg.lines == ("Fe_Ka", "O_Ka")
+    assert f"Found: {seg.verdict}" in (out / "report.html").read_text()
+
+
+def test_an_earlier_run_is_not_overwritten(demo):
+    out, _ = demo
+    before = (out / "report.html").read_bytes()
+    ended = CliRunner().invoke(cli.main, ["demo", "--out", str(out), *SMALL])
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("Found: ")
+    assert "--overwrite" in ended.stderr
+    assert (out / "report.html").read_bytes() == before
+
+
+@pytest.fixture
+def scan(tmp_path):
+    image = bs.simulate.iron_oxides(3000, (24, 16), seed=0)
+    path = tmp_path / "scan.npz"
+    bs.save_image(image, path)
+    return path
+
+
+def test_a_file_is_analysed_as_asked(scan, tmp_path, monkeypatch):
+    seen = {}
+
+    def stop(image, lines, phases, rank, seed, files):
+        seen.update(image=image, lines=lines, phases=phases, rank=rank, seed=seed)
+
+    monkeypatch.setattr(cli, "_analyse", stop)
+    arguments = ["analyse", str(scan), "--lines", "Fe_Ka, O_Ka", "--out", str(tmp_path / "out"), "--phases", "2-3"]
+    arguments += ["--rank", "2", "--energy", "0.3,8", "--rebin", "2", "--seed", "5"]
+    ended = CliRunner().invoke(cli.main, arguments)
+    assert ended.exit_code == 0, ended.output
+    assert seen["lines"] == ["Fe_Ka", "O_Ka"]
+    assert (list(seen["phases"]), seen["rank"], seen["seed"]) == ([2, 3], 2, 5)
+    assert seen["image"].shape[:2] == (12, 8)
+    assert seen["image"].energy[[0, -1]] == pytest.approx([0.3, 8.0])
+
+
+def test_what_is_in_a_file_is_printed(scan):
+    ended = CliRunner().invoke(cli.main, ["info", str(scan)])
+    assert ended.exit_code == 0, ended.output
+    assert "24 x 16 pixels" in ended.stdout
+    assert "elements: Fe, O" in ended.stdout
+    assert "beam energy kev: 200" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--lines", "Xx_Ka"], "Found: "),
+        (["--lines", "Fe_Ka,O_Ka", "--energy", "30,40"], "Needed: "),
+        (["--phases", "3-1"], "1-6"),
+        (["--phases", "many"], "1-6"),
+        (["--energy", "1"], "0.2,12"),
+        (["--rebin", "0"], "--rebin"),
+    ],
+)
+def test_wrong_input_ends_with_2_and_a_message(scan, tmp_path, more, said):
+    ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", str(tmp_path / "out"), *more])
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.output
+
+
+def test_a_missing_file_ends_with_2(tmp_path):
+    for command in (["info", "no.npz"], ["analyse", "no.npz", "--out", str(tmp_path / "out")]):
+        ended = CliRunner().invoke(cli.main, command)
+        assert ended.exit_code == 2
+        assert "no.npz" in ended.stderr
+
+
+def test_interruption_ends_with_130_and_keeps_what_was_written(scan, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "compare", interrupt)
+    monkeypatch.setattr(cli, "segment", lambda maps, *_, **__: classical.kmeans(maps, 2))
+    monkeypatch.setattr(cli, "unmix", lambda image, *_, **__: classical.svd(image, 1))
+    out = tmp_path / "out"
+    arguments = ["analyse", str(scan), "--lines", "Fe_Ka,O_Ka", "--out", str(out), "--phases", "2"]
+    ended = CliRunner().invoke(cli.main, arguments)
+    assert ended.exit_code == 130
+    assert "Interrupted" in ended.stderr
+    assert np.isfinite(open_result(out / "phases.nc").ratio("Fe_Ka", "O_Ka").mean.values).all()
