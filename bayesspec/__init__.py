@@ -1,6 +1,9 @@
 """Bayesian segmentation and unmixing of spectrum images, with calibrated uncertainties."""
 
-from bayesspec import classical, plot, simulate
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps, element_maps
@@ -10,12 +13,15 @@ from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
-from bayesspec.report import report
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.unmix import unmix
+
+if TYPE_CHECKING:
+    from bayesspec import plot
+    from bayesspec.reporting import report
 
 __all__ = [
     "Acquisition",
@@ -43,3 +49,12 @@ __all__ = [
     "to_hyperspy",
     "unmix",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what draws figures on first use: Matplotlib takes longer to import than all the rest."""
+    if name == "plot":
+        return importlib.import_module("bayesspec.plot")
+    if name == "report":
+        return importlib.import_module("bayesspec.reporting").report
+    raise AttributeError(f"module 'bayesspec' has no attribute {name!r}")

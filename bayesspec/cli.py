@@ -17,7 +17,7 @@ from bayesspec.compare import compare
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.load import load, signals
-from bayesspec.report import report, save_figures
+from bayesspec.reporting import report, save_figures
 from bayesspec.results import Result
 from bayesspec.segment import segment
 from bayesspec.spectrum_image import SpectrumImage
@@ -25,6 +25,8 @@ from bayesspec.unmix import unmix
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+LOWEST_KEV = 0.2
+CHANNEL_KEV = 0.02
 
 
 class Numbers(click.ParamType):
@@ -204,16 +206,25 @@ def _analyse(image: SpectrumImage, lines: list[str] | None, phases: Any, rank: A
         if image.acquisition.technique == "EDS":
             found, others = _phases(image, lines, phases, seed, files)
             results, rivals = results + found, rivals + others
-        found, others = _components(image, rank, seed, files)
+        coarse = _coarse_energy(image)
+        found, others = _components(coarse, rank, seed, files)
         results, rivals = results + found, rivals + others
         with _step("comparing"):
-            comparison = compare(image, results + rivals)
+            comparison = compare(coarse, results + rivals)
         with _step("writing the report"):
             report(results, files.page, comparison=comparison, overwrite=files.overwrite)
             report(results, files.tables, comparison=comparison, overwrite=files.overwrite)
             save_figures(results, files.figures, comparison=comparison, overwrite=files.overwrite)
     click.echo(comparison.to_text())
     click.echo(f"\nReport: {files.page}")
+
+
+def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
+    """Leave out the zero peak of an X-ray detector, and sum channels far finer than its resolution."""
+    if image.acquisition.technique != "EDS":
+        return image
+    above = image.crop(energy=(LOWEST_KEV, float(image.energy[-1])))
+    return above.rebin(energy=max(1, round(CHANNEL_KEV / image.energy_step)))
 
 
 def _phases(
@@ -237,6 +248,7 @@ def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
 
 
 def _components(image: SpectrumImage, rank: Any, seed: int, files: _Files) -> tuple[list[Result], list[Result]]:
+    click.echo(f"  components are sought in {image}", err=True)
     with _step("finding components"):
         found = unmix(image, rank, seed=seed)
         found.save(files.components, overwrite=files.overwrite)

@@ -46,7 +46,7 @@ class Estimate:
         """Posterior standard deviation, dims (...), float64; NaN where there is none or it is infinite."""
         if not self.known_error:
             return self.mean * np.nan
-        finite = np.isfinite(self.draws).all("draw")
+        finite = xr.apply_ufunc(np.isfinite, self.draws).all("draw")
         return self.draws.where(finite).std("draw", ddof=1, dtype=np.float64)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
@@ -119,7 +119,7 @@ class Estimate:
                 for dim, i in zip(mean.dims, index, strict=True)
             ]
             value = format_uncertain(float(mean.values[index]), float(sd.values[index]))
-            if np.isposinf(mean.values[index]) and np.isfinite(lower.values[index]):
+            if np.isposinf(mean.values[index]) and 0 < lower.values[index] < np.inf:
                 value = f"> {lower.values[index]:.2g}"
             yield ", ".join(where), value
 

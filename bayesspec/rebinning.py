@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,26 @@ def block_sum(counts: npt.NDArray[Any], steps: tuple[int, int, int]) -> npt.NDAr
     total = np.concatenate(rows)
     total.flags.writeable = False
     return total
+
+
+def truth_of_channels(truth: Mapping[str, Any] | None, channels: slice, step: int = 1) -> dict[str, Any] | None:
+    """Carry a simulated truth over to a part of the channels, or to sums over them.
+
+    Parameters
+    ----------
+    truth : mapping or None
+        What an image knows; its ``spectra`` (phase or component, energy) have one value per channel.
+    channels : slice
+        The channels that are kept.
+    step : int
+        Number of channels in a block.
+
+    Returns
+    -------
+    dict or None
+        The same truth, with spectra on the new channels.
+    """
+    if truth is None or "spectra" not in truth:
+        return None if truth is None else dict(truth)
+    spectra = np.asarray(truth["spectra"])[:, channels]
+    return {**truth, "spectra": blocks(spectra, (1, step)).sum(axis=(1, 3))}

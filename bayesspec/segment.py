@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import jax
 import numpy as np
@@ -113,7 +114,7 @@ def _check(maps: LineMaps) -> int:
 
 def _scores(
     path: list[MixtureFit],
-    counts: npt.NDArray[np.generic],
+    counts: npt.NDArray[np.integer[Any]],
     mask: npt.NDArray[np.bool_],
     numbers: list[int],
     seed: int,
@@ -134,7 +135,7 @@ def _verdict(
     fit: MixtureFit,
     path: list[MixtureFit],
     numbers: list[int],
-    counts: npt.NDArray[np.generic],
+    counts: npt.NDArray[np.integer[Any]],
     mask: npt.NDArray[np.bool_],
 ) -> str:
     found = fit.n_phases

@@ -13,7 +13,7 @@ import xarray as xr
 from bayesspec.acquisition import Acquisition as Acquisition
 from bayesspec.axis_checks import checked_fields, checked_mask, pixel_range
 from bayesspec.errors import InputError
-from bayesspec.rebinning import any_in_block, block_sum, blocks, checked_steps
+from bayesspec.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class SpectrumImage:
             energy=self.energy[kept],
             mask=None if self.mask is None else self.mask[rows, columns],
             energy_mask=None if self.energy_mask is None else self.energy_mask[kept],
-            truth=None,
+            truth=truth_of_channels(self.truth, kept) if y is None and x is None else None,
         )
 
     def rebin(self, *, y: int = 1, x: int = 1, energy: int = 1) -> SpectrumImage:
@@ -178,7 +178,7 @@ class SpectrumImage:
         Returns
         -------
         SpectrumImage
-            Counts summed over blocks; they stay integers.
+            Counts summed over blocks; they stay integers. A simulated truth is kept where all pixels are.
 
         Raises
         ------
@@ -194,7 +194,7 @@ class SpectrumImage:
             pixel_size=size,
             mask=any_in_block(self.mask, (y, x)),
             energy_mask=any_in_block(self.energy_mask, (energy,)),
-            truth=None,
+            truth=truth_of_channels(self.truth, slice(None), energy) if y == x == 1 else None,
         )
 
     def with_mask(self, mask: npt.ArrayLike) -> SpectrumImage:

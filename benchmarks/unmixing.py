@@ -130,7 +130,7 @@ def replicate(counts: float, seed: int, draws: int) -> dict[str, float]:
     abundances = rng.gamma(rng.uniform(0.5, 2.0, 3), 1.0, (1024, 3))
     abundances *= counts / abundances.sum(axis=1).mean()
     data, key = rng.poisson(abundances @ spectra), jax.random.key(seed)
-    fit = sample(data, fit_mode(data, 3, key=key), key=key, draws=draws, warmup=300, probs=(0.05, 0.95))
+    fit = sample(data, fit_mode(data, 3, key=key), key=key, draws=draws, warmup=300, thin=1, probs=(0.05, 0.95))
     order = linear_sum_assignment(-(fit.spectra.mean(axis=0) @ spectra.T))[1]
     spectra, abundances = spectra[order], abundances[:, order]
     low, high = np.quantile(fit.spectra, (0.05, 0.95), axis=0)

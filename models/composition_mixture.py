@@ -63,11 +63,10 @@ def model(counts, *, phases, covariates=None, weight_scale=3.0):
     composition = numpyro.sample("composition", dist.Dirichlet(jnp.ones(counts.shape[1])).expand([phases]).to_event(1))
     weights = numpyro.sample("weights", dist.Normal(0.0, weight_scale).expand([phases, design.shape[1]]).to_event(2))
     label = dist.CategoricalLogits(design @ weights.T)
-    of_phase = dist.MultinomialProbs(
-        composition[None], total_count=counts.sum(axis=1)[:, None], total_count_max=int(counts.sum(axis=1).max())
-    )
+    totals = counts.sum(axis=1)
+    of_phase = [dist.MultinomialProbs(composition[k], total_count=totals) for k in range(phases)]
     with numpyro.plate("pixel", counts.shape[0]):
-        numpyro.sample("counts", dist.MixtureSameFamily(label, of_phase), obs=counts)
+        numpyro.sample("counts", dist.MixtureGeneral(label, of_phase), obs=counts)
 
 
 def initial(counts, *, phases, covariates=None, key):

@@ -210,3 +210,14 @@ def test_what_does_not_fit_is_refused(fields, message):
 def test_what_cannot_be_done_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call(image())
+
+
+def test_truth_follows_the_channels_and_is_dropped_with_the_pixels() -> None:
+    spectra = np.arange(12.0).reshape(2, 6)
+    image = SpectrumImage(np.ones((4, 4, 6), int), np.arange(1.0, 7), truth={"spectra": spectra, "ratio": 2})
+    part = image.crop(energy=(2.0, 5.0)).rebin(energy=2)
+    assert part.truth is not None
+    np.testing.assert_array_equal(part.truth["spectra"], [[1 + 2, 3 + 4], [7 + 8, 9 + 10]])
+    assert part.truth["ratio"] == 2
+    assert image.rebin(y=2).truth is None
+    assert image.crop(y=(0, 2)).truth is None

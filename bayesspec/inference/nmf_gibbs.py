@@ -36,6 +36,8 @@ LEAST_ABUNDANCE = 0.05
 
 FEWEST_PIXELS = 1000
 """Pixels that the first stage of the warmup sees at least."""
+THINNED_ENTRIES = 2_000_000
+"""Entries of the counts below which more than one sweep is made for a draw."""
 SUBSET_WARMUP = 3
 """Sweeps over part of the pixels per sweep of the warmup over all."""
 
@@ -119,7 +121,7 @@ def sample(
     key: jax.Array,
     draws: int = 300,
     warmup: int = 100,
-    thin: int = 1,
+    thin: int | None = None,
     probs: tuple[float, ...] = (0.025, 0.975),
     prior: NmfPrior | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -138,8 +140,9 @@ def sample(
         Number of draws kept.
     warmup : int
         Sweeps before the first.
-    thin : int
-        Sweeps per kept draw; the moments of the abundances use every sweep.
+    thin : int, optional
+        Sweeps per kept draw, five on small counts and one on large when not given; the moments of the abundances
+        use every sweep.
     probs : tuple of float
         Probabilities of the quantiles of the abundances.
     prior : NmfPrior, optional
@@ -163,6 +166,7 @@ def sample(
     Monte-Carlo algorithms (the proposal).
     """
     matrix = check_counts(counts)
+    thin = int(np.clip(THINNED_ENTRIES // matrix.size, 1, 5)) if thin is None else thin
     _check(matrix, mode, draws, warmup, thin)
     prior, strides = prior or NmfPrior(), subset_strides(len(matrix))
     total = sum(warmup if stride == 1 else SUBSET_WARMUP * warmup for stride in strides) + draws * thin
@@ -344,6 +348,6 @@ def _check(counts: npt.NDArray[Any], mode: NmfMode, draws: int, warmup: int, thi
     if draws < 2 or warmup < 0 or thin < 1:
         raise InputError(
             f"draws={draws}, warmup={warmup}, thin={thin}",
-            "at least two draws, no negative warmup, thin of one or more",
+            "at least two draws, no negative warmup, thin of one or more, or None",
             "draws=300, warmup=100, thin=1",
         )

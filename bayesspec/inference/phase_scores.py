@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 SCALES = (0.7, 1.5, 3.0, 5.0)
 THRESHOLD = 2.2
+DOSE_STEPS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,11 @@ def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None =
 
 
 def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None, blur: float = 2.0) -> Floats:
-    """Standardised logarithm of the local dose and its square, as covariates of the mixing weights.
+    """Which of eight steps the local dose falls on, as covariates of the mixing weights.
 
-    Phases and thickness are both smooth, so over a finite map they are correlated by accident. Weights that depend
-    on the local dose take that up; weights that do not make the intervals of the compositions too short.
+    Phases and thickness are both smooth, so over a finite map they are correlated by accident. Weights that are free
+    on each step of the local dose take that up, whatever its form; weights that ignore it, or follow it by a
+    polynomial, make the intervals of the compositions too short. `benchmarks/segmentation.py` compares them.
 
     Parameters
     ----------
@@ -98,20 +100,29 @@ def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | No
 
     Returns
     -------
-    ndarray of float64, (y, x, 2)
-        x and x^2, each of mean 0 and variance 1 over the pixels that are not excluded, and 0 in those that are.
+    ndarray of float64, (y, x, 8)
+        Indicators of the eight steps, bounded by quantiles of the local dose, each shifted and scaled to mean 0 and
+        variance 1 over the pixels that are not excluded; 0 in those that are, and where all pixels are on one step.
+
+    Raises
+    ------
+    InputError
+        If every pixel is excluded.
     """
     here = np.ones(np.shape(totals), bool) if mask is None else ~np.asarray(mask)
+    if not here.any():
+        raise InputError("a mask that excludes every pixel", "one pixel or more to keep", "mask=None")
     dose = _smooth(np.where(here, totals, 0.0), blur) / np.maximum(_smooth(here.astype(float), blur), 1e-12)
-    floor = 1e-3 * dose[here].mean() + 1e-12
-    x = _standardised(np.log(np.maximum(dose, floor)), here)
-    return np.stack([x, _standardised(x**2, here)], axis=2)
+    dose = np.round(dose / dose[here].mean(), 9)
+    bounds = np.quantile(dose[here], np.linspace(0.0, 1.0, DOSE_STEPS + 1)[1:-1])
+    step = np.searchsorted(bounds, dose, side="right")
+    return np.stack([_standardised(step == k, here) for k in range(DOSE_STEPS)], axis=2)
 
 
-def _standardised(values: Floats, here: NDArray[np.bool_]) -> Floats:
+def _standardised(values: NDArray[np.bool_], here: NDArray[np.bool_]) -> Floats:
     centred = values - values[here].mean()
     spread = centred[here].std()
-    return np.where(here, centred / spread if spread > 1e-9 else 0.0, 0.0)
+    return np.where(here & (spread > 0.0), centred / max(spread, 1e-12), 0.0)
 
 
 def _kernel(scale: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure, SubFigure
 STYLE = Path(__file__).with_name("paper.mplstyle")
 COLUMN_IN = 3.35
 PAGE_IN = 7.0
+SCREEN_DPI = 150
 EXCLUDED = "#d9d9d9"
 INK = "#222222"
 ACCENT = "#D55E00"
@@ -22,6 +24,15 @@ ACCENT = "#D55E00"
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _GREEK = {"a": "α", "b": "β", "g": "γ"}
 _TINT = 0.55
+
+
+class PaperFigure(Figure):
+    """A figure that shows itself in a notebook without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        return buffer.getvalue()
 
 
 @contextmanager
@@ -44,7 +55,7 @@ def new_figure(width: float, height: float) -> Figure:
     matplotlib.figure.Figure
         With constrained layout.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = PaperFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -42,7 +42,7 @@ def simulated(seed=0, pixels=40, channels=12, rank=2, counts=200.0):
 
 def test_one_component_has_its_closed_form(strict):
     counts, _, _ = simulated(rank=1)
-    posterior = sample(counts, fit_mode(counts, 1, key=KEY), key=KEY, draws=1500, warmup=50)
+    posterior = sample(counts, fit_mode(counts, 1, key=KEY), key=KEY, draws=1500, warmup=50, thin=1)
     a = 0.5 + counts.sum(axis=0)
     exact = stats.dirichlet(a)
     np.testing.assert_allclose(posterior.spectra[:, 0].mean(axis=0), exact.mean(), rtol=0.03, atol=2e-4)
@@ -59,7 +59,7 @@ def test_agrees_with_nuts(strict):
     spectra /= spectra.sum(axis=1, keepdims=True)
     abundances = rng.gamma(1.0, 60.0, (20, 2))
     counts = rng.poisson(abundances @ spectra)
-    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=4000, warmup=300)
+    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=4000, warmup=300, thin=1)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         start = {"spectra": jnp.asarray(posterior.spectra[-1]), "abundances": jnp.asarray(posterior.abundance_mean)}
         start |= {"shape": jnp.ones(2), "rate": jnp.full(2, 0.02)}
@@ -93,7 +93,7 @@ def test_log_joint_of_the_chain_is_that_of_the_model(strict):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Chain, "step", spy)
-        sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=20, warmup=20)
+        sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=20, warmup=20, thin=1)
     last = kept["summary"]
     exact = log_joint(counts, last.spectra, np.exp(kept["log_w"]), last.shape, last.rate)
     assert float(last.log_joint) == pytest.approx(exact, rel=1e-5, abs=0.02)
@@ -103,7 +103,7 @@ def test_empty_pixels_and_channels_are_sampled_from_the_prior(strict):
     counts, _, _ = simulated()
     counts[[0, 7]] = 0
     counts[:, 5] = 0
-    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=800, warmup=200)
+    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=800, warmup=200, thin=1)
     assert np.isfinite(posterior.log_joint).all()
     expected = (posterior.shape / (posterior.rate + 1.0)).mean(axis=0)
     np.testing.assert_allclose(posterior.abundance_mean[[0, 7]].mean(axis=0), expected, rtol=0.35)
@@ -134,7 +134,7 @@ def test_interruption_returns_the_draws_so_far(strict):
         if done == 15:
             raise KeyboardInterrupt
 
-    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=50, warmup=5, progress=stop)
+    posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=50, warmup=5, thin=1, progress=stop)
     assert posterior.status is Status.INTERRUPTED
     assert len(posterior.spectra) == 10
 

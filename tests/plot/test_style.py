@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesspec.plot.style import colours, line_label
+from bayesspec.plot.style import colours, line_label, new_figure
 
 
 def test_colours_stay_apart():
@@ -17,3 +17,9 @@ def test_colours_stay_apart():
 )
 def test_lines_are_printed_as_physicists_do(name, shown):
     assert line_label(name) == shown
+
+
+def test_a_figure_shows_itself_as_a_picture():
+    figure = new_figure(2.0, 1.0)
+    figure.add_subplot().plot([0, 1])
+    assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -8,7 +8,7 @@ import pytest
 from bayesspec import InputError
 from bayesspec.compare import compare
 from bayesspec.comparison_table import cells
-from bayesspec.report import report, save_figures
+from bayesspec.reporting import report, save_figures
 
 
 class Page(HTMLParser):

@@ -13,7 +13,7 @@ from bayesspec.comparison_table import Table
 from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
 from bayesspec.phases import Segmentation
-from bayesspec.report.figures import (
+from bayesspec.reporting.figures import (
     Drawing,
     Picture,
     comparison_figures,
@@ -21,8 +21,8 @@ from bayesspec.report.figures import (
     phase_figures,
     picture,
 )
-from bayesspec.report.summary import Summary, summary_of
-from bayesspec.report.tables import component_table, phase_table, selection_table, settings_table
+from bayesspec.reporting.summary import Summary, summary_of
+from bayesspec.reporting.tables import component_table, phase_table, selection_table, settings_table
 from bayesspec.results import Result
 
 __all__ = ["report", "save_figures"]
@@ -200,7 +200,7 @@ def _page(
     results: list[Segmentation | Unmixing], comparison: Comparison | None, title: str, reference: str | None
 ) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bayesspec.report", "."),
+        loader=jinja2.PackageLoader("bayesspec.reporting", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

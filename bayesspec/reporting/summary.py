@@ -10,7 +10,7 @@ from bayesspec.comparison_table import cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB, Estimate
-from bayesspec.report.tables import total_counts
+from bayesspec.reporting.tables import total_counts
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Numbers as they are printed."""
 
-from bayesspec.report.tables import phase_table, selection_table
+from bayesspec.reporting.tables import phase_table, selection_table
 
 
 def test_several_ratios_stand_under_each_other(clusters):

@@ -1,0 +1,66 @@
+"""The generative model of the composition mixture: what NumPyro makes of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bayesspec.models import composition_mixture
+from numpyro import handlers
+from numpyro.infer import MCMC, NUTS, Predictive
+from numpyro.infer.util import log_density
+
+from bayesspec.inference.mixture import log_joint
+
+
+def point(rng, pixels=40, channels=4, phases=3, covariates=2):
+    composition = rng.dirichlet(np.full(channels, 3.0), phases)
+    x = rng.normal(size=(pixels, covariates))
+    totals = rng.integers(0, 3000, pixels)
+    counts = np.stack([rng.multinomial(n, composition[k % phases]) for k, n in enumerate(totals)])
+    return counts, composition, rng.normal(size=(phases, 1 + covariates)), x
+
+
+@pytest.mark.parametrize("with_x", [True, False])
+@pytest.mark.parametrize("phases", [1, 3])
+def test_engine_log_joint_is_that_of_the_model(with_x, phases, strict):
+    counts, composition, weights, x = point(np.random.default_rng(0), phases=phases)
+    x, weights = (x, weights) if with_x else (None, weights[:, :1])
+    ours = log_joint(counts, composition, weights, x)
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        sites = {"composition": jnp.asarray(composition), "weights": jnp.asarray(weights)}
+        options = {"phases": phases, "covariates": x}
+        theirs, _ = log_density(composition_mixture.model, (counts,), options, sites)
+    assert ours == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_dims_name_every_axis_of_every_latent_site():
+    counts, _, _, x = point(np.random.default_rng(1))
+    trace = handlers.trace(handlers.seed(composition_mixture.model, 0)).get_trace(counts, phases=3, covariates=x)
+    latent = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
+    assert set(latent) == set(composition_mixture.DIMS)
+    for name, dims in composition_mixture.DIMS.items():
+        assert latent[name]["value"].ndim == len(dims)
+    assert latent["composition"]["value"].shape == (3, 4)
+    assert latent["weights"]["value"].shape == (3, 3)
+
+
+def test_runs_under_nuts_and_canonical_orders_the_phases():
+    rng = np.random.default_rng(2)
+    counts = np.concatenate([rng.multinomial(60, p, 20) for p in ([0.8, 0.2], [0.3, 0.7])])
+    start = composition_mixture.initial(counts, phases=2, key=jax.random.key(0))
+    assert start["composition"].shape == (2, 2)
+    sampler = MCMC(NUTS(composition_mixture.model), num_warmup=100, num_samples=100, progress_bar=False)
+    sampler.run(jax.random.key(1), counts, phases=2)
+    draws = composition_mixture.canonical(sampler.get_samples())
+    np.testing.assert_allclose(draws["composition"].mean(axis=0)[:, 0], [0.8, 0.3], atol=0.05)
+    np.testing.assert_allclose(draws["composition"].sum(axis=2), 1.0, rtol=1e-5)
+
+
+def test_counts_drawn_from_the_model_keep_their_totals():
+    counts, composition, weights, x = point(np.random.default_rng(3))
+    draws = {"composition": jnp.asarray(composition)[None], "weights": jnp.asarray(weights)[None]}
+    drawn = Predictive(handlers.uncondition(composition_mixture.model), draws)(
+        jax.random.key(0), counts, phases=3, covariates=x
+    )["counts"]
+    assert drawn.shape == (1, *counts.shape)
+    np.testing.assert_array_equal(drawn[0].sum(axis=1), counts.sum(axis=1))
