@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture import fit_path, with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
+from bayesspec.inference.neighbours import neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates, phase_score
 from bayesspec.inference.thinning import thin
 from bayesspec.phases import Segmentation
@@ -25,12 +26,14 @@ from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectrum_image import SpectrumImage
 
+Counts = npt.NDArray[np.integer[Any]]
 FITTED_SHARE = 0.8
+CLEAR_BIC = 300.0
 FRACTION_PIXELS = 4096
 PRIOR = (
-    "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for "
-    "the intercept and for the slopes on the standardised log of the local dose and its square. Thickness: "
-    "1/t, which drops out."
+    "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for the "
+    "intercept and for the slopes on eight steps of the local dose and on the smoothed residuals of the other pixels. "
+    "Thickness: 1/t, which drops out."
 )
 
 
@@ -48,7 +51,7 @@ def segment(
 
     Every pixel belongs to one phase, and its counts are Poisson with a rate of thickness times the phase's
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
-    beside it.
+    beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
 
     Parameters
     ----------
@@ -85,13 +88,44 @@ def segment(
         path = fit_path(counts, numbers[-1], mask=mask, progress=lambda *_: bar.update())
         table = _scores(path, counts, mask, numbers, seed, bar)
     best = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
-    covariates = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
-    fit = with_covariates(best, counts, covariates, mask=mask)
-    verdict = _verdict(fit, path, numbers, counts, mask)
-    result = _result(maps, fit, covariates, with_verdicts(table, fit.n_phases), verdict, draws, seed)
+    fits = _fits(best, path[0], counts, mask)
+    hidden = best.n_phases == 1 and phase_score(counts, mask=mask).significant
+    if hidden and 2 in numbers:
+        pair = _fits(path[1], path[0], counts, mask)
+        fits, hidden = (pair, False) if pair.clear else (fits, True)
+    verdict = _verdict(fits, path, numbers, hidden=hidden)
+    result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+class _Fits(NamedTuple):
+    """The fit that ratios are measured from, and the one that pixels are labelled by."""
+
+    measured: MixtureFit
+    labelled: MixtureFit
+    covariates: npt.NDArray[np.float64]
+    clear: bool
+    resolved: bool
+
+
+def _fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: npt.NDArray[np.bool_]) -> _Fits:
+    """Fit again with weights that follow the dose and the other pixels around.
+
+    The neighbours label the pixels. Ratios are measured with them where there are two phases and these are clear: only
+    there do their intervals hold (``benchmarks/segmentation.py``).
+    """
+    dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
+    if best.n_phases == 1:
+        return _Fits(best, best, dose[:, :, :0], clear=False, resolved=best.status.definite)
+    both = np.concatenate([neighbour_covariates(counts, best, mask=mask), dose], axis=2)
+    labelled = with_covariates(best, counts, both, mask=mask)
+    clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
+    plain = labelled if clear else with_covariates(best, counts, dose, mask=mask)
+    covariates = both if clear else dose
+    resolved = plain.status.definite and (clear or best.bic < one.bic)
+    return _Fits(widened(plain, counts, covariates, mask=mask), labelled, covariates, clear, resolved)
 
 
 def _check(maps: LineMaps) -> int:
@@ -114,7 +148,7 @@ def _check(maps: LineMaps) -> int:
 
 def _scores(
     path: list[MixtureFit],
-    counts: npt.NDArray[np.integer[Any]],
+    counts: Counts,
     mask: npt.NDArray[np.bool_],
     numbers: list[int],
     seed: int,
@@ -131,31 +165,25 @@ def _scores(
     return table.assign(bic=("candidate", bic - bic.min(), about))
 
 
-def _verdict(
-    fit: MixtureFit,
-    path: list[MixtureFit],
-    numbers: list[int],
-    counts: npt.NDArray[np.integer[Any]],
-    mask: npt.NDArray[np.bool_],
-) -> str:
-    found = fit.n_phases
-    plural = "phase" if found == 1 else "phases"
-    if found == 1 and phase_score(counts, mask=mask).significant:
+def _verdict(fits: _Fits, path: list[MixtureFit], numbers: list[int], *, hidden: bool) -> str:
+    found = fits.measured.n_phases
+    if hidden:
         return (
             "at least two phases: neighbouring pixels deviate together, but at this dose "
             "the ratios of the phases cannot be resolved; sum pixels or count longer"
         )
+    words = f"{found} phase" if found == 1 else f"{found} phases"
     if len(numbers) > 1:
-        return f"{found} {plural}{limit_note(found, numbers, 'phases')}"
+        return words + limit_note(found, numbers, "phases")
+    if not fits.resolved:
+        return f"{words}, as asked, but at this dose their ratios cannot be resolved"
     fewer = min(path[:found], key=lambda other: other.bic).n_phases
-    doubt = f", as asked; the counts alone support {fewer}" if fewer < found else ", as asked"
-    return f"{found} {plural}{doubt}"
+    return f"{words}, as asked" + (f"; pixel by pixel the counts support {fewer}" if fewer < found else "")
 
 
 def _result(
     maps: LineMaps,
-    fit: MixtureFit,
-    covariates: npt.NDArray[np.float64],
+    fits: _Fits,
     table: xr.Dataset,
     verdict: str,
     draws: int,
@@ -163,18 +191,19 @@ def _result(
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
-    probabilities = fit.responsibilities.reshape(*shape, -1)
+    fit = fits.measured
+    probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
     order = np.argsort(-probabilities[measured].sum(axis=0), kind="stable")
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
-    composition, weights = _draws(fit, draws, seed)
+    composition, weights = _draws(fit, draws, seed, resolved=fits.resolved)
     response = np.asarray(maps.response)
     variables = {
         "labels": (("y", "x"), labels),
         "probabilities": (("y", "x", "phase"), probabilities),
         "intensity_draws": (("draw", "phase", "line"), composition[:, order] @ response.T),
         "composition_draws": (("draw", "phase", "window"), composition[:, order]),
-        "fraction_draws": (("draw", "phase"), _fractions(weights, covariates[measured])[:, order]),
+        "fraction_draws": (("draw", "phase"), _fractions(weights, fits.covariates[measured])[:, order]),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
     }
@@ -201,13 +230,15 @@ def _result(
         converged=fit.status.converged and fit.status.definite,
         settings=settings,
     )
-    attrs |= {"verdict": verdict, "acquisition": json.dumps(asdict(maps.acquisition))}
+    attrs |= {"verdict": verdict, "resolved": int(fits.resolved), "acquisition": json.dumps(asdict(maps.acquisition))}
     return Segmentation(data.assign_attrs(attrs))
 
 
-def _draws(fit: MixtureFit, n: int, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Joint draws of compositions and weights; NaN where the fit has no covariance."""
-    if fit.status.definite:
+def _draws(
+    fit: MixtureFit, n: int, seed: int, *, resolved: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Joint draws of compositions and weights; NaN where the data do not resolve the phases."""
+    if resolved:
         return fit.draws(jax.random.key(seed), n)
     return np.full((n, *fit.log_composition.shape), np.nan), np.full((n, *fit.weights.shape), np.nan)
 

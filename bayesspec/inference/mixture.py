@@ -195,7 +195,7 @@ def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:
 def _parameters(mixture: Mixture, active: Array) -> Parameters:
     """Where Newton starts: log weights centred over the active phases, inactive phases at their prior mode."""
     weight = jnp.maximum(mixture.log_weights, -8.0)
-    centre = jnp.where(active, weight, 0.0).sum() / active.sum()
+    centre = jnp.where(active, weight, 0.0).sum() / active.sum(dtype=weight.dtype)
     log_shares = jnp.where(active[:, None], mixture.log_composition, 0.0)
     return Parameters(log_shares, jnp.where(active, weight - centre, 0.0)[:, None])
 

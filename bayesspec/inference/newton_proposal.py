@@ -47,6 +47,26 @@ def pair_products(values: jax.Array) -> jax.Array:
     return jnp.stack([values[i] * values[j] for i, j in pairs(values.shape[0])])
 
 
+def add_diagonal(packed: jax.Array, diagonal: jax.Array) -> jax.Array:
+    """Add to the diagonal of packed matrices.
+
+    Parameters
+    ----------
+    packed : jax.Array (pair, problem), float
+        Symmetric matrices, packed as `pairs`.
+    diagonal : jax.Array (unknown, 1), float
+        The same for all problems.
+
+    Returns
+    -------
+    jax.Array (pair, problem), float
+        Sums.
+    """
+    size = diagonal.shape[0]
+    rows = jnp.asarray([i * (i + 1) // 2 + i for i in range(size)])
+    return packed.at[rows].add(jnp.broadcast_to(diagonal, (size, packed.shape[1])))
+
+
 @dataclass(frozen=True)
 class Proposal:
     """Normal proposal around a point.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
-from bayesspec.inference.nmf_blocks import CountBlocks, check_counts, cut, em_step, row_divergences
+from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step, row_divergences
+from bayesspec.inference.nmf_input import check_counts, check_fixed, check_rank
 from bayesspec.inference.nmf_start import Matrix, coarsen, refine, starts
 from bayesspec.inference.status import Status
 
@@ -206,7 +205,7 @@ def fit_mode(
     """
     matrix = check_counts(counts)
     fixed = check_fixed(fixed_spectra, matrix.shape[1])
-    _check_rank(rank, matrix.shape)
+    check_rank(rank, matrix.shape)
     free = jnp.arange(rank + len(fixed)) < rank
     if init is None:
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1, dtype=jnp.int32))
@@ -226,45 +225,3 @@ def _given_start(init: tuple[npt.ArrayLike, npt.ArrayLike]) -> tuple[Matrix, Mat
     w, h = (np.asarray(part, np.float64) for part in init)
     sums = np.maximum(h.sum(axis=1), 1e-300)
     return (w * sums).astype(np.float32), (h / sums[:, None]).astype(np.float32)
-
-
-def check_fixed(fixed: npt.ArrayLike | None, channels: int) -> npt.NDArray[np.float32]:
-    """Fixed spectra scaled to sum to one; an empty array when there are none.
-
-    Parameters
-    ----------
-    fixed : array (fixed component, channel), float, or None
-        Known spectra.
-    channels : int
-        Number of channels of the counts.
-
-    Returns
-    -------
-    numpy.ndarray (fixed component, channel), float32
-        The same, each row summing to one.
-
-    Raises
-    ------
-    InputError
-        When the shape is wrong or an entry is negative or not finite.
-    """
-    if fixed is None:
-        return np.zeros((0, channels), np.float32)
-    spectra = np.asarray(fixed, np.float64)
-    right = spectra.ndim == 2 and spectra.shape[1] == channels
-    if not right or not np.isfinite(spectra).all() or (spectra < 0).any() or (spectra.sum(axis=1) <= 0).any():
-        raise InputError(
-            f"fixed_spectra of shape {spectra.shape}, smallest entry {spectra.min(initial=np.inf)}",
-            f"finite non-negative spectra of shape (component, {channels}), none of them empty",
-            "fixed_spectra=background[None, :]",
-        )
-    return (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _check_rank(rank: Any, shape: tuple[int, ...]) -> None:
-    if not 1 <= rank <= min(shape):
-        raise InputError(
-            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels",
-            f"a rank from 1 to {min(shape)}",
-            f"rank={min(4, *shape)}",
-        )

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import as_counts, count_dtype
-from bayesspec.errors import InputError
+from bayesspec.counts import count_dtype
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 BLOCK_ENTRIES = 2**18
@@ -91,34 +90,6 @@ class CountBlocks:
         """
         whole = np.asarray(blocked)
         return whole.reshape(-1, *whole.shape[2:])[: self.pixels]
-
-
-def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Refuse what is not a matrix of counts.
-
-    Parameters
-    ----------
-    counts : array (pixel, channel), integer
-        Counts.
-
-    Returns
-    -------
-    numpy.ndarray (pixel, channel), uint8, uint16 or uint32
-        The same counts in the narrowest dtype.
-
-    Raises
-    ------
-    InputError
-        When the array is not a non-empty matrix of non-negative integers with at least one count.
-    """
-    matrix = as_counts(counts)
-    if matrix.ndim != 2 or matrix.size == 0 or not matrix.any():
-        raise InputError(
-            f"counts of shape {matrix.shape} that add to {matrix.sum(dtype=np.int64)}",
-            "counts of shape (pixel, channel) with at least one count",
-            "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
-        )
-    return matrix
 
 
 def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:

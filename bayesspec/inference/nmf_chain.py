@@ -13,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf_blocks import cut, merge_counts, product, row_divergences
-from bayesspec.inference.nmf_coupling import Factors, Noise, Step, Target, directions, slopes
-from bayesspec.inference.nmf_moves import choose_runs
+from bayesspec.inference.nmf_coupling import Step
+from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, slopes
+from bayesspec.inference.nmf_merging import choose_runs
 from bayesspec.inference.nmf_prior import NmfPrior, count_constant
-from bayesspec.inference.nmf_sweep import Data, Plan, State, Summary, move_pixels, sweep
+from bayesspec.inference.nmf_state import Data, Plan, State, Summary
+from bayesspec.inference.nmf_sweep import move_pixels, sweep
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
-COUPLING_MOVES = 4
-"""Coupling moves in a sweep."""
+COUPLING_MOVES = (4, 2)
+"""Coupling moves in a sweep on few and on many counts, where each costs as much as the rest."""
+MANY_ENTRIES = 2_000_000
 COUPLING_ACCEPTANCE = 0.574
 """Acceptance that the warmup steers to: the best for Langevin moves, Roberts & Rosenthal (1998)."""
 SETTLING_STEPS = 30
@@ -116,7 +119,8 @@ class Chain:
         log_w = jnp.log(jnp.where(valid > 0, self.blocks.split(start.abundances), 1.0))
         shape, rate = (jnp.asarray(v, jnp.float64) for v in (start.shape, start.rate))
         state = State(log_w, spectra, shape, rate, jnp.zeros((), jnp.float64))
-        self.plan = Plan(free, len(counts), runs, runs.coupling, COUPLING_MOVES, prior)
+        moves = COUPLING_MOVES[counts.size > MANY_ENTRIES]
+        self.plan = Plan(free, len(counts), runs, runs.coupling, moves, prior)
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
         self.data = Data(self.blocks.counts, merged, valid, empty)
         self.state = self._with_likelihood(_settle(self.data, state, key, self.plan))

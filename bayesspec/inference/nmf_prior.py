@@ -13,7 +13,8 @@ from jax.scipy.special import gammaln, polygamma
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf_blocks import check_counts, cut, row_divergences
+from bayesspec.inference.nmf_blocks import cut, row_divergences
+from bayesspec.inference.nmf_input import check_counts
 from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
 
 SHAPE_STEPS = 3

@@ -2,127 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bayesspec.inference.newton_proposal import newton_proposal
 from bayesspec.inference.nmf_blocks import product
-from bayesspec.inference.nmf_coupling import Factors, Noise, Step, Target, coupling_moves, directions
-from bayesspec.inference.nmf_moves import (
-    ChannelSums,
-    Runs,
-    add_sums,
-    channel_problem,
-    channel_sums,
-    no_sums,
-    pixel_move,
-)
-from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_prior
+from bayesspec.inference.nmf_channels import ChannelSums, add_sums, channel_problem, channel_sums, no_sums
+from bayesspec.inference.nmf_coupling import Step, coupling_moves
+from bayesspec.inference.nmf_density import Factors, Target, directions
+from bayesspec.inference.nmf_pixels import pixel_move
+from bayesspec.inference.nmf_prior import draw_shape_and_rate, log_prior
+from bayesspec.inference.nmf_state import Data, Plan, State, Summary
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 SMALLEST = 1e-30
 """Smallest probability of a channel: single precision has room below it."""
-
-
-class State(NamedTuple):
-    """Where the chain is.
-
-    Parameters
-    ----------
-    log_w : jax.Array (block, row, component), float32
-        Log abundances, log counts.
-    spectra : jax.Array (component, channel), float32
-        Spectra, each summing to one; free components first.
-    shape, rate : jax.Array (component,), float64
-        Gamma prior of the abundances; dimensionless, 1 / counts.
-    log_likelihood : jax.Array (), float64
-        Log likelihood, nats.
-    """
-
-    log_w: jax.Array
-    spectra: jax.Array
-    shape: jax.Array
-    rate: jax.Array
-    log_likelihood: jax.Array
-
-
-class Summary(NamedTuple):
-    """What is kept of a sweep.
-
-    Parameters
-    ----------
-    spectra : jax.Array (component, channel), float32
-        Spectra.
-    totals : jax.Array (component,), float64
-        Abundances added over the pixels, counts.
-    fractions : jax.Array (component,), float64
-        Share of the component in a pixel, mean over the pixels.
-    shape, rate : jax.Array (component,), float64
-        Gamma prior of the abundances.
-    log_joint : jax.Array (), float64
-        Log density of counts and unknowns, nats.
-    accepted : jax.Array (4,), float64
-        Share of the pixels and of the channels that moved, then as `coupling_moves` returns it.
-    """
-
-    spectra: jax.Array
-    totals: jax.Array
-    fractions: jax.Array
-    shape: jax.Array
-    rate: jax.Array
-    log_joint: jax.Array
-    accepted: jax.Array
-
-
-class Data(NamedTuple):
-    """What a sweep sees.
-
-    Parameters
-    ----------
-    counts, merged : jax.Array (block, row, channel), unsigned integer
-        Counts, and the same with runs of channels added.
-    valid : jax.Array (block, row, 1), float32
-        One, and zero in the filling of the last block.
-    noise : Noise
-        Noise of both factors, for the coupling moves.
-    """
-
-    counts: jax.Array
-    merged: jax.Array
-    valid: jax.Array
-    noise: Noise
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep is compiled for.
-
-    Parameters
-    ----------
-    free : int
-        Number of components with a free spectrum.
-    pixels : int
-        Number of pixels without the filling.
-    runs : Runs
-        What is merged where only the information is computed.
-    merged : int
-        Channels merged for the coupling moves.
-    moves : int
-        Coupling moves in a sweep.
-    prior : NmfPrior
-        Constants of the prior.
-    """
-
-    free: int
-    pixels: int
-    runs: Runs
-    merged: int
-    moves: int
-    prior: NmfPrior
 
 
 @partial(jax.jit, static_argnames=("plan",))

@@ -125,27 +125,52 @@ def _standardised(values: NDArray[np.bool_], here: NDArray[np.bool_]) -> Floats:
     return np.where(here & (spread > 0.0), centred / max(spread, 1e-12), 0.0)
 
 
-def _kernel(scale: float) -> Floats:
+def gaussian(scale: float) -> Floats:
+    """Weights of a Gaussian over four standard deviations on both sides, (weight,), summing to 1.
+
+    Parameters
+    ----------
+    scale : float
+        Standard deviation in pixels.
+
+    Returns
+    -------
+    ndarray of float64, (weight,)
+        Weights of the offsets.
+    """
     reach = np.arange(-int(4 * scale + 1), int(4 * scale + 1) + 1)
     weight = np.exp(-0.5 * (reach / scale) ** 2)
     return weight / weight.sum()
 
 
-def _convolved(image: Floats, kernel: Floats) -> Floats:
-    """Separable convolution over y and x; nothing lies outside the map."""
+def convolved(image: Floats, kernel: Floats) -> Floats:
+    """Convolve over y and x; nothing lies outside the map.
+
+    Parameters
+    ----------
+    image : ndarray of float64, (y, x) or (y, x, channel)
+        What to convolve.
+    kernel : ndarray of float64, (weight,)
+        Weights along either axis.
+
+    Returns
+    -------
+    ndarray of float64, shape of the image
+        The convolution.
+    """
     along_y = correlate1d(image, kernel, axis=0, mode="constant")
     return correlate1d(along_y, kernel, axis=1, mode="constant")
 
 
 def _smooth(image: Floats, scale: float) -> Floats:
-    return _convolved(image, _kernel(scale))
+    return convolved(image, gaussian(scale))
 
 
 def _score(residuals: Floats, totals: Floats, scale: float) -> float:
-    """z at one width: residuals (y, x, channel), totals (y, x)."""
-    kernel = _kernel(scale)
+    """Score at one width: residuals (y, x, channel), totals (y, x)."""
+    kernel = gaussian(scale)
     centre = kernel.max() ** 2
-    likeness = (residuals * (_convolved(residuals, kernel) - centre * residuals)).sum()
-    of_noise = _convolved(totals, kernel**2) - centre**2 * totals
+    likeness = (residuals * (convolved(residuals, kernel) - centre * residuals)).sum()
+    of_noise = convolved(totals, kernel**2) - centre**2 * totals
     variance = 2.0 * (residuals.shape[2] - 1) * (totals * of_noise).sum()
     return float(likeness / np.sqrt(variance)) if variance > 0.0 else 0.0

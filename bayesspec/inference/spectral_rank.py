@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf_blocks import check_counts
+from bayesspec.inference.nmf_input import check_counts
 
 TRACY_WIDOM = {0.10: 0.4501, 0.05: 0.9793, 0.01: 2.0234}
 """Upper quantiles of the Tracy-Widom law of order one."""

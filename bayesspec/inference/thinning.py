@@ -16,7 +16,8 @@ from scipy.special import gammaln
 
 from bayesspec.errors import InputError
 from bayesspec.inference.nmf import NmfMode, fit_mode
-from bayesspec.inference.nmf_blocks import check_counts, cut, row_divergences
+from bayesspec.inference.nmf_blocks import cut, row_divergences
+from bayesspec.inference.nmf_input import check_counts
 
 PSEUDO_COUNTS = 0.5
 """Counts added to each channel of a spectrum, as its prior does: an empty channel is not impossible."""

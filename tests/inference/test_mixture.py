@@ -1,13 +1,11 @@
 """Engine of the composition mixture against closed forms, automatic derivatives, NUTS and simulated truth."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from bayesspec.models import composition_mixture
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import MCMC, NUTS, init_to_value
 from scipy.ndimage import gaussian_filter
 from scipy.stats import multinomial
 
@@ -108,8 +106,9 @@ def test_posterior_agrees_with_nuts():
     fit = fit_path(counts.reshape(15, 20, 3), 2)[1]
     draws, weights = fit.draws(jax.random.key(0), 4000)
     with jax.enable_x64(True):
-        kernel = NUTS(composition_mixture.model, dense_mass=True)
-        sampler = MCMC(kernel, num_warmup=250, num_samples=700, progress_bar=False)
+        start = composition_mixture.initial(counts, phases=2, key=jax.random.key(2))
+        kernel = NUTS(composition_mixture.model, dense_mass=True, init_strategy=init_to_value(values=start))
+        sampler = MCMC(kernel, num_warmup=150, num_samples=500, progress_bar=False)
         sampler.run(jax.random.key(1), counts, phases=2)
         chain = composition_mixture.canonical(sampler.get_samples())
         ours = composition_mixture.canonical({"composition": jnp.asarray(draws), "weights": jnp.asarray(weights)})
@@ -120,7 +119,7 @@ def test_posterior_agrees_with_nuts():
         return np.concatenate([ratio, odds], axis=1)
 
     theirs, ours = functionals(chain), functionals(ours)
-    error = theirs.std(axis=0) / np.sqrt(300)
+    error = theirs.std(axis=0) / np.sqrt(200)
     np.testing.assert_array_less(np.abs(theirs.mean(axis=0) - ours.mean(axis=0)), 4 * error)
     np.testing.assert_allclose(ours.std(axis=0), theirs.std(axis=0), rtol=0.15)
 
@@ -140,7 +139,7 @@ def test_two_oxides_are_recovered(oxides):
     assert accuracy > optimal - 0.01
 
 
-def test_interval_covers_over_replicates():
+def test_interval_covers_over_replicates(strict):
     inside = []
     for seed in range(40):
         counts, _ = phantom(100 + seed, dose=600)
@@ -150,7 +149,7 @@ def test_interval_covers_over_replicates():
     assert np.mean(inside) > 0.9 - 2.5 * np.sqrt(0.09 / 40)
 
 
-def test_four_phases_are_found_one_by_one():
+def test_four_phases_are_found_one_by_one(strict):
     counts, labels = phantom(4, dose=1000, shares=FOUR)
     fits = fit_path(counts, 5)
     assert [fit.n_phases for fit in fits] == [1, 2, 3, 4, 5]
@@ -214,19 +213,23 @@ def test_prediction_of_new_counts_is_the_mixture_given_the_old_ones(oxides):
         predictive_log_likelihood(two, new[1:])
 
 
-def test_a_saddle_is_flagged_and_gives_no_draws(oxides):
-    fit = oxides[2][1]
-    bad = replace(fit, status=replace(fit.status, smallest_curvature=-1.0))
-    assert not bad.status.definite
-    assert "not positive definite" in bad.status.message
-    with pytest.raises(InputError, match="smallest eigenvalue -1"):
-        bad.draws(jax.random.key(0), 5)
+def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
+    monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.EM_CYCLES", 1)
+    fit = fit_path(phantom(8, dose=50)[0], 2)[1]
+    assert fit.status.smallest_curvature == pytest.approx(np.linalg.eigvalsh(fit.information)[0])
+    assert fit.status.smallest_curvature < 0
+    assert not fit.status.definite
+    assert "not positive definite" in fit.status.message
+    with pytest.raises(InputError, match="smallest eigenvalue -"):
+        fit.draws(jax.random.key(0), 5)
 
 
 def test_newton_that_is_cut_short_says_so(monkeypatch):
     monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
     monkeypatch.setattr("bayesspec.inference.mixture.EM_CYCLES", 1)
-    fit = fit_path(phantom(8, dose=50)[0], 2)[1]
+    fit = fit_path(phantom(0, dose=2000)[0], 2)[1]
+    assert fit.status.definite
     assert not fit.status.converged
     assert "Not converged after 1" in fit.status.message
 

@@ -15,17 +15,10 @@ from bayesspec.inference.newton_proposal import newton_proposal, pair_products, 
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_blocks import cut, merge_counts
 from bayesspec.inference.nmf_chain import Chain
-from bayesspec.inference.nmf_coupling import (
-    Factors,
-    Noise,
-    Target,
-    directions,
-    likelihood_change,
-    prior_change,
-    shift_all,
-    slopes,
-)
-from bayesspec.inference.nmf_gibbs import gamma_quantiles, sample
+from bayesspec.inference.nmf_coupling import shift_all
+from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, likelihood_change, prior_change, slopes
+from bayesspec.inference.nmf_gibbs import sample, warmup_stages
+from bayesspec.inference.nmf_posterior import gamma_quantiles
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_joint
 from bayesspec.inference.soft_shift import soft_shift
 from bayesspec.inference.status import Status
@@ -137,6 +130,25 @@ def test_interruption_returns_the_draws_so_far(strict):
     posterior = sample(counts, fit_mode(counts, 2, key=KEY), key=KEY, draws=50, warmup=5, thin=1, progress=stop)
     assert posterior.status is Status.INTERRUPTED
     assert len(posterior.spectra) == 10
+
+
+def test_many_pixels_are_warmed_up_in_stages(strict):
+    assert warmup_stages(900, 50) == [(1, 50)]
+    assert warmup_stages(17956, 50) == [(16, 150), (4, 50), (1, 50)]
+    counts, _, _ = simulated(pixels=4000, counts=60.0)
+    ticks = []
+    posterior = sample(
+        counts,
+        fit_mode(counts, 2, key=KEY),
+        key=KEY,
+        draws=5,
+        warmup=4,
+        thin=1,
+        progress=lambda done, total: ticks.append((done, total)),
+    )
+    assert ticks[-1] == (21, 21)
+    assert posterior.abundance_mean.shape == (4000, 2)
+    assert posterior.totals.sum(axis=1).mean() == pytest.approx(counts.sum(), rel=0.01)
 
 
 def test_refuses_counts_of_another_mode():

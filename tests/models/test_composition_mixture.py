@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bayesspec.models import composition_mixture
 from numpyro import handlers
-from numpyro.infer import MCMC, NUTS, Predictive
+from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
 
 from bayesspec.inference.mixture import log_joint
@@ -49,7 +49,8 @@ def test_runs_under_nuts_and_canonical_orders_the_phases():
     counts = np.concatenate([rng.multinomial(60, p, 20) for p in ([0.8, 0.2], [0.3, 0.7])])
     start = composition_mixture.initial(counts, phases=2, key=jax.random.key(0))
     assert start["composition"].shape == (2, 2)
-    sampler = MCMC(NUTS(composition_mixture.model), num_warmup=100, num_samples=100, progress_bar=False)
+    kernel = NUTS(composition_mixture.model, init_strategy=init_to_value(values=start))
+    sampler = MCMC(kernel, num_warmup=100, num_samples=100, progress_bar=False)
     sampler.run(jax.random.key(1), counts, phases=2)
     draws = composition_mixture.canonical(sampler.get_samples())
     np.testing.assert_allclose(draws["composition"].mean(axis=0)[:, 0], [0.8, 0.3], atol=0.05)

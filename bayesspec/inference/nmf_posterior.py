@@ -1,0 +1,210 @@
+"""What is reported of the sampler: draws, moments and quantiles, effective sample sizes, status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaincinv
+
+from bayesspec.inference.effective_sample_size import effective_sample_size
+from bayesspec.inference.nmf import NmfMode
+from bayesspec.inference.nmf_state import Summary
+from bayesspec.inference.status import Status
+
+FEWEST_EFFECTIVE = 20.0
+"""Fewer effective draws of a global quantity than this are reported."""
+FEWEST_ACCEPTED = 0.15
+
+
+@dataclass(frozen=True)
+class NmfPosterior:
+    """Draws of the spectra, moments and quantiles of the abundances, and how good the chain was.
+
+    Parameters
+    ----------
+    spectra : numpy.ndarray (draw, component, channel), float32
+        Draws; each spectrum sums to one. Free components first, in the order of the mode.
+    abundance_mean, abundance_sd : numpy.ndarray (pixel, component), float32
+        Posterior mean and standard deviation, counts.
+    abundance_quantiles : numpy.ndarray (prob, pixel, component), float32
+        Quantiles of the Gamma distribution with these moments, counts.
+    probs : tuple of float
+        The probabilities of the quantiles.
+    totals : numpy.ndarray (draw, component), float64
+        Abundances added over all pixels, counts.
+    fractions : numpy.ndarray (draw, component), float64
+        Share of the component in a pixel, mean over the pixels.
+    shape, rate : numpy.ndarray (draw, component), float64
+        Gamma prior of the abundances; dimensionless, 1 / counts.
+    log_joint : numpy.ndarray (draw,), float64
+        Log density of counts and unknowns, nats.
+    acceptance : dict of str to float
+        Share of accepted moves: "pixels", "channels".
+    effective : dict of str to numpy.ndarray
+        Effective sample sizes: "totals" (component,), "fractions" (component,), and "mixing" (free component,
+        component), the share of one component's mode in another's spectrum.
+    status : Status
+        How the sampling ended.
+    n_fixed : int
+        Number of components whose spectrum was fixed; they come last.
+    """
+
+    spectra: npt.NDArray[np.float32]
+    abundance_mean: npt.NDArray[np.float32]
+    abundance_sd: npt.NDArray[np.float32]
+    abundance_quantiles: npt.NDArray[np.float32]
+    probs: tuple[float, ...]
+    totals: npt.NDArray[np.float64]
+    fractions: npt.NDArray[np.float64]
+    shape: npt.NDArray[np.float64]
+    rate: npt.NDArray[np.float64]
+    log_joint: npt.NDArray[np.float64]
+    acceptance: dict[str, float]
+    effective: dict[str, npt.NDArray[np.float64]]
+    status: Status
+    n_fixed: int = 0
+
+
+class Moments(NamedTuple):
+    """Running mean and sum of squared deviations of the abundances.
+
+    Parameters
+    ----------
+    number : jax.Array (), float32
+        Draws so far.
+    mean : jax.Array (block, row, component), float32
+        Mean, counts.
+    squares : jax.Array (block, row, component), float32
+        Sum of squared deviations, counts squared.
+    """
+
+    number: jax.Array
+    mean: jax.Array
+    squares: jax.Array
+
+
+@jax.jit
+def add_draw(moments: Moments, log_w: jax.Array) -> Moments:
+    """Add one draw.
+
+    Parameters
+    ----------
+    moments : Moments
+        So far.
+    log_w : jax.Array (block, row, component), float32
+        Log abundances.
+
+    Returns
+    -------
+    Moments
+        With the draw.
+
+    Notes
+    -----
+    Source: Welford (1962), doi:10.1080/00401706.1962.10490022.
+    """
+    w = jnp.exp(log_w)
+    number = moments.number + 1.0
+    off = w - moments.mean
+    mean = moments.mean + off / number
+    return Moments(number, mean, moments.squares + off * (w - mean))
+
+
+def summarise(
+    join: Callable[[jax.Array], npt.NDArray[Any]],
+    mode: NmfMode,
+    kept: list[Summary],
+    moments: Moments,
+    accepted: npt.NDArray[np.float64],
+    probs: tuple[float, ...],
+    *,
+    complete: bool,
+) -> NmfPosterior:
+    """Make the posterior of what was kept.
+
+    Parameters
+    ----------
+    join : callable
+        Puts values in blocks back into (pixel, component).
+    mode : NmfMode
+        Where the chain started.
+    kept : list of Summary
+        One for each draw, as numpy arrays.
+    moments : Moments
+        Of the abundances.
+    accepted : numpy.ndarray (4,), float64
+        Mean of `Summary.accepted`.
+    probs : tuple of float
+        Probabilities of the quantiles of the abundances.
+    complete : bool
+        Whether the sampling ran to its end.
+
+    Returns
+    -------
+    NmfPosterior
+        Draws, moments, quantiles, effective sample sizes and the status.
+    """
+    stacked = jax.tree.map(lambda *column: np.stack(column), *kept)
+    mean = join(moments.mean)
+    sd = np.sqrt(join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
+    mixing = stacked.spectra @ np.linalg.pinv(mode.spectra.astype(np.float64))
+    effective = {
+        "totals": effective_sample_size(stacked.totals),
+        "fractions": effective_sample_size(stacked.fractions),
+        "mixing": effective_sample_size(mixing[:, : len(mode.spectra) - mode.n_fixed]),
+    }
+    names = ("pixels", "channels", "coupling", "coupling decided")
+    acceptance = {name: float(value) for name, value in zip(names, accepted, strict=True)}
+    return NmfPosterior(
+        np.asarray(stacked.spectra),
+        mean,
+        sd,
+        gamma_quantiles(mean, sd, probs),
+        probs,
+        np.asarray(stacked.totals),
+        np.asarray(stacked.fractions),
+        np.asarray(stacked.shape),
+        np.asarray(stacked.rate),
+        np.asarray(stacked.log_joint),
+        acceptance,
+        effective,
+        _status(acceptance, effective, complete=complete),
+        mode.n_fixed,
+    )
+
+
+def _status(acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], *, complete: bool) -> Status:
+    if not complete:
+        return Status.INTERRUPTED
+    if min(acceptance.values()) < FEWEST_ACCEPTED:
+        return Status.LOW_ACCEPTANCE
+    if min(float(values.min()) for values in effective.values()) < FEWEST_EFFECTIVE:
+        return Status.LOW_EFFECTIVE_SAMPLE_SIZE
+    return Status.CONVERGED
+
+
+def gamma_quantiles(mean: npt.ArrayLike, sd: npt.ArrayLike, probs: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """Quantiles of the Gamma distribution with given mean and standard deviation.
+
+    Parameters
+    ----------
+    mean, sd : array (...), float
+        Mean and standard deviation, any unit.
+    probs : tuple of float
+        Probabilities.
+
+    Returns
+    -------
+    numpy.ndarray (prob, ...), float32
+        Quantiles in the same unit.
+    """
+    centre = np.maximum(np.asarray(mean, np.float64), 1e-30)
+    relative = np.maximum(np.asarray(sd, np.float64) / centre, 1e-6)
+    shape = relative**-2.0
+    return np.stack([gammaincinv(shape, p) / shape * centre for p in probs]).astype(np.float32)
