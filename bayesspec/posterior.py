@@ -194,7 +194,8 @@ def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> E
         detected gives an interval that is open to one side.
     """
     ratio = xr.where(denominator > 0, numerator / denominator.where(denominator > 0), np.inf)
-    return Estimate(ratio.transpose("draw", ...), name)
+    known = numerator.notnull() & denominator.notnull()
+    return Estimate(ratio.where(known).transpose("draw", ...), name)
 
 
 def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:

@@ -85,6 +85,24 @@ def test_one_phase_is_one_phase_and_low_dose_says_what_it_cannot() -> None:
     assert "cannot be resolved" in low.verdict
 
 
+def test_neighbours_resolve_what_pixels_alone_cannot() -> None:
+    maps = bs.simulate.iron_oxide_lines(60, shape=(128, 128), seed=0)
+    seg = bs.segment(maps, phases=range(1, 4), seed=0)
+    assert seg.verdict == "2 phases"
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(ratio.mean.values - OXIDE_RATIOS) < 4 * ratio.sd.values).all()
+    assert (ratio.sd.values < 0.006).all()
+    assert maps.truth is not None
+    assert float((seg.labels == maps.truth["labels"]).mean()) > 0.85
+
+
+def test_phases_asked_for_but_not_resolved_have_no_ratios() -> None:
+    seg = bs.segment(bs.simulate.iron_oxide_lines(20, shape=(64, 64), seed=0), phases=2, seed=0)
+    assert "cannot be resolved" in seg.verdict
+    assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean).all()
+    assert str(seg.ratio("Fe_Ka", "O_Ka")) == "phase 0: not resolved; phase 1: not resolved"
+
+
 def test_spectrum_image_is_segmented_through_its_lines() -> None:
     image = bs.simulate.iron_oxides(3000, shape=(48, 48), seed=1)
     seg = bs.segment(image, phases=2, elements=["Fe", "O"], seed=0)

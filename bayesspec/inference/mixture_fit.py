@@ -123,7 +123,7 @@ class MixtureFit:
                 "a positive definite one: these data do not tell the phases apart",
                 f"phases={max(1, self.n_phases - 1)}",
             )
-        return np.linalg.inv(self.information)
+        return np.asarray(np.linalg.inv(self.information), np.float64)
 
     def draws(self, key: Array, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws: normal in log-ratio space around the mode.
@@ -146,7 +146,7 @@ class MixtureFit:
             If the observed information is not positive definite.
         """
         with jax.enable_x64(True):
-            noise = np.asarray(jax.random.normal(key, (n, len(self.information)), dtype=jnp.float64))
+            noise = np.array(jax.random.normal(key, (n, len(self.information)), dtype=jnp.float64), np.float64)
         moved = noise @ np.linalg.cholesky(self.covariance).T
         size, phases = self.log_composition.size, self.n_phases
         log_shares = self.log_composition[None] + moved[:, :size].reshape(n, phases, -1)

@@ -1,4 +1,4 @@
-"""Engine of the composition mixture against closed forms, automatic derivatives, NUTS and simulated truth."""
+"""Engine of the composition mixture against closed forms, NUTS and simulated truth."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import multinomial
 
 from bayesspec.errors import InputError
-from bayesspec.inference import mixture_mode as mode
 from bayesspec.inference.mixture import fit_path, with_covariates
-from bayesspec.inference.mixture_em import Mixture, em_step, squarem
 from bayesspec.inference.mixture_fit import predictive_log_likelihood
 from bayesspec.inference.phase_scores import dose_covariates
 
@@ -48,28 +46,6 @@ def oxides():
     return counts, labels, fit_path(counts, 2)
 
 
-def test_derivatives_are_those_of_the_log_posterior(strict):
-    rng = np.random.default_rng(0)
-    counts = rng.integers(0, 50, (30, 3))
-    counts[4] = 0
-    with jax.enable_x64(True):
-        pixels = mode.Pixels(*map(jnp.asarray, (counts * 1.0, counts.sum(1) * 1.0, rng.normal(size=(30, 2)))))
-        active = jnp.asarray([True, True, False, True])
-        at = mode.Parameters(jnp.asarray(rng.normal(size=(4, 3))), jnp.asarray(rng.normal(size=(4, 2))))
-        zero = jnp.zeros(20)
-
-
-        def value(step):
-            return mode.log_posterior(mode.shifted(at, step), pixels, active)
-
-        gradient = jax.jit(mode.scores)(at, pixels, active).sum(axis=0) + mode.prior_gradient(at)
-        np.testing.assert_allclose(gradient, jax.jit(jax.grad(value))(zero), atol=1e-9)
-        hessian = -np.asarray(jax.jit(jax.hessian(value))(zero))
-        gauge = np.zeros((20, 20))
-        gauge[:12, :12] = np.kron(np.eye(4), np.ones((3, 3)))
-        np.testing.assert_allclose(jax.jit(mode.information)(at, pixels, active), hessian + gauge, atol=1e-8)
-
-
 def test_one_phase_is_the_closed_form(strict):
     counts = np.random.default_rng(1).poisson([3.0, 5.0, 0.2], (20, 20, 3))
     (fit,) = fit_path(counts, 1)
@@ -81,22 +57,6 @@ def test_one_phase_is_the_closed_form(strict):
     exact = multinomial.logpmf(counts.reshape(-1, 3), totals, np.exp(fit.log_composition[0]))
     np.testing.assert_allclose(fit.pixel_log_likelihood, exact, atol=1e-9)
     assert (fit.n_parameters, fit.n_pixels) == (2, int((totals > 0).sum()))
-
-
-def test_em_never_falls_and_squared_extrapolation_reaches_the_same_mode(strict):
-    counts = phantom(2, dose=300)[0].reshape(-1, 2)
-    with jax.enable_x64(True):
-        y, active = jnp.asarray(counts, dtype=jnp.float64), jnp.asarray([True, True])
-        state = Mixture(jnp.log(jnp.asarray([[0.5, 0.5], [0.4, 0.6]])), jnp.log(jnp.asarray([0.5, 0.5])))
-        ahead, value, cycles = squarem(state, y, active, tolerance=1e-9, max_cycles=500)
-        values = []
-        for _ in range(400):
-            state, reached = em_step(state, y, active)
-            values.append(float(reached))
-    assert (np.diff(values) > -1e-8).all()
-    assert float(value) >= values[-1] - 1e-6
-    assert int(cycles) < 100
-    np.testing.assert_allclose(ahead.log_composition, state.log_composition, atol=1e-3)
 
 
 def test_posterior_agrees_with_nuts():
