@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import jax
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
 from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
-from bayesspec.inference.spectral_rank import tracy_widom_rank
-from bayesspec.inference.thinning import held_out_score, thin
 from bayesspec.posterior import PROB, check_prob
+from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
 from bayesspec.results import FitError, attributes, pixel_coords
-from bayesspec.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
+from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 
-FITTED_SHARE = 0.8
-BLOCK_COUNTS = 500
-FEWEST_CHANNELS = 128
-COARSE_TOLERANCE = 1e-4
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -41,7 +37,7 @@ def unmix(
     *,
     model: str = "nmf",
     seed: int = 0,
-    draws: int = 300,
+    draws: int = 200,
     warmup: int = 100,
     prob: float = PROB,
     strict: bool = False,
@@ -50,7 +46,8 @@ def unmix(
 
     Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
     held-out counts within one standard error of the best. Intervals come from a sampler that draws the
-    abundances along with the spectra, so that the spectra's intervals have the abundances integrated out.
+    abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
+    pixels hold fewer than 500 counts the spectra are sampled on sums over blocks of pixels.
 
     Parameters
     ----------
@@ -86,96 +83,36 @@ def unmix(
     check_prob(prob)
     if model != "nmf":
         raise InputError(f"model={model!r}", "a model that bs.unmix knows: 'nmf'", "bs.unmix(si, rank=4, model='nmf')")
-    counts = _matrix(image)
+    counts = count_matrix_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
-    table, verdict, chosen = _choose(image, numbers, select_key)
-    with tqdm(total=warmup + draws, desc=f"unmixing, rank {chosen}", disable=None, leave=False) as bar:
-        mode = fit_mode(counts, chosen, key=key)
-        tails = ((1 - prob) / 2, (1 + prob) / 2)
-        posterior = sample(
-            counts, mode, key=key, draws=draws, warmup=warmup, probs=tails, progress=lambda *_: bar.update()
-        )
-    result = _result(image, mode, posterior, table, verdict, prob, {"seed": seed, "draws": draws, "warmup": warmup})
+    table, verdict, chosen = choose_rank(image, numbers, select_key)
+    block = pixel_block(image)
+    summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
+    mode = fit_mode(summed, chosen, key=key)
+    tails = ((1 - prob) / 2, (1 + prob) / 2)
+    with _bar(f"spectra, rank {chosen}") as progress:
+        posterior = sample(summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, progress=progress)
+    if block > 1:
+        with _bar("abundances") as progress:
+            posterior = sample_abundances(counts, posterior, key=key, progress=progress)
+    settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
+    result = _result(image, mode, posterior, table, verdict, prob, settings)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
 
 
-def _matrix(image: SpectrumImage) -> npt.NDArray[Any]:
-    """Return the counts (pixel, channel) of what is not excluded."""
-    counts = image.counts.reshape(-1, image.shape[2])
-    if image.mask is not None:
-        counts = counts[image.valid.ravel()]
-    if image.energy_mask is not None:
-        counts = counts[:, image.valid_channels]
-    if not counts.size or not counts.any():
-        raise InputError(
-            f"no counts in {counts.shape[0]} pixels x {counts.shape[1]} channels that are not excluded",
-            "an image with counts",
-            "another mask or crop(energy=...)",
-        )
-    return counts
+@contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    """Show how much is done of what takes long."""
+    with tqdm(desc=what, disable=None, leave=False) as bar:
 
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
 
-def _choose(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tuple[xr.Dataset, str, int]:
-    """Score every rank on held-out counts of a coarser image, where there is a choice."""
-    if len(numbers) == 1:
-        table = held_out_table(numbers, np.zeros((1, 2)))
-        return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
-    counts = _matrix(coarser(image))
-    split_key, fit_key = jax.random.split(key)
-    train, test = thin(counts, FITTED_SHARE, key=split_key)
-    ratio = (1 - FITTED_SHARE) / FITTED_SHARE
-    scores = []
-    for number in tqdm([n for n in numbers if n <= min(counts.shape)], desc="rank", disable=None, leave=False):
-        mode = fit_mode(train, number, key=fit_key, tolerance=COARSE_TOLERANCE)
-        scores.append(held_out_score(test, mode, ratio=ratio))
-    table = held_out_table(numbers[: len(scores)], np.stack(scores))
-    chosen = one_standard_error(table)
-    return with_verdicts(table, chosen), _verdict(counts, numbers, chosen), chosen
-
-
-def coarser(image: SpectrumImage) -> SpectrumImage:
-    """Sum pixels and channels until the abundances of a pixel are worth their noise, for choosing the rank.
-
-    Maximum likelihood spends about half a nat of held-out likelihood per pixel and component; with few counts
-    a pixel this hides components that the whole image shows clearly.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    SpectrumImage
-        Blocks of pixels with at least 500 counts on average, an eighth of the image long at most; up to four
-        channels together.
-    """
-    largest = max(1, min(image.shape[:2]) // 8)
-    block = int(np.clip(np.ceil(np.sqrt(BLOCK_COUNTS / max(image.counts_per_pixel, 1e-9))), 1, largest))
-    channels = int(np.clip(image.shape[2] // FEWEST_CHANNELS, 1, 4))
-    for size in range(block, 0, -1):
-        small = image.rebin(y=size, x=size, energy=channels)
-        if small.valid.sum() * size**2 > 0.5 * image.valid.sum() and small.valid_channels.any():
-            return small
-    return image
-
-
-def _components(number: int) -> str:
-    return f"{number} component" if number == 1 else f"{number} components"
-
-
-def _verdict(counts: npt.NDArray[Any], numbers: list[int], chosen: int) -> str:
-    spectral = tracy_widom_rank(counts).rank
-    text = f"{_components(chosen)}{limit_note(chosen, numbers, 'components')}"
-    if spectral > chosen:
-        text += (
-            f"; the singular values show {spectral}: components that these counts cannot separate pixel by "
-            "pixel, or counts that are not Poisson, or an energy axis that drifts"
-        )
-    return text
+        yield progress
 
 
 def _result(

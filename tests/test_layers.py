@@ -28,7 +28,7 @@ LAYERS = (
     ("results",),
     ("phases", "components"),
     ("point_results", "labels", "selection", "count_matrix"),
-    ("classical", "goodness"),
+    ("classical", "goodness", "rank_selection"),
     ("segment", "unmix", "fit"),
     ("comparison_table",),
     ("scores",),

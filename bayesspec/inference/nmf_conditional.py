@@ -1,0 +1,123 @@
+"""Abundances of many pixels given draws of the spectra that fewer, summed pixels have given.
+
+Counts summed over blocks of pixels are Poisson counts of the same spectra, so the spectra can be sampled on the sums,
+which costs far less; the abundances of the single pixels are then drawn given each draw of the spectra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.inference.nmf_chain import Chain, Start
+from bayesspec.inference.nmf_input import check_counts
+from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, gamma_quantiles
+from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate
+from bayesspec.inference.nmf_state import Data, Plan, State
+from bayesspec.inference.nmf_sweep import move_pixels
+
+BURN_IN = 10
+
+
+@partial(jax.jit, static_argnames=("plan",))
+def _step(data: Data, state: State, key: jax.Array, plan: Plan) -> tuple[State, jax.Array, jax.Array]:
+    """Move the pixels and their prior; return the totals and mean fractions as well."""
+    move_key, prior_key = jax.random.split(key)
+    log_w = move_pixels(data, state, move_key, plan)[0]
+    w = jnp.exp(log_w) * data.valid
+    totals = w.astype(jnp.float64).sum(axis=(0, 1))
+    sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
+    shape, rate = draw_shape_and_rate(prior_key, state.shape, sum_log, totals, plan.pixels, plan.prior)
+    shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
+    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
+    return state._replace(log_w=log_w, shape=shape, rate=rate), totals, fractions
+
+
+def sample_abundances(
+    counts: npt.ArrayLike,
+    spectra: NmfPosterior,
+    *,
+    key: jax.Array,
+    prior: NmfPrior | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> NmfPosterior:
+    """Draw the abundances of single pixels, one move for each draw of the spectra.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts of the single pixels, on the channels of the spectra.
+    spectra : NmfPosterior
+        Posterior whose spectra came from sums over these pixels.
+    key : jax.Array
+        Random key.
+    prior : NmfPrior, optional
+        Constants of the prior.
+    progress : callable (done, total), optional
+        Called after each draw.
+
+    Returns
+    -------
+    NmfPosterior
+        The same draws of the spectra, with abundances, totals, fractions, shape and rate of the single pixels.
+
+    Raises
+    ------
+    InputError
+        When the counts cannot be used.
+    """
+    matrix, prior = check_counts(counts), prior or NmfPrior()
+    with jax.enable_x64(True):
+        chain = _chain(matrix, spectra, prior, jax.random.fold_in(key, 0))
+        moments, rows = _run(chain, spectra.spectra, key, progress)
+        mean = chain.blocks.join(moments.mean)
+        sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
+    totals, fractions, shape, rate = (np.stack(column) for column in zip(*rows, strict=True))
+    return replace(
+        spectra,
+        abundance_mean=mean,
+        abundance_sd=sd,
+        abundance_quantiles=gamma_quantiles(mean, sd, spectra.probs),
+        totals=totals,
+        fractions=fractions,
+        shape=shape,
+        rate=rate,
+    )
+
+
+def _chain(counts: npt.NDArray[Any], spectra: NmfPosterior, prior: NmfPrior, key: jax.Array) -> Chain:
+    """Even abundances beside the first draw of the spectra; building the chain fits them."""
+    first = spectra.spectra[0]
+    even = np.repeat(np.maximum(counts.sum(axis=1, dtype=np.float64), 0.1)[:, None], len(first), axis=1) / len(first)
+    shape = np.clip(spectra.shape[0], 1.01 * prior.shape_range[0], 2.0)
+    start = Start(even, first, shape, shape / even.mean(axis=0))
+    return Chain(counts, start, len(first) - spectra.n_fixed, prior, key)
+
+
+def _run(
+    chain: Chain,
+    spectra: npt.NDArray[np.float32],
+    key: jax.Array,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Moments, list[tuple[npt.NDArray[Any], ...]]]:
+    zero = jnp.zeros_like(chain.state.log_w)
+    state, moments = chain.state, Moments(jnp.zeros((), jnp.float32), zero, zero)
+    rows: list[tuple[npt.NDArray[Any], ...]] = []
+    for number in range(-BURN_IN, len(spectra)):
+        state = state._replace(spectra=jnp.asarray(spectra[max(number, 0)]))
+        step_key = jax.random.fold_in(key, number + BURN_IN + 1)
+        state, totals, fractions = _step(chain.data, state, step_key, chain.plan)
+        if number < 0:
+            continue
+        moments = add_draw(moments, state.log_w)
+        rows.append(tuple(np.asarray(value) for value in (totals, fractions, state.shape, state.rate)))
+        if progress is not None:
+            progress(number + 1, len(spectra))
+    return moments, rows

@@ -1,0 +1,47 @@
+"""Abundances given the spectra, against the closed form of one component."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from bayesspec.inference.nmf import fit_mode
+from bayesspec.inference.nmf_conditional import sample_abundances
+from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf_prior import NmfPrior
+
+pytestmark = pytest.mark.usefixtures("strict")
+
+
+def test_one_component_agrees_with_the_gamma_posterior() -> None:
+    rng = np.random.default_rng(0)
+    spectrum = rng.dirichlet(np.ones(12))
+    truth = rng.gamma(3.0, 10.0, 200)
+    counts = rng.poisson(truth[:, None] * spectrum)
+    blocks = counts.reshape(100, 2, 12).sum(axis=1)
+    key = jax.random.key(1)
+    first = sample(blocks, fit_mode(blocks, 1, key=key), key=key, draws=400, warmup=50, thin=1)
+    found = sample_abundances(counts, first, key=key, prior=NmfPrior())
+    shape, rate, total = found.shape[:, 0], found.rate[:, 0], counts.sum(axis=1)[:, None]
+    mean = ((shape + total) / (rate + 1)).mean(axis=1)
+    spread = ((shape + total) / (rate + 1) ** 2).mean(axis=1) + ((shape + total) / (rate + 1)).var(axis=1)
+    np.testing.assert_allclose(found.abundance_mean[:, 0], mean, atol=5 * np.sqrt(spread.max() / 150))
+    np.testing.assert_allclose((found.abundance_sd[:, 0] / np.sqrt(spread)).mean(), 1, atol=0.06)
+    np.testing.assert_allclose(found.totals.mean(), counts.sum(), rtol=0.03)
+    assert 1.5 < shape.mean() < 6
+
+
+def test_draws_of_the_spectra_are_kept_and_the_pixels_follow_them() -> None:
+    rng = np.random.default_rng(2)
+    spectra = rng.dirichlet(np.full(20, 0.3), 2)
+    weights = rng.gamma(2.0, 40.0, (64, 2))
+    counts = rng.poisson(weights @ spectra)
+    key = jax.random.key(0)
+    first = sample(counts, fit_mode(counts, 2, key=key), key=key, draws=60, warmup=30, thin=1)
+    known = replace(first, spectra=np.repeat(spectra[None], 60, axis=0).astype(np.float32))
+    found = sample_abundances(counts, known, key=key)
+    np.testing.assert_array_equal(found.spectra, known.spectra)
+    error = (found.abundance_mean - weights) / found.abundance_sd
+    assert np.abs(error.mean()) < 0.4
+    assert 0.7 < error.std() < 1.4
