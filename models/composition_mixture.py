@@ -13,9 +13,9 @@ multinomial, so the thickness drops out exactly:
     y[n, :]   ~ Multinomial(N[n], s[z[n], :])                 its counts, given their total
 
 The covariates x[n, j] (dimensionless, standardised) are whatever is known of the pixel apart from how its own
-counts divide over the channels, for example the logarithm of the local dose and its square: where phases and
-thickness are both smooth they are correlated by accident, and weights that ignore it spoil the intervals of
-the compositions. Only differences of a between phases matter; the Normal prior fixes the rest.
+counts divide over the channels, for example which step its local dose falls on: where phases and
+thickness are both smooth they are correlated by accident, and weights that ignore it spoil the intervals of the
+compositions. Only differences of a between phases matter; the Normal prior fixes the rest.
 
 The labels z are summed out, so that gradient samplers apply. Phases are exchangeable: `canonical` orders them.
 
