@@ -9,7 +9,7 @@ from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.xray import ASSUMED_RESOLUTION_EV, XrayLine, fwhm_kev, lines_in_range, xray_line
 
 REACH_FWHM = 5.0
-CLEAN_FWHM = 1.6
+CLEAN_FWHM = 2.0
 FIT_RANGE = 2.0
 Channels = npt.NDArray[np.int64]
 

@@ -27,6 +27,7 @@ WRONG_INPUT = 2
 INTERRUPTED = 130
 LOWEST_KEV = 0.2
 CHANNEL_KEV = 0.02
+NMF_ITERATIONS = 60
 
 
 class Numbers(click.ParamType):
@@ -254,7 +255,10 @@ def _components(image: SpectrumImage, rank: Any, seed: int, files: _Files) -> tu
         found.save(files.components, overwrite=files.overwrite)
     click.echo(f"  {found.verdict}", err=True)
     with _step("SVD and NMF"):
-        rivals = [classical.svd(image, found.rank), classical.nmf(image, found.rank, seed=seed, max_iterations=100)]
+        rivals = [
+            classical.svd(image, found.rank),
+            classical.nmf(image, found.rank, seed=seed, max_iterations=NMF_ITERATIONS),
+        ]
     return [found], list(rivals)
 
 

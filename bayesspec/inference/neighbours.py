@@ -19,6 +19,7 @@ from bayesspec.inference.phase_scores import convolved, gaussian
 Floats = NDArray[np.float64]
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
+FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
 
 
@@ -49,7 +50,8 @@ def neighbour_covariates(
     contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
     directions = np.linalg.svd(contrasts, full_matrices=False)[2][: fit.n_phases - 1]
     residuals = (kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T
-    scales = [scale for scale in SCALES if scale <= min(here.shape) / 8] or [SCALES[0]]
+    wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
+    scales = [scale for scale in wanted if scale <= min(here.shape) / 8] or [wanted[0]]
     return np.concatenate([_around(residuals, totals, here, scale) for scale in scales], axis=2)
 
 
