@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
@@ -30,18 +30,6 @@ class Unmixing(Result):
     def rank(self) -> int:
         """Number of components, int."""
         return int(self.data.sizes["component"])
-
-    @property
-    def selection(self) -> xr.Dataset:
-        """Scores of every rank that was tried, dims (candidate,)."""
-        prefix = "selection_"
-        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
-        return self.data[list(chosen)].rename(chosen)
-
-    @property
-    def verdict(self) -> str:
-        """How many components the data show, in words, str."""
-        return str(self.data.attrs["verdict"])
 
     @property
     def spectra(self) -> xr.Dataset:
@@ -171,8 +159,7 @@ class Unmixing(Result):
         InputError
             When a line cannot be measured or its k-factor is not positive.
         """
-        table = cliff_lorimer(self.intensities(list(k_factors)), k_factors, seed=seed)
-        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+        return self._composition(self.intensities(list(k_factors)), k_factors, seed)
 
     def __repr__(self) -> str:
         return f"<Unmixing {self.name!r} by {self.method}: {self.rank} components; {self.verdict}>"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
@@ -40,18 +40,6 @@ class Segmentation(Result):
     def probabilities(self) -> xr.DataArray:
         """Probability of each phase, dims (y, x, phase), float32; NaN where a pixel is excluded."""
         return self.data["probabilities"]
-
-    @property
-    def verdict(self) -> str:
-        """How many phases the data show, in words, str."""
-        return str(self.data.attrs["verdict"])
-
-    @property
-    def selection(self) -> xr.Dataset:
-        """Scores of every number of phases that was tried, dims (candidate,)."""
-        prefix = "selection_"
-        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
-        return self.data[list(chosen)].rename(chosen)
 
     @property
     def fractions(self) -> Estimate:
@@ -115,8 +103,7 @@ class Segmentation(Result):
         InputError
             When a k-factor belongs to no mapped line or is not positive.
         """
-        table = cliff_lorimer(self.intensities, k_factors, seed=seed)
-        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+        return self._composition(self.intensities, k_factors, seed)
 
     def __repr__(self) -> str:
         valid = np.asarray(self.labels) >= 0

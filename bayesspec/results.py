@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from bayesspec.composition import KFactor, cliff_lorimer
 from bayesspec.errors import InputError
-from bayesspec.posterior import to_arviz
+from bayesspec.posterior import Estimate, to_arviz
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
 
@@ -60,9 +61,27 @@ class Result:
         return bool(self.data.attrs["converged"])
 
     @property
+    def verdict(self) -> str:
+        """How many phases or components the data show, in words, str."""
+        return str(self.data.attrs["verdict"])
+
+    @property
+    def selection(self) -> xr.Dataset:
+        """Scores of every number of phases or components that was tried, dims (candidate,)."""
+        prefix = "selection_"
+        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
+        return self.data[list(chosen)].rename(chosen)
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Seed, priors, versions and settings by name."""
         return dict(json.loads(self.data.attrs["provenance"]))
+
+    def _composition(
+        self, intensities: xr.DataArray, k_factors: Mapping[str, KFactor], seed: int
+    ) -> dict[str, Estimate]:
+        table = cliff_lorimer(intensities, k_factors, seed=seed)
+        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result to a netCDF file.

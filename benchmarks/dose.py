@@ -93,7 +93,7 @@ def panel(ax: Axes, found: dict[float, Row | None]) -> None:
         ax.axhline(truth, color=colour, linewidth=0.8, linestyle="--")
     for dose, row in found.items():
         if row is None:
-            ax.annotate("not\nresolved", (dose, 0.62), ha="center", fontsize=7, color="#666666")
+            ax.annotate("not\nresolved", (0.7 * dose, 0.61), ha="left", fontsize=7, color="#666666")
             continue
         for phase, colour in enumerate(("#0072B2", "#E69F00")):
             middle, lower, upper = (values[phase] for values in row)
