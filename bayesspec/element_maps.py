@@ -119,7 +119,7 @@ class LineMaps:
     @property
     def counts_per_pixel(self) -> float:
         """Mean number of counts in all windows of a pixel that is not excluded."""
-        return float(self.window_counts()[self.valid].sum(dtype=np.int64) / max(self.valid.sum(), 1))
+        return float(self.window_counts()[self.valid].sum(dtype=np.int64)) / max(int(self.valid.sum()), 1)
 
     def window_counts(self) -> npt.NDArray[Any]:
         """Join the counts of lines and sides.

@@ -93,7 +93,7 @@ class SpectrumImage:
     @property
     def counts_per_pixel(self) -> float:
         """Mean number of counts in a pixel that is not excluded."""
-        return float(self.sum_spectrum().sum() / max(self.valid.sum(), 1))
+        return float(self.sum_spectrum().sum()) / max(int(self.valid.sum()), 1)
 
     def sum_spectrum(self) -> npt.NDArray[np.int64]:
         """Sum the counts over the pixels that are not excluded.

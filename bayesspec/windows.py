@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,15 +44,15 @@ class LineWindows:
     channels: tuple[npt.NDArray[np.int64], ...]
     response: npt.NDArray[np.float64]
 
-    def sums(self, values: npt.NDArray[np.generic], dtype: npt.DTypeLike = np.int64) -> npt.NDArray[np.generic]:
+    def sums(self, values: npt.NDArray[Any], dtype: type[np.number[Any]] | type[float] = np.int64) -> npt.NDArray[Any]:
         """Sum an array over the channels of each window.
 
         Parameters
         ----------
         values : array, shape (..., energy)
             Counts or spectra.
-        dtype : dtype
-            Type to sum in.
+        dtype : type
+            Number type to sum in.
 
         Returns
         -------

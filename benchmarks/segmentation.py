@@ -3,8 +3,9 @@
 Prints for each dose, kind of dose (even, or smooth by +-40 %), grain size (blur of the random field that is cut into
 blobs) and form of the mixing weights: bias, root mean square error and coverage of the nominal intervals of both
 ratios, accuracy of the labels beside that of the Bayes-optimal labels of single pixels, and how often BIC finds two
-phases. Weights: `constant`; `quadratic` in the log of the local dose; `steps`, eight steps of the local dose, which is
-what the package uses.
+phases. Weights: `constant`; `quadratic` in the log of the local dose; `steps`, eight steps of the local dose;
+`neighbours`, these and the smoothed residuals of the other pixels, with the covariance of blocks, which is what
+`bayesspec.segment` measures two clear phases by: only fits that it would call clear count.
 
     python benchmarks/segmentation.py --replicates 100 --dose 200 600 2000
 """
@@ -21,13 +22,15 @@ from scipy.stats import norm
 
 from bayesspec.inference.mixture import fit_path, with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.neighbours import neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.segment import CLEAR_BIC
 
 RATIOS = np.array([0.783, 0.698])
 SHARES = np.stack([RATIOS / (1 + RATIOS), 1 / (1 + RATIOS)], axis=1)
 AREAS = np.array([0.6, 0.4])
 HEADER = (
-    "  dose kind   blur weights   | bias %       rmse %     sd %       "
+    "  dose kind   blur weights    | bias %       rmse %     sd %       "
     "| cover 90 %  95 %      | label best  | BIC 2 (replicates)"
 )
 
@@ -64,10 +67,18 @@ def quadratic(totals: np.ndarray) -> np.ndarray:
     return np.stack([x, (x**2 - 1) / (x**2).std()], axis=2)
 
 
-WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
-    "constant": None,
-    "quadratic": quadratic,
-    "steps": dose_covariates,
+def with_neighbours(one: MixtureFit, two: MixtureFit, counts: np.ndarray) -> MixtureFit | None:
+    """Fit as `bayesspec.segment` does where two phases are clear; None where they are not."""
+    covariates = np.concatenate([neighbour_covariates(counts, two), dose_covariates(counts.sum(axis=2))], axis=2)
+    fit = with_covariates(two, counts, covariates)
+    return widened(fit, counts, covariates) if one.bic - fit.bic > CLEAR_BIC else None
+
+
+WEIGHTS: dict[str, Callable[[MixtureFit, MixtureFit, np.ndarray], MixtureFit | None]] = {
+    "constant": lambda one, two, counts: two,
+    "quadratic": lambda one, two, counts: with_covariates(two, counts, quadratic(counts.sum(axis=2))),
+    "steps": lambda one, two, counts: with_covariates(two, counts, dose_covariates(counts.sum(axis=2))),
+    "neighbours": with_neighbours,
 }
 
 
@@ -92,9 +103,8 @@ def replicates(
         one, two = fit_path(counts, 2)
         optimal = float(((counts @ np.log(SHARES).T + np.log(AREAS)).argmax(axis=2) == labels).mean())
         for name in names:
-            covariates = WEIGHTS[name]
-            fit = two if covariates is None else with_covariates(two, counts, covariates(counts.sum(axis=2)))
-            if not (fit.status.definite and fit.status.converged):
+            fit = WEIGHTS[name](one, two, counts)
+            if fit is None or not (fit.status.definite and fit.status.converged):
                 continue
             mean, sd, order = log_ratios(fit)
             accuracy = float((fit.responsibilities[:, order].argmax(axis=1) == labels.ravel()).mean())
@@ -119,7 +129,7 @@ def main() -> None:
     parser.add_argument("--dose", type=float, nargs="+", default=[200.0, 600.0, 2000.0], help="mean counts per pixel")
     parser.add_argument("--kind", nargs="+", default=["even", "uneven"], choices=["even", "uneven"])
     parser.add_argument("--blur", type=float, nargs="+", default=[2.5, 6.0], help="grain size, pixels")
-    parser.add_argument("--weights", nargs="+", default=["steps"], choices=list(WEIGHTS))
+    parser.add_argument("--weights", nargs="+", default=["neighbours"], choices=list(WEIGHTS))
     parser.add_argument("--size", type=int, default=128, help="pixels along each side")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
@@ -128,8 +138,8 @@ def main() -> None:
         begun = time.perf_counter()
         options = {"number": chosen.replicates, "size": chosen.size, "seed": chosen.seed}
         for name, cells in replicates(dose, kind, blur, chosen.weights, **options).items():
-            begin = f"{dose:6.0f} {kind:6s} {blur:4.1f} {name:9s} "
-            print(begin + (row(cells) if cells else "| no fit has a covariance"), flush=True)
+            begin = f"{dose:6.0f} {kind:6s} {blur:4.1f} {name:10s} "
+            print(begin + (row(cells) if cells else "| none is clear"), flush=True)
         print(f"       {(time.perf_counter() - begun) / chosen.replicates:.2f} s a replicate", flush=True)
 
 

@@ -50,7 +50,7 @@ def sum_spectrum(
         ax = axes_or_new(ax, PAGE_IN, 2.0)
         ax.step(image.energy, np.maximum(counts, 0.5), where="mid", color=INK, linewidth=0.7)
         ax.set_yscale("log")
-        ax.set_ylim(max(0.5, np.percentile(counts, 1) * 0.5), counts.max() * 3)
+        ax.set_ylim(max(0.5, np.percentile(counts, 1) * 0.5), float(counts.max()) * 3)
         ax.set_xlim(*(energy or _range(image, counts)))
         _axis_labels(ax, image, "counts per channel")
         mark_lines(ax, image, lines)
