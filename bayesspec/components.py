@@ -25,6 +25,7 @@ class Unmixing(Result):
     """
 
     kind = "unmixing"
+    pictures = ("spectra_mean", "abundances_mean")
 
     @property
     def rank(self) -> int:

@@ -20,6 +20,7 @@ class Segmentation(Result):
     """
 
     kind = "segmentation"
+    pictures = ("labels", "probabilities")
 
     @property
     def n_phases(self) -> int:

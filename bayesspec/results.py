@@ -13,6 +13,7 @@ import xarray as xr
 
 from bayesspec.composition import KFactor, cliff_lorimer
 from bayesspec.errors import InputError
+from bayesspec.load import to_hyperspy
 from bayesspec.posterior import Estimate, to_arviz
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
@@ -33,6 +34,7 @@ class Result:
 
     kinds: ClassVar[dict[str, type[Result]]] = {}
     kind: ClassVar[str] = ""
+    pictures: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
@@ -109,6 +111,21 @@ class Result:
         packed = {name: {"zlib": True} for name, values in self.data.data_vars.items() if values.size > 1000}
         self.data.to_netcdf(path, engine="h5netcdf", encoding=packed)
         return path
+
+    def to_hyperspy(self) -> dict[str, Any]:
+        """Hand spectra and maps to HyperSpy.
+
+        Returns
+        -------
+        dict of str to HyperSpy signal
+            Labels and probabilities of phases; mean spectra (factors) and mean abundances (loadings) of components.
+
+        Raises
+        ------
+        MissingExtraError
+            When HyperSpy is not installed.
+        """
+        return {name.removesuffix("_mean"): to_hyperspy(self.data[name]) for name in self.pictures}
 
     def to_arviz(self) -> Any:
         """Hand the posterior draws to ArviZ.

@@ -27,3 +27,13 @@ def test_attributes_carry_versions_and_settings() -> None:
     assert result.provenance["seed"] == 3
     assert result.provenance["versions"]["numpy"] == np.__version__
     assert (result.name, result.method, result.status, result.converged) == ("a", "b", "c", True)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_hyperspy_gets_spectra_and_maps(fit: bs.Unmixing, seg: bs.Segmentation) -> None:
+    pytest.importorskip("hyperspy")
+    signals = fit.to_hyperspy()
+    assert set(signals) == {"spectra", "abundances"}
+    np.testing.assert_array_equal(signals["spectra"].data, fit.spectra["mean"].values)
+    assert signals["spectra"].axes_manager.signal_axes[0].units == "keV"
+    assert seg.to_hyperspy()["labels"].data.shape == (20, 26)
