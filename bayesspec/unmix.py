@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,11 +11,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
+from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
@@ -24,6 +27,7 @@ from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 
+NOISY = 1.2
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -87,6 +91,7 @@ def unmix(
     numbers = candidates(rank, "rank", min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
+    verdict += _noise_note(counts)
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode = fit_mode(summed, chosen, key=key)
@@ -101,6 +106,16 @@ def unmix(
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+def _noise_note(counts: npt.NDArray[Any]) -> str:
+    """Warn where the noise is not that of counts; a clause for the verdict, empty where it is."""
+    gain = dispersion(counts)
+    if gain < NOISY:
+        return ""
+    note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
+    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
+    return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
 @contextmanager

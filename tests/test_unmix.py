@@ -117,3 +117,12 @@ def test_impossible_requests_are_refused(options: dict[str, object], said: str) 
 def test_an_image_without_counts_is_refused() -> None:
     with pytest.raises(bs.InputError, match="no counts in 4 pixels x 220 channels"):
         bs.unmix(bs.SpectrumImage(np.zeros((2, 2, 220), int), energy=ENERGY), rank=1)
+
+
+def test_noise_that_is_not_poisson_is_said() -> None:
+    image, _ = phantom(counts_per_pixel=400, side=12)
+    scaled = bs.SpectrumImage(10 * image.counts.astype(int), energy=ENERGY, acquisition=image.acquisition)
+    with pytest.warns(UserWarning, match="times the variance of Poisson counts"):
+        fit = bs.unmix(scaled, rank=2, seed=0, draws=10, warmup=10)
+    assert "not Poisson: the noise has 10 times" in fit.verdict
+    assert "not Poisson" not in bs.unmix(image, rank=2, seed=0, draws=10, warmup=10).verdict
