@@ -40,6 +40,7 @@ def load(
     signal: int | str | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
+    resolution_mn_ka_ev: float | None = None,
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
 ) -> SpectrumImage:
@@ -59,6 +60,8 @@ def load(
         ``True`` where a pixel or channel is excluded, in addition to what the file excludes.
     energy_unit : {"keV", "eV"} or None
         Unit of the file's energy axis; ``None`` for the one that the file states.
+    resolution_mn_ka_ev : float or None
+        Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for what the file states.
     reader : str or None
         Name of the rosettasciio reader, for endings that several readers share.
     reader_options : mapping or None
@@ -94,8 +97,17 @@ def load(
         image, guesses = spectrum_image(chosen, name=file.stem, energy_unit=energy_unit)
     for sentence in guesses:
         warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
+    return _completed(image, elements, mask, resolution_mn_ka_ev)
+
+
+def _completed(
+    image: SpectrumImage, elements: Sequence[str] | None, mask: npt.ArrayLike | None, resolution: float | None
+) -> SpectrumImage:
+    """Put in what the caller knows better than the file."""
     if elements is not None:
         image = replace(image, elements=checked_elements(elements))
+    if resolution is not None:
+        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=float(resolution)))
     return image if mask is None else image.with_mask(mask)
 
 
@@ -133,6 +145,7 @@ def from_hyperspy(
     elements: Sequence[str] | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
+    resolution_mn_ka_ev: float | None = None,
 ) -> SpectrumImage:
     """Take over a HyperSpy signal in memory.
 
@@ -146,6 +159,8 @@ def from_hyperspy(
         ``True`` where a pixel or channel is excluded.
     energy_unit : {"keV", "eV"} or None
         Unit of the energy axis; ``None`` for the one that it states.
+    resolution_mn_ka_ev : float or None
+        Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for that of the metadata.
 
     Returns
     -------
@@ -163,11 +178,9 @@ def from_hyperspy(
         When the unit of energy or the kind of spectrum had to be guessed.
     """
     image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
-    if elements is not None:
-        image = replace(image, elements=checked_elements(elements))
     for sentence in guesses:
         warnings.warn(sentence, UserWarning, stacklevel=2)
-    return image if mask is None else image.with_mask(mask)
+    return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
 def to_hyperspy(array: xr.DataArray) -> Any:

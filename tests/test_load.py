@@ -1,12 +1,15 @@
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.files.image_writing import save_image
 from bayesspec.load import load, signals, to_hyperspy
+from bayesspec.spectrum_image import SpectrumImage
 
 P45 = "p45_dacite/P45_12bit_packed_8bit_compressed.bcf"
 MANTLE = "mantle_71GPa/71GPa_experimental_data.hspy"
@@ -189,3 +192,13 @@ def test_a_package_that_a_reader_lacks_is_named(data, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(MissingExtraError, match=r"'h5py' is not installed(?s:.*)\.hspy"):
         load(data / MANTLE)
+
+
+def test_what_the_caller_knows_replaces_what_the_file_says(tmp_path: Path) -> None:
+    image = SpectrumImage(np.ones((2, 2, 300), int), energy=0.1 + 0.03 * np.arange(300), elements=("Fe",))
+    path = save_image(image, tmp_path / "image.npz")
+    mask = np.array([[True, False], [False, False]])
+    loaded = load(path, elements=["O"], mask=mask, resolution_mn_ka_ev=127)
+    assert loaded.elements == ("O",)
+    assert loaded.acquisition.resolution_mn_ka_ev == 127.0
+    np.testing.assert_array_equal(loaded.valid, ~mask)
