@@ -42,7 +42,7 @@ def unmix(
     model: str = "nmf",
     seed: int = 0,
     draws: int = 200,
-    warmup: int = 100,
+    warmup: int = 60,
     prob: float = PROB,
     strict: bool = False,
 ) -> Unmixing:
