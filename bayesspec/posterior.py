@@ -221,6 +221,6 @@ def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
     groups: dict[str, Any] = {"posterior": draws.expand_dims("chain").assign_coords(chain=[0])}
     if observed is not None:
         groups["observed_data"] = observed
-    if hasattr(az, "InferenceData"):
+    if az.__version__.startswith("0."):
         return az.InferenceData(**groups)
     return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
