@@ -11,9 +11,8 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.spectral_rank import tracy_widom_rank
-from bayesspec.inference.thinning import held_out_score, thin
+from bayesspec.inference.thinning import rank_scores
 from bayesspec.selection import held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.spectrum_image import SpectrumImage
 
@@ -53,14 +52,10 @@ def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tup
         table = held_out_table(numbers, np.zeros((1, 2)))
         return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
     counts = count_matrix_of(coarser(image))
-    split_key, fit_key = jax.random.split(key)
-    train, test = thin(counts, FITTED_SHARE, key=split_key)
-    ratio = (1 - FITTED_SHARE) / FITTED_SHARE
-    scores = []
-    for number in tqdm([n for n in numbers if n <= min(counts.shape)], desc="rank", disable=None, leave=False):
-        mode = fit_mode(train, number, key=fit_key, tolerance=COARSE_TOLERANCE)
-        scores.append(held_out_score(test, mode, ratio=ratio))
-    table = held_out_table(numbers[: len(scores)], np.stack(scores))
+    possible = [number for number in numbers if number <= min(counts.shape)]
+    bar = tqdm(possible, desc="rank", disable=None, leave=False)
+    scores = rank_scores(counts, bar, key=key, fraction=FITTED_SHARE, tolerance=COARSE_TOLERANCE)
+    table = held_out_table(possible, scores)
     chosen = one_standard_error(table)
     return with_verdicts(table, chosen), _verdict(counts, numbers, chosen), chosen
 

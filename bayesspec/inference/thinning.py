@@ -6,6 +6,7 @@ the other part without a validation image.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -108,7 +109,7 @@ def _row_constants(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def rank_scores(
     counts: npt.ArrayLike,
-    ranks: list[int],
+    ranks: Iterable[int],
     *,
     key: jax.Array,
     fraction: float = 0.5,
@@ -121,7 +122,7 @@ def rank_scores(
     ----------
     counts : array (pixel, channel), integer
         Counts.
-    ranks : list of int
+    ranks : iterable of int
         Numbers of free components.
     key : jax.Array
         Random key of the division and of the fits.
