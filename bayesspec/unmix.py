@@ -21,6 +21,7 @@ from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
+from bayesspec.inference.status import Status
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
 from bayesspec.results import FitError, attributes, pixel_coords
@@ -95,6 +96,8 @@ def unmix(
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode = fit_mode(summed, chosen, key=key)
+    if mode.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     tails = ((1 - prob) / 2, (1 + prob) / 2)
     with _bar(f"spectra, rank {chosen}") as progress:
         posterior = sample(summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, progress=progress)

@@ -1,13 +1,18 @@
 """Unmixing, from counts to components with intervals."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bayesspec as bs
+from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
 
+unmix_module = sys.modules["bayesspec.unmix"]
 ENERGY = 0.2 + 0.04 * np.arange(220)
 
 
@@ -126,3 +131,12 @@ def test_noise_that_is_not_poisson_is_said() -> None:
         fit = bs.unmix(scaled, rank=2, seed=0, draws=10, warmup=10)
     assert "not Poisson: the noise has 10 times" in fit.verdict
     assert "not Poisson" not in bs.unmix(image, rank=2, seed=0, draws=10, warmup=10).verdict
+
+
+def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_short(*given: object, **options: object) -> NmfMode:
+        return replace(fit_mode(*given, **options), status=Status.INTERRUPTED)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unmix_module, "fit_mode", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)
