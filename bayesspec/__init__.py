@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phases import Segmentation
+from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "DosePlan",
     "Estimate",
     "FitError",
     "InputError",
@@ -40,6 +43,7 @@ __all__ = [
     "from_hyperspy",
     "load",
     "open",
+    "plan_dose",
     "plot",
     "report",
     "save_image",
