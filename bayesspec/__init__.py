@@ -11,6 +11,7 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
 from bayesspec.results import FitError
@@ -30,6 +31,7 @@ __all__ = [
     "InputError",
     "LineMaps",
     "MissingExtraError",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",

@@ -25,7 +25,7 @@ LAYERS = (
     ("simulate",),
     ("inference",),
     ("posterior",),
-    ("results",),
+    ("results", "phase_comparison"),
     ("phases", "components"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),
