@@ -119,7 +119,7 @@ def compare(
     relative = (ratios.isel(phase=0, drop=True) / ratios.isel(phase=1, drop=True) - 1).transpose("draw", "ratio")
     known = relative.notnull().all("draw")
     larger = (relative > 0).mean("draw").where(known)
-    apart = (np.abs(relative) > margin).mean("draw").where(known) if margin else np.abs(2 * larger - 1)
+    apart = (abs(relative) > margin).mean("draw").where(known) if margin else abs(2 * larger - 1)
     overall = _any_apart(relative, margin) if margin else _ellipsoid(pair)
     about = f"relative difference of phase {first} to phase {second}"
     return PhaseComparison(first, second, Estimate(relative, about), larger, apart, overall, margin)
@@ -138,7 +138,7 @@ def _check(intensities: xr.DataArray, first: int, second: int, margin: float) ->
 def _any_apart(relative: xr.DataArray, margin: float) -> float:
     if not bool(relative.notnull().all()):
         return float("nan")
-    return float((np.abs(relative) > margin).any("ratio").mean("draw"))
+    return float((np.abs(relative.values) > margin).any(axis=1).mean())
 
 
 def _ellipsoid(pair: xr.DataArray) -> float:
