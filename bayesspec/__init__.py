@@ -12,6 +12,7 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "LineMaps",
     "MissingExtraError",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",

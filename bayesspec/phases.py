@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from bayesspec.composition import KFactor
 from bayesspec.dose_plan import DosePlan
 from bayesspec.errors import InputError
+from bayesspec.phase_comparison import PhaseComparison, compare
 from bayesspec.planning import DOSES, plan
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
@@ -91,6 +92,62 @@ class Segmentation(Result):
                     f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})",
                 )
         return [numerator, denominator]
+
+    def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
+        """Difference of one line ratio between two phases, with their covariance.
+
+        Parameters
+        ----------
+        numerator, denominator : str
+            Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+        first, second : int
+            The phases.
+
+        Returns
+        -------
+        Estimate, no dims
+            Ratio in `first` less ratio in `second`.
+
+        Raises
+        ------
+        InputError
+            When a line was not mapped, or a phase does not exist.
+        """
+        draws = self.ratio(numerator, denominator).draws
+        for phase in (first, second):
+            if not 0 <= phase < self.n_phases:
+                found = f"phase {phase} of {self.n_phases}"
+                raise InputError(found, f"a phase from 0 to {self.n_phases - 1}", "seg.ratio_difference(a, b, 0, 1)")
+        difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
+        return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
+
+    def compare_phases(
+        self, first: int, second: int, *, reference: str | None = None, margin: float = 0.0
+    ) -> PhaseComparison:
+        """Probability that two phases differ, for each line ratio and overall.
+
+        Parameters
+        ----------
+        first, second : int
+            The phases.
+        reference : str or None
+            Line below the ratios; ``None`` for the strongest.
+        margin : float
+            Smallest relative difference of a ratio that counts, such as 0.01; 0 for any.
+
+        Returns
+        -------
+        PhaseComparison
+            ``overall``, a float; ``probability``, ``larger`` and ``difference`` for each ratio. NaN where the phases
+            are not resolved.
+
+        Raises
+        ------
+        InputError
+            When a phase or the reference does not exist, the phases are the same, the margin is negative, or the
+            result comes without draws.
+        """
+        return compare(self.intensities, first, second, reference=reference, margin=margin)
 
     def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
         """Composition of every phase by Cliff and Lorimer's method.

@@ -26,7 +26,7 @@ LAYERS = (
     ("inference",),
     ("posterior", "dose_plan"),
     ("planning",),
-    ("results",),
+    ("results", "phase_comparison"),
     ("phases", "components"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),
