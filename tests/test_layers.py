@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("errors", "models", "files"),
+    ("errors", "models", "files", "cli_types"),
     ("counts", "acquisition"),
     ("rebinning", "axis_checks"),
     ("spectrum_image",),
