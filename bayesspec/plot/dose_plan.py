@@ -6,6 +6,7 @@ from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from bayesspec.dose_plan import DosePlan
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, INK, OKABE_ITO, axes_or_new, paper
@@ -53,6 +54,7 @@ def dose_plan(plan: DosePlan, *, ax: Axes | None = None) -> Axes:
         axes.set_xlabel("mean counts per pixel")
         axes.set_ylabel("standard error of the ratio (%)")
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
         axes.legend(loc="upper right")
