@@ -48,7 +48,7 @@ class Segmentation(Result):
 
     @property
     def fractions(self) -> Estimate:
-        """Share of the image's area in each phase, dims (phase,)."""
+        """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
         return Estimate(self.data["fraction_draws"], "area fraction")
 
     @property
