@@ -11,8 +11,10 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.pca import pca
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -30,6 +32,7 @@ __all__ = [
     "InputError",
     "LineMaps",
     "MissingExtraError",
+    "PrincipalComponents",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
@@ -40,6 +43,7 @@ __all__ = [
     "from_hyperspy",
     "load",
     "open",
+    "pca",
     "plot",
     "report",
     "save_image",
