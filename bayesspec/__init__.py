@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.pca import pca
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
+from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "DosePlan",
     "Estimate",
     "FitError",
     "InputError",
     "LineMaps",
     "MissingExtraError",
     "PrincipalComponents",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
@@ -44,6 +49,7 @@ __all__ = [
     "load",
     "open",
     "pca",
+    "plan_dose",
     "plot",
     "report",
     "save_image",

@@ -18,7 +18,7 @@ from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture import fit_path, with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.neighbours import neighbour_covariates, widened
+from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates, phase_score
 from bayesspec.inference.thinning import thin
 from bayesspec.phases import Segmentation
@@ -28,7 +28,6 @@ from bayesspec.spectrum_image import SpectrumImage
 
 Counts = npt.NDArray[np.integer[Any]]
 FITTED_SHARE = 0.8
-CLEAR_BIC = 300.0
 FRACTION_PIXELS = 4096
 PRIOR = (
     "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for the "
@@ -204,6 +203,7 @@ def _result(
         "intensity_draws": (("draw", "phase", "line"), composition[:, order] @ response.T),
         "composition_draws": (("draw", "phase", "window"), composition[:, order]),
         "fraction_draws": (("draw", "phase"), _fractions(weights, fits.covariates[measured])[:, order]),
+        "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
     }

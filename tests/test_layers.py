@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("errors", "models", "files"),
+    ("errors", "models", "files", "cli_types"),
     ("counts", "acquisition"),
     ("rebinning", "axis_checks"),
     ("spectrum_image",),
@@ -24,8 +24,9 @@ LAYERS = (
     ("load", "element_maps"),
     ("simulate",),
     ("inference",),
-    ("posterior",),
-    ("results",),
+    ("posterior", "dose_plan"),
+    ("planning",),
+    ("results", "phase_comparison"),
     ("phases", "components", "principal_components"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),

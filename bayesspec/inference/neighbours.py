@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 SCALES = (1.0, 2.0, 4.0, 8.0)
 FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
+CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
 
 def neighbour_covariates(
@@ -94,24 +95,78 @@ def widened(
     """
     if not fit.status.definite:
         return fit
-    block = _blocks(np.shape(counts)[0], np.shape(counts)[1])
-    own = _pixel_scores(fit, counts, covariates, mask)
+    scatter = block_scatter(pixel_scores(fit, counts, covariates, mask), np.shape(counts)[:2])
+    return replace(fit, information=widened_information(fit.covariance, scatter))
+
+
+def block_scatter(scores: Floats, shape: tuple[int, ...]) -> Floats:
+    """Scatter of the scores added up in blocks of 16 x 16 pixels or, in small maps, an eighth of the side.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, (pixel, parameter)
+        Scores of the pixels, in C order of the grid.
+    shape : tuple of int
+        Grid (y, x).
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        Sum over the blocks of the outer product of their centred sums.
+    """
+    block = _blocks(shape[0], shape[1])
     number = int(block.max()) + 1
-    summed = np.zeros((number, own.shape[1]))
-    np.add.at(summed, block.ravel(), own)
+    summed = np.zeros((number, scores.shape[1]))
+    np.add.at(summed, block.ravel(), scores)
     summed = summed - summed.mean(axis=0)
-    scatter = summed.T @ summed * number / max(number - 1, 1)
-    root = np.linalg.cholesky(fit.covariance)
+    return np.asarray(summed.T @ summed * number / max(number - 1, 1), np.float64)
+
+
+def widened_information(covariance: Floats, scatter: Floats, *, noise: float = 1.0) -> Floats:
+    """Inverse of the covariance that `widened` describes.
+
+    Parameters
+    ----------
+    covariance : ndarray of float64, (parameter, parameter)
+        Covariance of the model.
+    scatter : ndarray of float64, (parameter, parameter)
+        Scatter of the scores of blocks.
+    noise : float
+        Ratio of scatter to information, 1 or more, up to which the model's own covariance is kept.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        Information that is nowhere above the model's own.
+    """
+    root = np.linalg.cholesky(covariance)
     values, vectors = np.linalg.eigh(root.T @ scatter @ root)
     inverse = np.linalg.inv(root)
-    narrower = inverse.T @ (vectors / np.maximum(values, 1.0)) @ vectors.T @ inverse
-    return replace(fit, information=narrower)
+    wider = np.where(values > noise, values, 1.0)
+    return np.asarray(inverse.T @ (vectors / wider) @ vectors.T @ inverse, np.float64)
 
 
-def _pixel_scores(
+def pixel_scores(
     fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, mask: NDArray[np.bool_] | None
 ) -> Floats:
-    """Derivative of the log likelihood of each pixel: (pixel, parameter)."""
+    """Derivative of the marginal log likelihood of each pixel.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+        Where to take it.
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    covariates : ndarray of float64, (y, x, covariate)
+        Covariates of the weights.
+    mask : ndarray of bool, (y, x), or None
+        True = excluded.
+
+    Returns
+    -------
+    ndarray of float64, (pixel, parameter)
+        Nats per unit of log share, then of weight, in the order of ``MixtureFit.information``.
+    """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
     design = np.concatenate([np.ones((len(kept), 1)), covariates.reshape(len(kept), -1)], axis=1)
