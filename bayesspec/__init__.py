@@ -12,10 +12,12 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -34,6 +36,7 @@ __all__ = [
     "InputError",
     "LineMaps",
     "MissingExtraError",
+    "PrincipalComponents",
     "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
@@ -45,6 +48,7 @@ __all__ = [
     "from_hyperspy",
     "load",
     "open",
+    "pca",
     "plan_dose",
     "plot",
     "report",
