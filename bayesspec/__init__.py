@@ -7,9 +7,11 @@ from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import Estimate
@@ -25,18 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "EnergyCalibration",
     "Estimate",
     "FitError",
     "InputError",
+    "LineFit",
     "LineMaps",
     "MissingExtraError",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "calibrate_energy",
     "classical",
     "compare",
     "element_maps",
     "fit",
+    "fit_lines",
     "from_hyperspy",
     "load",
     "open",
