@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
@@ -13,7 +14,9 @@ from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
+from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "DosePlan",
     "EnergyCalibration",
     "Estimate",
     "FitError",
@@ -34,6 +38,7 @@ __all__ = [
     "LineFit",
     "LineMaps",
     "MissingExtraError",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
@@ -46,6 +51,7 @@ __all__ = [
     "from_hyperspy",
     "load",
     "open",
+    "plan_dose",
     "plot",
     "report",
     "save_image",

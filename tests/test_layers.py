@@ -10,12 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("errors", "models", "files"),
+    ("errors", "models", "files", "cli_types"),
     ("counts", "acquisition"),
     ("rebinning", "axis_checks"),
     ("spectrum_image",),
     ("xray",),
-    ("background", "composition", "bremsstrahlung", "line_families"),
+    ("background", "composition", "bremsstrahlung", "line_families", "channel_bins"),
     ("windows", "line_design", "residual_lines"),
     ("files.nested_metadata",),
     ("files.hyperspy_signal",),
@@ -24,9 +24,9 @@ LAYERS = (
     ("load", "element_maps"),
     ("simulate",),
     ("inference",),
-    ("posterior",),
-    ("energy_calibration",),
-    ("results",),
+    ("posterior", "dose_plan"),
+    ("planning", "energy_calibration"),
+    ("results", "phase_comparison"),
     ("phases", "components", "line_fit"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),
