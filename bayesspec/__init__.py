@@ -8,9 +8,11 @@ from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Acquisition",
     "DosePlan",
+    "EnergyCalibration",
     "Estimate",
     "FitError",
     "InputError",
+    "LineFit",
     "LineMaps",
     "MissingExtraError",
     "PrincipalComponents",
@@ -41,10 +45,12 @@ __all__ = [
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "calibrate_energy",
     "classical",
     "compare",
     "element_maps",
     "fit",
+    "fit_lines",
     "from_hyperspy",
     "load",
     "open",
