@@ -12,6 +12,7 @@ from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.intensity_maps import IntensityMaps, model_maps
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.phase_comparison import PhaseComparison
@@ -35,6 +36,7 @@ __all__ = [
     "Estimate",
     "FitError",
     "InputError",
+    "IntensityMaps",
     "LineFit",
     "LineMaps",
     "MissingExtraError",
@@ -50,6 +52,7 @@ __all__ = [
     "fit_lines",
     "from_hyperspy",
     "load",
+    "model_maps",
     "open",
     "plan_dose",
     "plot",

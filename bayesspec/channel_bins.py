@@ -74,7 +74,9 @@ def _scaled(information: Floats) -> Floats:
     return np.asarray(information / root[:, None] / root[None])
 
 
-def _joined(score: Floats, rate: Floats, barred: npt.NDArray[np.bool_], budget: float, limit: int) -> npt.NDArray[np.int64]:
+def _joined(
+    score: Floats, rate: Floats, barred: npt.NDArray[np.bool_], budget: float, limit: int
+) -> npt.NDArray[np.int64]:
     """Join the cheapest neighbours until the budget is spent."""
     starts = np.arange(len(rate))
     score, rate = score.copy(), rate.copy()
