@@ -125,7 +125,7 @@ def _condensed(design: LineDesign, fit: PoissonLineFit, *, two: bool) -> LineDes
         if tail is not None and fit.intensities[column] > FEWEST_FOR_TAIL:
             ratio = min(fit.intensities[tail] / fit.intensities[column], LARGEST_TAIL)
             matrix[:, column] += ratio * design.matrix[:, tail]
-    continuum = [i for name, i in others.items() if name.startswith("continuum")]
+    continuum = [i for name, i in others.items() if name.startswith(("continuum", "pile-up"))]
     curve = design.matrix[:, continuum] @ fit.intensities[continuum]
     if not curve.sum() > 0:
         curve = design.matrix[:, continuum].sum(axis=1)
