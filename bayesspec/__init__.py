@@ -12,7 +12,9 @@ from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.intensity_maps import IntensityMaps, model_maps
 from bayesspec.line_fit import LineFit, fit_lines
+from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
@@ -24,6 +26,7 @@ from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -36,7 +39,9 @@ __all__ = [
     "EnergyCalibration",
     "Estimate",
     "FitError",
+    "Identification",
     "InputError",
+    "IntensityMaps",
     "LineFit",
     "LineMaps",
     "MissingExtraError",
@@ -45,6 +50,7 @@ __all__ = [
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "absorbed_composition",
     "calibrate_energy",
     "classical",
     "compare",
@@ -52,7 +58,9 @@ __all__ = [
     "fit",
     "fit_lines",
     "from_hyperspy",
+    "identify_lines",
     "load",
+    "model_maps",
     "open",
     "pca",
     "plan_dose",
@@ -64,6 +72,7 @@ __all__ = [
     "simulate",
     "to_hyperspy",
     "unmix",
+    "zeta_factors_composition",
 ]
 
 
