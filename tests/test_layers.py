@@ -25,7 +25,7 @@ LAYERS = (
     ("simulate",),
     ("inference",),
     ("posterior",),
-    ("results", "phase_comparison"),
+    ("results", "phase_comparison", "phase_fits"),
     ("phases", "components"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),
