@@ -10,14 +10,13 @@ import numpy.typing as npt
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_scatter import ScatteredFit, efficient_scores, excess_scores, fit_scatter
-from bayesspec.inference.neighbours import neighbour_covariates, widened
+from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
 
 Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-CLEAR_BIC = 300.0
 NOTABLE_SCORE = 3.0
 SCATTER_BIC = 6.0
 FEWER_PHASES_BIC = 20.0

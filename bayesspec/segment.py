@@ -186,6 +186,7 @@ def _result(
         "intensity_draws": (("draw", "phase", "line"), drawn.compositions[:, order] @ response.T),
         "composition_draws": (("draw", "phase", "window"), drawn.compositions[:, order]),
         "fraction_draws": (("draw", "phase"), drawn.shares[:, order]),
+        "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
         "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),

@@ -127,6 +127,48 @@ def with_covariates(
         return _fit(_newton(start, pixels, active), pixels, active)
 
 
+def at_point(
+    counts: NDArray[np.integer],
+    log_composition: Floats,
+    weights: Floats,
+    *,
+    covariates: Floats | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> MixtureFit:
+    """Likelihood and observed information of given parameters, without a search.
+
+    Parameters
+    ----------
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    log_composition : ndarray of float64, (phase, channel)
+        Logarithm of the share of each channel in the counts of each phase.
+    weights : ndarray of float64, (phase, 1 + covariate)
+        Intercepts and slopes of the log weights, log odds.
+    covariates : ndarray of float64, (pixel, covariate) or (y, x, covariate), optional
+        Covariates of the weights, dimensionless.
+    mask : ndarray of bool, (y, x), optional
+        True = excluded.
+
+    Returns
+    -------
+    MixtureFit
+        As a fit would give, at this point.
+
+    Raises
+    ------
+    InputError
+        As `fit_path`.
+    """
+    kept = _checked(counts, mask)
+    x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
+    with jax.enable_x64(True):
+        pixels = _pixels(kept, x)
+        point = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
+        here = Mode(point, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(0.0))
+        return _fit(here, pixels, jnp.ones(len(log_composition), dtype=bool))
+
+
 def log_joint(
     counts: NDArray[np.integer], composition: Floats, weights: Floats, covariates: Floats | None = None
 ) -> float:

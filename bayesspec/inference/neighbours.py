@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 SCALES = (1.0, 2.0, 4.0, 8.0)
 FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
+CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
 
 def neighbour_covariates(
@@ -106,8 +107,8 @@ def widened(
     """
     if not fit.status.definite:
         return fit
-    block = _blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
-    own = _pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
+    block = blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
+    own = pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
     scatter = block_scatter(own, block)
     wide = _widened(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
@@ -135,8 +136,19 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
     return summed.T @ summed * number / max(number - 1, 1)
 
 
-def _at_least(model: Floats, robust: Floats) -> Floats:
-    """The robust covariance where it exceeds that of the model, direction by direction."""
+def at_least(model: Floats, robust: Floats) -> Floats:
+    """Take the robust covariance where it exceeds that of the model, direction by direction.
+
+    Parameters
+    ----------
+    model, robust : ndarray of float64, (parameter, parameter)
+        Both covariances; that of the model is positive definite.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        With the model's L LT and the eigenvalues v of inverse(L) robust inverse(LT): L max(v, 1) LT.
+    """
     root = np.linalg.cholesky(model)
     left = solve_triangular(root, robust, lower=True)
     ratio = solve_triangular(root, left.T, lower=True)
@@ -150,16 +162,33 @@ def _widened(model: Floats, scatter: Floats, size: int) -> Floats:
     slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
     beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
     own, robust = beyond @ model @ beyond.T, beyond @ model @ scatter @ model @ beyond.T
-    parts = [_at_least(own[part, part], robust[part, part]) for part in (slice(size), slice(size, None))]
+    parts = [at_least(own[part, part], robust[part, part]) for part in (slice(size), slice(size, None))]
     back = np.linalg.inv(beyond)
     joined = back @ block_diag(*parts) @ back.T
     return 0.5 * (joined + joined.T)
 
 
-def _pixel_scores(
+def pixel_scores(
     fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, mask: NDArray[np.bool_] | None
 ) -> Floats:
-    """Derivative of the log likelihood of each pixel: (pixel, parameter)."""
+    """Derivative of the marginal log likelihood of each pixel.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+        Where to take it.
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    covariates : ndarray of float64, (y, x, covariate)
+        Covariates of the weights.
+    mask : ndarray of bool, (y, x), or None
+        True = excluded.
+
+    Returns
+    -------
+    ndarray of float64, (pixel, parameter)
+        Nats per unit of log share, then of weight, in the order of ``MixtureFit.information``.
+    """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
     design = np.concatenate([np.ones((len(kept), 1)), covariates.reshape(len(kept), -1)], axis=1)
@@ -169,8 +198,19 @@ def _pixel_scores(
         return np.asarray(scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
 
 
-def _blocks(rows: int, columns: int) -> NDArray[np.intp]:
-    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side."""
+def blocks(rows: int, columns: int) -> NDArray[np.intp]:
+    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Pixels along y and x.
+
+    Returns
+    -------
+    ndarray of int, (y, x)
+        Numbers from 0.
+    """
     side = max(1, min(BLOCK, min(rows, columns) // 8))
     across = -(-columns // side)
     return (np.arange(rows) // side)[:, None] * across + (np.arange(columns) // side)[None]
