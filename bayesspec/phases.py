@@ -52,6 +52,14 @@ class Segmentation(Result):
         return Estimate(self.data["fraction_draws"], "area fraction")
 
     @property
+    def scatter(self) -> xr.DataArray:
+        """Scatter of the composition within each phase, dims (phase,), float64; 0 where none was found.
+
+        Standard deviation, from pixel to pixel, of the log ratio of two lines that scatters most.
+        """
+        return self.data["scatter"]
+
+    @property
     def intensities(self) -> xr.DataArray:
         """Joint draws of line intensities, as shares of a phase's counts, dims (draw, phase, line)."""
         return self.data["intensity_draws"]

@@ -16,11 +16,12 @@ from tqdm import tqdm
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import fit_path, with_covariates
+from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
-from bayesspec.inference.phase_scores import dose_covariates, phase_score
+from bayesspec.inference.mixture_scatter import ScatteredFit
+from bayesspec.inference.phase_scores import phase_score
 from bayesspec.inference.thinning import thin
+from bayesspec.phase_fits import PhaseFits, phase_fits, with_scatter
 from bayesspec.phases import Segmentation
 from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates, held_out_table, limit_note, with_verdicts
@@ -86,44 +87,20 @@ def segment(
         path = fit_path(counts, numbers[-1], mask=mask, progress=lambda *_: bar.update())
         table = _scores(path, counts, mask, numbers, seed, bar)
     best = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
-    fits = _fits(best, path[0], counts, mask)
-    hidden = best.n_phases == 1 and phase_score(counts, mask=mask).significant
+    coherent = phase_score(counts, mask=mask).significant
+    scattered = with_scatter(best, path, counts, mask, coherent=coherent)
+    if scattered is not None and scattered.n_phases in numbers:
+        best = scattered
+    fits = phase_fits(best, path[0], counts, mask)
+    hidden = best.n_phases == 1 and coherent
     if hidden and 2 in numbers:
-        pair = _fits(path[1], path[0], counts, mask)
+        pair = phase_fits(path[1], path[0], counts, mask)
         fits, hidden = (pair, False) if pair.clear else (fits, True)
     verdict = _verdict(fits, path, numbers, hidden=hidden)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
-
-
-class _Fits(NamedTuple):
-    """The fit that ratios are measured from, and the one that pixels are labelled by."""
-
-    measured: MixtureFit
-    labelled: MixtureFit
-    covariates: npt.NDArray[np.float64]
-    clear: bool
-    resolved: bool
-
-
-def _fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: npt.NDArray[np.bool_]) -> _Fits:
-    """Fit again with weights that follow the dose and the other pixels around.
-
-    The neighbours label the pixels. Ratios are measured with them where there are two phases and these are clear: only
-    there do their intervals hold (``benchmarks/segmentation.py``).
-    """
-    dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
-    if best.n_phases == 1:
-        return _Fits(best, best, dose[:, :, :0], clear=False, resolved=best.status.definite)
-    both = np.concatenate([neighbour_covariates(counts, best, mask=mask), dose], axis=2)
-    labelled = with_covariates(best, counts, both, mask=mask)
-    clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
-    plain = labelled if clear else with_covariates(best, counts, dose, mask=mask)
-    covariates = both if clear else dose
-    resolved = plain.status.definite and (clear or best.bic < one.bic)
-    return _Fits(widened(plain, counts, covariates, mask=mask), labelled, covariates, clear, resolved)
 
 
 def _check(maps: LineMaps) -> int:
@@ -163,14 +140,14 @@ def _scores(
     return table.assign(bic=("candidate", bic - bic.min(), about))
 
 
-def _verdict(fits: _Fits, path: list[MixtureFit], numbers: list[int], *, hidden: bool) -> str:
+def _verdict(fits: PhaseFits, path: list[MixtureFit], numbers: list[int], *, hidden: bool) -> str:
     found = fits.measured.n_phases
     if hidden:
         return (
             "at least two phases: neighbouring pixels deviate together, but at this dose "
             "the ratios of the phases cannot be resolved; sum pixels or count longer"
         )
-    words = f"{found} phase" if found == 1 else f"{found} phases"
+    words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
     if len(numbers) > 1:
         return words + limit_note(found, numbers, "phases")
     if not fits.resolved:
@@ -179,9 +156,16 @@ def _verdict(fits: _Fits, path: list[MixtureFit], numbers: list[int], *, hidden:
     return f"{words}, as asked" + (f"; pixel by pixel the counts support {fewer}" if fewer < found else "")
 
 
+def _scatter_note(fits: PhaseFits) -> str:
+    """Name the scatter, where there is any: the largest standard deviation of a log ratio, in percent."""
+    if not isinstance(fits.measured, ScatteredFit):
+        return ""
+    return f" whose compositions scatter from pixel to pixel by up to {100 * fits.measured.scatter_sd.max():.2g} %"
+
+
 def _result(
     maps: LineMaps,
-    fits: _Fits,
+    fits: PhaseFits,
     table: xr.Dataset,
     verdict: str,
     draws: int,
@@ -205,6 +189,7 @@ def _result(
         "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
+        "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),
     }
     coords = pixel_coords((shape[0], shape[1]), maps.pixel_size, maps.pixel_unit) | {
         "line": list(maps.lines),
@@ -233,6 +218,10 @@ def _result(
     return Segmentation(data.assign_attrs(attrs))
 
 
+def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
+    return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
+
+
 class _Draws(NamedTuple):
     """Joint draws: compositions (draw, phase, window) and shares of the image (draw, phase)."""
 
@@ -240,7 +229,7 @@ class _Draws(NamedTuple):
     shares: npt.NDArray[np.float64]
 
 
-def _draws(fits: _Fits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:
+def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:
     """Draw compositions and shares together; NaN where the data do not resolve the phases."""
     fit = fits.measured
     if not fits.resolved:

@@ -26,7 +26,7 @@ LAYERS = (
     ("inference",),
     ("posterior", "dose_plan"),
     ("planning", "energy_calibration"),
-    ("results", "phase_comparison", "condensed_design"),
+    ("results", "phase_comparison", "condensed_design", "phase_fits"),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps", "line_identification"),
     ("point_results", "labels", "selection", "count_matrix"),
     ("classical", "goodness", "rank_selection"),

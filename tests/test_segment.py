@@ -22,6 +22,7 @@ def seg(maps: bs.LineMaps) -> bs.Segmentation:
 
 def test_two_oxides_are_found_with_their_ratios(seg: bs.Segmentation) -> None:
     assert (seg.n_phases, seg.verdict) == (2, "2 phases")
+    assert (seg.scatter == 0).all()
     ratio = seg.ratio("Fe_Ka", "O_Ka")
     assert (np.abs(ratio.mean.values - OXIDE_RATIOS) < 4 * ratio.sd.values).all()
     assert (ratio.sd.values < 0.004).all()
@@ -149,3 +150,19 @@ def test_a_mask_that_leaves_nothing_is_refused() -> None:
 def test_unknown_line_in_a_ratio_is_refused(seg: bs.Segmentation) -> None:
     with pytest.raises(bs.InputError, match=r"one of \['Fe_Ka', 'O_Ka'\]"):
         seg.ratio("Fe_Ka", "Mg_Ka")
+
+
+def test_scatter_within_phases_is_found_and_said() -> None:
+    maps = bs.simulate.iron_oxide_lines(5000, shape=(64, 64), seed=3)
+    assert maps.truth is not None
+    rng = np.random.default_rng(5)
+    ratio = np.log(np.array(OXIDE_RATIOS))[maps.truth["labels"]] + 0.04 * rng.normal(size=(64, 64))
+    total = maps.counts.sum(axis=2, dtype=np.int64)
+    iron = rng.binomial(total, 1 / (1 + np.exp(-ratio)))
+    seg = bs.segment(bs.LineMaps(np.stack([iron, total - iron], axis=2), lines=maps.lines), phases=range(1, 4), seed=0)
+    assert seg.n_phases == 2
+    assert "2 phases whose compositions scatter from pixel to pixel by up to 4" in seg.verdict
+    np.testing.assert_allclose(seg.scatter, 0.04, atol=0.01)
+    found = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(np.sort(found.mean.values)[::-1] - OXIDE_RATIOS) < 4 * found.sd.values.max()).all()
+    assert (found.sd.values < 0.01).all()
