@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.pca import pca
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
+from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -25,21 +32,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "DosePlan",
+    "EnergyCalibration",
     "Estimate",
     "FitError",
     "InputError",
+    "LineFit",
     "LineMaps",
     "MissingExtraError",
+    "PrincipalComponents",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "calibrate_energy",
     "classical",
     "compare",
     "element_maps",
     "fit",
+    "fit_lines",
     "from_hyperspy",
     "load",
     "open",
+    "pca",
+    "plan_dose",
     "plot",
     "report",
     "save_image",

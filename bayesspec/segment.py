@@ -11,14 +11,14 @@ import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.special import softmax
 from tqdm import tqdm
 
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
+from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path, with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.neighbours import neighbour_covariates, widened
+from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates, phase_score
 from bayesspec.inference.thinning import thin
 from bayesspec.phases import Segmentation
@@ -28,8 +28,6 @@ from bayesspec.spectrum_image import SpectrumImage
 
 Counts = npt.NDArray[np.integer[Any]]
 FITTED_SHARE = 0.8
-CLEAR_BIC = 300.0
-FRACTION_PIXELS = 4096
 PRIOR = (
     "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for the "
     "intercept and for the slopes on eight steps of the local dose and on the smoothed residuals of the other pixels. "
@@ -196,14 +194,15 @@ def _result(
     order = np.argsort(-probabilities[measured].sum(axis=0), kind="stable")
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
-    composition, weights = _draws(fit, draws, seed, resolved=fits.resolved)
+    drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
     response = np.asarray(maps.response)
     variables = {
         "labels": (("y", "x"), labels),
         "probabilities": (("y", "x", "phase"), probabilities),
-        "intensity_draws": (("draw", "phase", "line"), composition[:, order] @ response.T),
-        "composition_draws": (("draw", "phase", "window"), composition[:, order]),
-        "fraction_draws": (("draw", "phase"), _fractions(weights, fits.covariates[measured])[:, order]),
+        "intensity_draws": (("draw", "phase", "line"), drawn.compositions[:, order] @ response.T),
+        "composition_draws": (("draw", "phase", "window"), drawn.compositions[:, order]),
+        "fraction_draws": (("draw", "phase"), drawn.shares[:, order]),
+        "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
     }
@@ -234,17 +233,21 @@ def _result(
     return Segmentation(data.assign_attrs(attrs))
 
 
-def _draws(
-    fit: MixtureFit, n: int, seed: int, *, resolved: bool
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Joint draws of compositions and weights; NaN where the data do not resolve the phases."""
-    if resolved:
-        return fit.draws(jax.random.key(seed), n)
-    return np.full((n, *fit.log_composition.shape), np.nan), np.full((n, *fit.weights.shape), np.nan)
+class _Draws(NamedTuple):
+    """Joint draws: compositions (draw, phase, window) and shares of the image (draw, phase)."""
+
+    compositions: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
 
 
-def _fractions(weights: npt.NDArray[np.float64], covariates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean mixing weight over the pixels, draw by draw: (draw, phase)."""
-    step = -(-len(covariates) // FRACTION_PIXELS)
-    design = np.concatenate([np.ones((len(covariates[::step]), 1)), covariates[::step]], axis=1)
-    return np.stack([softmax(design @ draw.T, axis=1).mean(axis=0) for draw in weights])
+def _draws(fits: _Fits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:
+    """Draw compositions and shares together; NaN where the data do not resolve the phases."""
+    fit = fits.measured
+    if not fits.resolved:
+        return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
+    of_parameters, of_labels = jax.random.split(jax.random.key(seed))
+    compositions, weights = fit.draws(of_parameters, n)
+    if fit.n_phases == 1:
+        return _Draws(compositions, np.ones((n, 1)))
+    options = {"measured": measured, "key": of_labels}
+    return _Draws(compositions, share_draws(fit, compositions, weights, counts, fits.covariates, **options))

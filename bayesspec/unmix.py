@@ -20,7 +20,9 @@ from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
+from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
 from bayesspec.results import FitError
 from bayesspec.selection import candidates
@@ -47,7 +49,7 @@ def unmix(
     warmup: int = 60,
     prob: float = PROB,
     strict: bool = False,
-) -> Unmixing:
+) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
 
     Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
@@ -64,8 +66,8 @@ def unmix(
     rank : int or iterable of int
         Number of components, those of known spectrum counted and the background not, or the numbers to choose
         from; one number where spectra or a background are given.
-    model : {"nmf"}
-        Poisson non-negative matrix factorisation.
+    model : {"nmf", "pca"}
+        Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
         A background apart from the components, with an abundance of its own in every pixel: mixtures of power laws
         (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes.
@@ -84,8 +86,8 @@ def unmix(
 
     Returns
     -------
-    Unmixing
-        Spectra, abundances, draws, verdict and selection.
+    Unmixing or PrincipalComponents
+        Spectra, abundances, draws, verdict and selection; with ``model="pca"`` components, scores and denoised rates.
 
     Raises
     ------
@@ -95,8 +97,11 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    if model == "pca":
+        return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
-        raise InputError(f"model={model!r}", "a model that bs.unmix knows: 'nmf'", "bs.unmix(si, rank=4, model='nmf')")
+        models = "a model that bs.unmix knows: 'nmf' or 'pca'"
+        raise InputError(f"model={model!r}", models, "bs.unmix(si, rank=4, model='nmf')")
     counts = count_matrix_of(image)
     known = known_spectra(image, spectra, background)
     numbers = _numbers(rank, known, min(counts.shape))

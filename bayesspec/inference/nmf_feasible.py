@@ -159,8 +159,9 @@ class FeasibleSet:
         self.spectra_noise = np.sqrt(np.einsum("ckk->kc", channel_noise))
         finest = max(1, self.spectra.shape[1] // FINEST)
         runs = [finest * run for run in RUNS if run == 1 or finest * run * 4 <= self.spectra.shape[1]]
-        self._runs = np.concatenate([_add_runs(self.spectra.T, run) for run in runs])
+        self.runs = np.concatenate([_add_runs(self.spectra.T, run) for run in runs])
         self._run_noise = np.concatenate([_add_runs(channel_noise, run) for run in runs])
+        self.run_noise = np.sqrt(np.einsum("ckk->ck", self._run_noise))
 
     def transform(self, values: Array) -> Array:
         """Matrix T of the values off its diagonal, (direction,); rows sum to one."""
@@ -185,7 +186,7 @@ class FeasibleSet:
         """
         (spectra, noise), (abundances, blur) = self._factors(matrix)
         inverse, (gains, losses) = np.linalg.inv(matrix) @ self._together, self.pairs.T
-        grown = (self._runs[:, losses] - self._runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
+        grown = (self.runs[:, losses] - self.runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
         fallen = -abundances[:, None, gains] * (inverse[losses] - inverse[gains]).T[None]
         parts = [(grown / noise[..., None]).reshape(-1, len(gains)), (fallen / blur[..., None]).reshape(-1, len(gains))]
         return _over_noise(spectra, noise, abundances, blur), np.concatenate(parts)
@@ -203,7 +204,7 @@ class FeasibleSet:
         spread = np.einsum("kl,clm,km->ck", top, self._run_noise, top, optimize=True)
         blur = np.einsum("lk,glm,mk->gk", inverse, self._pixel_noise, inverse, optimize=True)
         noise, blur = (np.sqrt(np.maximum(part, FLOOR**2)) for part in (spread, blur))
-        return (self._runs @ top.T, noise), (self.groups.abundances @ inverse, blur)
+        return (self.runs @ top.T, noise), (self.groups.abundances @ inverse, blur)
 
     def wander(self, steps: int, rng: np.random.Generator) -> list[Array]:
         """Feasible transforms far from the identity and from each other.
