@@ -29,7 +29,7 @@ LAYERS = (
     ("results", "phase_comparison", "phase_fits"),
     ("phases", "components", "principal_components", "line_fit"),
     ("point_results", "labels", "selection", "count_matrix"),
-    ("classical", "goodness", "rank_selection"),
+    ("classical", "goodness", "phase_verdict", "rank_selection"),
     ("pca",),
     ("segment", "unmix", "fit"),
     ("comparison_table",),
