@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_scatter import ScatteredFit, efficient_scores, excess_scores, fit_scatter
@@ -20,6 +21,9 @@ Floats = npt.NDArray[np.float64]
 NOTABLE_SCORE = 3.0
 SCATTER_BIC = 6.0
 FEWER_PHASES_BIC = 20.0
+MANY_MIXED = 0.2
+LARGEST_SCATTER = 0.3
+UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
 
 
@@ -36,6 +40,8 @@ class PhaseFits(NamedTuple):
         Whether two phases are so clear that ratios are measured with what the neighbours say.
     resolved : bool
         Whether ratios have intervals that hold.
+    mixed : MixedPixels
+        Evidence for pixels that hold more than one phase.
     """
 
     measured: MixtureFit
@@ -43,9 +49,17 @@ class PhaseFits(NamedTuple):
     covariates: Floats
     clear: bool
     resolved: bool
+    mixed: MixedPixels = UNMIXED
+
+    @property
+    def blurred(self) -> bool:
+        """Whether so many pixels hold more than one phase that the ratios are not those of the phases."""
+        return self.mixed.found and self.mixed.share > MANY_MIXED
 
 
-def phase_fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: Mask) -> PhaseFits:
+def phase_fits(
+    best: MixtureFit, one: MixtureFit, counts: Counts, mask: Mask, mixed: MixedPixels = UNMIXED
+) -> PhaseFits:
     """Fit again with weights that follow the dose and the other pixels around.
 
     The neighbours label the pixels. Ratios are measured with them where there are two phases and these are clear: only
@@ -61,6 +75,8 @@ def phase_fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: Mask) ->
         Counts.
     mask : ndarray of bool, (y, x)
         True = excluded.
+    mixed : MixedPixels
+        Evidence for pixels that hold more than one phase.
 
     Returns
     -------
@@ -79,7 +95,8 @@ def phase_fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: Mask) ->
     plain = labelled if clear else _refit(best, counts, dose, mask)
     covariates = both if clear else dose
     resolved = plain.status.definite and (clear or best.bic < one.bic)
-    return PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, resolved)
+    fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, resolved, mixed)
+    return fits._replace(resolved=resolved and not fits.blurred)
 
 
 def _refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:
@@ -93,6 +110,42 @@ def _widened(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) ->
     return widened(fit, counts, covariates, mask=mask, scores_of_pixels=own)
 
 
+def explained(
+    best: MixtureFit, path: list[MixtureFit], counts: Counts, mask: Mask, *, coherent: bool, seed: int
+) -> tuple[MixtureFit, MixedPixels]:
+    """Look for what passes for more phases: scatter within them, and pixels that hold more than one.
+
+    Parameters
+    ----------
+    best : MixtureFit
+        The fit that was chosen, one of `path`.
+    path : list of MixtureFit
+        Fits of the numbers of phases to choose from, without scatter.
+    counts : ndarray of int, (y, x, window)
+        Counts.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+    coherent : bool
+        Whether neighbouring pixels deviate together.
+    seed : int
+        Seed of the images that the test is calibrated with.
+
+    Returns
+    -------
+    fit : MixtureFit
+        With scatter, where that explains the counts best; `best` otherwise.
+    mixed : MixedPixels
+        Evidence for pixels of more than one phase; none where scatter explains the counts better.
+    """
+    mixed = mixed_pixels(best, counts, (counts.sum(axis=2, dtype=np.int64) > 0) & ~mask, seed=seed)
+    scattered = with_scatter(best, path, counts, mask, coherent=coherent)
+    if scattered is None:
+        return best, mixed
+    if mixed.found and (best.bic + mixed.bic < scattered.bic or scattered.scatter_sd.max() > LARGEST_SCATTER):
+        return best, mixed
+    return scattered, UNMIXED
+
+
 def with_scatter(
     best: MixtureFit, path: list[MixtureFit], counts: Counts, mask: Mask, *, coherent: bool
 ) -> ScatteredFit | None:
@@ -103,7 +156,7 @@ def with_scatter(
     best : MixtureFit
         The fit without scatter that was chosen.
     path : list of MixtureFit
-        Fits of 1, 2, ... phases without scatter.
+        Fits of the numbers of phases to choose from, without scatter.
     counts : ndarray of int, (y, x, window)
         Counts.
     mask : ndarray of bool, (y, x)
@@ -118,7 +171,7 @@ def with_scatter(
         the counts about as well pixel by pixel, and better where neighbours label the pixels.
     """
     found: ScatteredFit | None = None
-    for fit in path[1 if coherent else 0 : best.n_phases]:
+    for fit in (fit for fit in path if (2 if coherent else 1) <= fit.n_phases <= best.n_phases):
         if fit.n_phases == best.n_phases and excess_scores(fit, counts, mask).max() < NOTABLE_SCORE:
             continue
         trial = fit_scatter(fit, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)

@@ -21,10 +21,11 @@ from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihoo
 from bayesspec.inference.mixture_scatter import ScatteredFit
 from bayesspec.inference.phase_scores import phase_score
 from bayesspec.inference.thinning import thin
-from bayesspec.phase_fits import PhaseFits, phase_fits, with_scatter
+from bayesspec.phase_fits import PhaseFits, explained, phase_fits
+from bayesspec.phase_verdict import phase_verdict
 from bayesspec.phases import Segmentation
 from bayesspec.results import FitError, attributes, pixel_coords
-from bayesspec.selection import candidates, held_out_table, limit_note, with_verdicts
+from bayesspec.selection import candidates, held_out_table, with_verdicts
 from bayesspec.spectrum_image import SpectrumImage
 
 Counts = npt.NDArray[np.integer[Any]]
@@ -51,6 +52,8 @@ def segment(
     Every pixel belongs to one phase, and its counts are Poisson with a rate of thickness times the phase's
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
+    Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
+    phase the verdict says it, and ratios are not given where these are many.
 
     Parameters
     ----------
@@ -88,15 +91,13 @@ def segment(
         table = _scores(path, counts, mask, numbers, seed, bar)
     best = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
     coherent = phase_score(counts, mask=mask).significant
-    scattered = with_scatter(best, path, counts, mask, coherent=coherent)
-    if scattered is not None and scattered.n_phases in numbers:
-        best = scattered
-    fits = phase_fits(best, path[0], counts, mask)
+    best, mixed = explained(best, [path[n - 1] for n in numbers], counts, mask, coherent=coherent, seed=seed)
+    fits = phase_fits(best, path[0], counts, mask, mixed)
     hidden = best.n_phases == 1 and coherent
     if hidden and 2 in numbers:
         pair = phase_fits(path[1], path[0], counts, mask)
         fits, hidden = (pair, False) if pair.clear else (fits, True)
-    verdict = _verdict(fits, path, numbers, hidden=hidden)
+    verdict = phase_verdict(fits, path, numbers, hidden=hidden)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
@@ -138,29 +139,6 @@ def _scores(
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
     about = {"long_name": "Bayesian information criterion, relative to the best", "units": "nats times two"}
     return table.assign(bic=("candidate", bic - bic.min(), about))
-
-
-def _verdict(fits: PhaseFits, path: list[MixtureFit], numbers: list[int], *, hidden: bool) -> str:
-    found = fits.measured.n_phases
-    if hidden:
-        return (
-            "at least two phases: neighbouring pixels deviate together, but at this dose "
-            "the ratios of the phases cannot be resolved; sum pixels or count longer"
-        )
-    words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
-    if len(numbers) > 1:
-        return words + limit_note(found, numbers, "phases")
-    if not fits.resolved:
-        return f"{words}, as asked, but at this dose their ratios cannot be resolved"
-    fewer = min(path[:found], key=lambda other: other.bic).n_phases
-    return f"{words}, as asked" + (f"; pixel by pixel the counts support {fewer}" if fewer < found else "")
-
-
-def _scatter_note(fits: PhaseFits) -> str:
-    """Name the scatter, where there is any: the largest standard deviation of a log ratio, in percent."""
-    if not isinstance(fits.measured, ScatteredFit):
-        return ""
-    return f" whose compositions scatter from pixel to pixel by up to {100 * fits.measured.scatter_sd.max():.2g} %"
 
 
 def _result(
@@ -214,7 +192,12 @@ def _result(
         converged=fit.status.converged and fit.status.definite,
         settings=settings,
     )
-    attrs |= {"verdict": verdict, "resolved": int(fits.resolved), "acquisition": json.dumps(asdict(maps.acquisition))}
+    attrs |= {
+        "verdict": verdict,
+        "resolved": int(fits.resolved),
+        "mixed_share": fits.mixed.share,
+        "acquisition": json.dumps(asdict(maps.acquisition)),
+    }
     return Segmentation(data.assign_attrs(attrs))
 
 

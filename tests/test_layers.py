@@ -29,7 +29,7 @@ LAYERS = (
     ("results", "phase_comparison", "condensed_design", "phase_fits", "bands"),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps", "line_identification"),
     ("point_results", "labels", "selection", "count_matrix", "known_spectra"),
-    ("classical", "goodness", "rank_selection", "unmixing_result"),
+    ("classical", "goodness", "rank_selection", "unmixing_result", "phase_verdict"),
     ("pca",),
     ("segment", "unmix", "fit"),
     ("comparison_table",),
