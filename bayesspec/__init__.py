@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.intensity_maps import IntensityMaps, model_maps
+from bayesspec.line_fit import LineFit, fit_lines
+from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.pca import pca
+from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
+from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -25,21 +35,35 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "DosePlan",
+    "EnergyCalibration",
     "Estimate",
     "FitError",
+    "Identification",
     "InputError",
+    "IntensityMaps",
+    "LineFit",
     "LineMaps",
     "MissingExtraError",
+    "PrincipalComponents",
+    "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "absorbed_composition",
+    "calibrate_energy",
     "classical",
     "compare",
     "element_maps",
     "fit",
+    "fit_lines",
     "from_hyperspy",
+    "identify_lines",
     "load",
+    "model_maps",
     "open",
+    "pca",
+    "plan_dose",
     "plot",
     "report",
     "save_image",
@@ -48,6 +72,7 @@ __all__ = [
     "simulate",
     "to_hyperspy",
     "unmix",
+    "zeta_factors_composition",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``bayesspec demo``, ``bayesspec analyse FILE``, ``bayesspec info FILE``."""
+"""The command line: ``bayesspec demo``, ``analyse FILE``, ``info FILE`` and ``plan``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Any, TextIO
 import click
 
 from bayesspec import classical, simulate
+from bayesspec.cli_types import Names, Numbers, Range, Values
 from bayesspec.compare import compare
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.load import load, signals
+from bayesspec.planning import plan_dose
 from bayesspec.reporting import report, save_figures
 from bayesspec.results import Result
 from bayesspec.segment import segment
@@ -28,53 +30,6 @@ INTERRUPTED = 130
 LOWEST_KEV = 0.2
 CHANNEL_KEV = 0.02
 NMF_ITERATIONS = 60
-
-
-class Numbers(click.ParamType):
-    """A number such as ``3`` or a range such as ``1-6``, both ends included."""
-
-    name = "N or LOW-HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the number or range."""
-        if not isinstance(value, str):
-            return value
-        low, _, high = value.partition("-")
-        try:
-            first, last = int(low), int(high or low)
-        except ValueError:
-            self.fail(f"{value!r} is no number such as 3 and no range such as 1-6", param, ctx)
-        if not 1 <= first <= last:
-            self.fail(f"{value!r} must rise from 1 or more, such as 1-6", param, ctx)
-        return range(first, last + 1) if last > first else first
-
-
-class Range(click.ParamType):
-    """Two numbers such as ``0.2,12``."""
-
-    name = "LOW,HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the two numbers."""
-        if not isinstance(value, str):
-            return value
-        try:
-            low, high = (float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not two numbers such as 0.2,12", param, ctx)
-        return low, high
-
-
-class Names(click.ParamType):
-    """Names separated by commas, such as ``Fe_Ka,O_Ka``."""
-
-    name = "NAME,NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the names."""
-        if not isinstance(value, str):
-            return value
-        return [name.strip() for name in value.split(",") if name.strip()]
 
 
 class _Commands(click.Group):
@@ -165,6 +120,32 @@ def info(*, file: Path, signal: str | None) -> None:
     facts |= {k.replace("_", " "): str(v) for k, v in vars(image.acquisition).items() if v is not None}
     for name, value in facts.items():
         click.echo(f"{name}: {value}")
+
+
+@main.command()
+@click.option("--ratios", type=Values(), required=True, help="Line ratio of each phase, such as 0.783,0.698.")
+@click.option("--areas", type=Values(), help="Share of the area of each phase; even where not given.")
+@click.option("--error", type=float, help="Wanted standard error relative to the ratio, such as 0.01.")
+@click.option("--size", type=click.IntRange(8), default=128, show_default=True, help="Pixels along y and x.")
+@click.option("--blur", type=float, default=3.0, show_default=True, help="Size of the grains, pixels; 0 for none.")
+@click.option("--background", type=float, default=0.0, show_default=True, help="Background per mean line count.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+def plan(
+    *,
+    ratios: list[float],
+    areas: list[float] | None,
+    error: float | None,
+    size: int,
+    blur: float,
+    background: float,
+    seed: int,
+) -> None:
+    """Forecast the counts per pixel that tell phases apart."""
+    with _step(f"forecasting {size} x {size} pixels"):
+        found = plan_dose(ratios, areas=areas, shape=(size, size), blur=blur, background=background, seed=seed)
+    click.echo(str(found))
+    if error is not None:
+        click.echo(f"standard error {100 * error:g} %: {found.counts_for(error):.0f} counts/pixel")
 
 
 def _signal(text: str | None) -> int | str | None:

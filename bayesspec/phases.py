@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import gaussian_filter
 
 from bayesspec.composition import KFactor
+from bayesspec.dose_plan import DosePlan
 from bayesspec.errors import InputError
+from bayesspec.phase_comparison import PhaseComparison, compare
+from bayesspec.planning import DOSES, plan
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
 
@@ -44,8 +48,21 @@ class Segmentation(Result):
 
     @property
     def fractions(self) -> Estimate:
-        """Share of the image's area in each phase, dims (phase,)."""
+        """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
         return Estimate(self.data["fraction_draws"], "area fraction")
+
+    @property
+    def mixed_share(self) -> float:
+        """Share of the pixels whose counts lie between the phases, float; the verdict names it if it is real."""
+        return float(self.data.attrs.get("mixed_share", 0.0))
+
+    @property
+    def scatter(self) -> xr.DataArray:
+        """Scatter of the composition within each phase, dims (phase,), float64; 0 where none was found.
+
+        Standard deviation, from pixel to pixel, of the log ratio of two lines that scatters most.
+        """
+        return self.data["scatter"]
 
     @property
     def intensities(self) -> xr.DataArray:
@@ -70,6 +87,16 @@ class Segmentation(Result):
         InputError
             When a line was not mapped.
         """
+        self._lines(numerator, denominator)
+        name = f"{numerator}/{denominator}"
+        return ratio_of(
+            self.intensities.sel(line=numerator, drop=True),
+            self.intensities.sel(line=denominator, drop=True),
+            name,
+        )
+
+    def _lines(self, numerator: str, denominator: str) -> list[str]:
+        """Both names; refuses lines that were not mapped."""
         for line in (numerator, denominator):
             if line not in self.lines:
                 raise InputError(
@@ -77,12 +104,63 @@ class Segmentation(Result):
                     f"one of {list(self.lines)}",
                     f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})",
                 )
-        name = f"{numerator}/{denominator}"
-        return ratio_of(
-            self.intensities.sel(line=numerator, drop=True),
-            self.intensities.sel(line=denominator, drop=True),
-            name,
-        )
+        return [numerator, denominator]
+
+    def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
+        """Difference of one line ratio between two phases, with their covariance.
+
+        Parameters
+        ----------
+        numerator, denominator : str
+            Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+        first, second : int
+            The phases.
+
+        Returns
+        -------
+        Estimate, no dims
+            Ratio in `first` less ratio in `second`.
+
+        Raises
+        ------
+        InputError
+            When a line was not mapped, or a phase does not exist.
+        """
+        draws = self.ratio(numerator, denominator).draws
+        for phase in (first, second):
+            if not 0 <= phase < self.n_phases:
+                found = f"phase {phase} of {self.n_phases}"
+                raise InputError(found, f"a phase from 0 to {self.n_phases - 1}", "seg.ratio_difference(a, b, 0, 1)")
+        difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
+        return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
+
+    def compare_phases(
+        self, first: int, second: int, *, reference: str | None = None, margin: float = 0.0
+    ) -> PhaseComparison:
+        """Probability that two phases differ, for each line ratio and overall.
+
+        Parameters
+        ----------
+        first, second : int
+            The phases.
+        reference : str or None
+            Line below the ratios; ``None`` for the strongest.
+        margin : float
+            Smallest relative difference of a ratio that counts, such as 0.01; 0 for any.
+
+        Returns
+        -------
+        PhaseComparison
+            ``overall``, a float; ``probability``, ``larger`` and ``difference`` for each ratio. NaN where the phases
+            are not resolved.
+
+        Raises
+        ------
+        InputError
+            When a phase or the reference does not exist, the phases are the same, the margin is negative, or the
+            result comes without draws.
+        """
+        return compare(self.intensities, first, second, reference=reference, margin=margin)
 
     def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
         """Composition of every phase by Cliff and Lorimer's method.
@@ -105,6 +183,55 @@ class Segmentation(Result):
             When a k-factor belongs to no mapped line or is not positive.
         """
         return self._composition(self.intensities, k_factors, seed)
+
+    def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
+        """Forecast what another dose would make of a ratio in this sample.
+
+        Parameters
+        ----------
+        numerator, denominator : str
+            Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+        doses : iterable of float
+            Mean counts per pixel in the windows to forecast.
+        seed : int
+            Seed of the simulated noise.
+
+        Returns
+        -------
+        DosePlan
+            Standard errors by dose, and the counts, pixels or seconds for a wanted one. Labels and compositions are
+            taken as found; the rate is that of the measurement where its live time is known.
+
+        Raises
+        ------
+        InputError
+            When a line was not mapped, or there are no two phases with known compositions.
+        """
+        if self.n_phases < 2 or "response" not in self.data or not np.isfinite(self.intensities).all():
+            raise InputError(
+                f"{self.n_phases} phase(s) by {self.method}: {self.verdict}",
+                "two phases or more whose ratios are resolved by bs.segment",
+                "bs.plan_dose(ratios=(0.783, 0.698)) with the ratios you expect",
+            )
+        known = self._lines(numerator, denominator)
+        labels, counts = self.labels.values, self.data["counts"].sum("line").values
+        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), 2) / gaussian_filter((labels >= 0) * 1.0, 2).clip(
+            1e-9
+        )
+        thickness = np.where(labels >= 0, dose / dose[labels >= 0].mean(), 0.0)
+        total = float(self.provenance["counts_per_pixel"]) * (labels >= 0).sum()
+        live = self.provenance["acquisition"]["live_time_s"]
+        return plan(
+            self.data["composition_draws"].mean("draw").values,
+            self.data["response"].sel(line=known).values,
+            labels,
+            thickness,
+            doses=np.array(sorted(doses), np.float64),
+            rng=np.random.default_rng(seed),
+            name=f"{numerator}/{denominator}",
+            assumed=f"the phases of {self.name} as found",
+            counts_per_second=total / live if live else None,
+        )
 
     def __repr__(self) -> str:
         valid = np.asarray(self.labels) >= 0

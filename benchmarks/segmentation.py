@@ -22,9 +22,8 @@ from scipy.stats import norm
 
 from bayesspec.inference.mixture import fit_path, with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.neighbours import neighbour_covariates, widened
+from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
-from bayesspec.segment import CLEAR_BIC
 
 RATIOS = np.array([0.783, 0.698])
 SHARES = np.stack([RATIOS / (1 + RATIOS), 1 / (1 + RATIOS)], axis=1)

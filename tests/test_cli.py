@@ -120,3 +120,21 @@ def test_interruption_ends_with_130_and_keeps_what_was_written(scan, tmp_path, m
     assert ended.exit_code == 130
     assert "Interrupted" in ended.stderr
     assert np.isfinite(open_result(out / "phases.nc").ratio("Fe_Ka", "O_Ka").mean.values).all()
+
+
+def test_a_dose_is_planned():
+    ended = CliRunner().invoke(
+        cli.main, ["plan", "--ratios", "0.5,2", "--size", "16", "--blur", "0", "--error", "0.02"]
+    )
+    assert ended.exit_code == 0, ended.output
+    assert "told apart" in ended.stdout
+    wanted = float(ended.stdout.splitlines()[-1].split(":")[1].split()[0])
+    share = 1 / 3
+    assert wanted == pytest.approx(1 / (0.02**2 * share * (1 - share) * 128), rel=0.3)
+
+
+def test_wrong_ratios_end_with_2():
+    for ratios, said in (("0.5;2", "0.783,0.698"), ("0.5", "Needed: ")):
+        ended = CliRunner().invoke(cli.main, ["plan", "--ratios", ratios])
+        assert ended.exit_code == 2
+        assert said in ended.stderr

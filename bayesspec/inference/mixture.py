@@ -24,6 +24,7 @@ from bayesspec.inference.mixture_mode import Mode, Parameters, Pixels
 EM_TOLERANCE = 0.1
 EM_CYCLES = 100
 NEWTON_TOLERANCE = 1e-7
+PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 NEWTON_STEPS = 60
 LARGEST_TOTAL = 2**31
 
@@ -70,9 +71,9 @@ def fit_path(
             if phases > 1:
                 mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
                 mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
-            found = _newton(_parameters(mixture, active), pixels, active)
+            found = _newton(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
             mixture = _mixture(found.parameters, pixels, active)
-            fits.append(_fit(found, pixels, active))
+            fits.append(_fit(found, pixels, active, PATH_TOLERANCE))
             if progress is not None:
                 progress(phases, max_phases)
     return fits
@@ -124,6 +125,48 @@ def with_covariates(
         active = jnp.ones(fit.n_phases, dtype=bool)
         start = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(weights))
         return _fit(_newton(start, pixels, active), pixels, active)
+
+
+def at_point(
+    counts: NDArray[np.integer],
+    log_composition: Floats,
+    weights: Floats,
+    *,
+    covariates: Floats | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> MixtureFit:
+    """Likelihood and observed information of given parameters, without a search.
+
+    Parameters
+    ----------
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    log_composition : ndarray of float64, (phase, channel)
+        Logarithm of the share of each channel in the counts of each phase.
+    weights : ndarray of float64, (phase, 1 + covariate)
+        Intercepts and slopes of the log weights, log odds.
+    covariates : ndarray of float64, (pixel, covariate) or (y, x, covariate), optional
+        Covariates of the weights, dimensionless.
+    mask : ndarray of bool, (y, x), optional
+        True = excluded.
+
+    Returns
+    -------
+    MixtureFit
+        As a fit would give, at this point.
+
+    Raises
+    ------
+    InputError
+        As `fit_path`.
+    """
+    kept = _checked(counts, mask)
+    x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
+    with jax.enable_x64(True):
+        pixels = _pixels(kept, x)
+        point = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
+        here = Mode(point, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(0.0))
+        return _fit(here, pixels, jnp.ones(len(log_composition), dtype=bool))
 
 
 def log_joint(
@@ -207,11 +250,11 @@ def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
     return Mixture(jax.nn.log_softmax(parameters.log_shares, axis=1), jnp.maximum(log_weights, floor))
 
 
-def _newton(start: Parameters, pixels: Pixels, active: Array) -> Mode:
-    return mode.newton(start, pixels, active, tolerance=NEWTON_TOLERANCE, max_iterations=NEWTON_STEPS)
+def _newton(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
+    return mode.newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
-def _fit(found: Mode, pixels: Pixels, active: Array) -> MixtureFit:
+def _fit(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
     """The active phases of a mode as a result."""
     here = np.asarray(active)
     phases, coefficients = int(here.sum()), found.parameters.weights.shape[1]
@@ -230,7 +273,7 @@ def _fit(found: Mode, pixels: Pixels, active: Array) -> MixtureFit:
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
         information=information,
         status=MixtureStatus(
-            converged=gain <= NEWTON_TOLERANCE,
+            converged=gain <= tolerance,
             iterations=int(found.iterations),
             gain=gain,
             gradient_norm=float(summary.gradient_norm),

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag, eigh, solve_triangular
 
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_mode import Parameters, Pixels, scores
@@ -21,6 +22,7 @@ Floats = NDArray[np.float64]
 SCALES = (1.0, 2.0, 4.0, 8.0)
 FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
+CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
 
 def neighbour_covariates(
@@ -40,15 +42,17 @@ def neighbour_covariates(
     Returns
     -------
     ndarray of float64, (y, x, direction * scale)
-        For each of (phases - 1) directions and each width of the Gaussian: the mean residual per count of the pixels
-        around, the pixel itself left out, shifted and scaled to mean 0 and variance 1 over the pixels that are kept.
+        For each direction, of which there are (phases - 1) or (channels - 1), whichever is fewer, and each width of
+        the Gaussian: the mean residual per count of the pixels around, the pixel itself left out, shifted and scaled
+        to mean 0 and variance 1 over the pixels that are kept.
     """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).astype(np.float64)
     pooled = np.maximum(kept.sum(axis=(0, 1)) / kept.sum(), 1e-12)
     totals = kept.sum(axis=2)
     contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
-    directions = np.linalg.svd(contrasts, full_matrices=False)[2][: fit.n_phases - 1]
+    directions = np.linalg.svd(contrasts, full_matrices=False)[2]
+    directions = directions[: min(fit.n_phases, len(pooled)) - 1]
     residuals = (kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T
     wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
     scales = [scale for scale in wanted if scale <= min(here.shape) / 8] or [wanted[0]]
@@ -66,7 +70,12 @@ def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: f
 
 
 def widened(
-    fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, *, mask: NDArray[np.bool_] | None = None
+    fit: MixtureFit,
+    counts: NDArray[np.integer],
+    covariates: Floats,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    scores_of_pixels: Floats | None = None,
 ) -> MixtureFit:
     """Replace the information of a fit by one that allows for patches, and is nowhere above the model's own.
 
@@ -80,12 +89,16 @@ def widened(
         Covariates of the fit.
     mask : ndarray of bool, (y, x), optional
         True = excluded.
+    scores_of_pixels : ndarray of float64, (pixel, parameter), optional
+        Derivative of the log likelihood of each pixel, where the fit is more than a plain mixture.
 
     Returns
     -------
     MixtureFit
         With the covariance C = L LT of the model, and the scatter B of the scores added up in blocks of 16 x 16
-        pixels, its covariance is L max(LT B L, 1) LT, the maximum taken of the eigenvalues.
+        pixels, its covariance is L max(LT B L, 1) LT, the maximum taken of the eigenvalues: once for the
+        compositions, and once for what the weights have beyond their regression on these, so that what so few blocks
+        say of so many coefficients of the weights does not reach the compositions.
 
     Notes
     -----
@@ -94,24 +107,88 @@ def widened(
     """
     if not fit.status.definite:
         return fit
-    block = _blocks(np.shape(counts)[0], np.shape(counts)[1])
-    own = _pixel_scores(fit, counts, covariates, mask)
+    block = blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
+    own = pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
+    scatter = block_scatter(own, block)
+    wide = _widened(fit.covariance, scatter, fit.log_composition.size)
+    return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
+
+
+def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
+    """Scatter of scores that are added up in blocks.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, (pixel, parameter)
+        Derivative of each pixel's log likelihood.
+    block : ndarray of int, (pixel,)
+        Number of each pixel's block.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        Sum over the blocks of their sums' outer products, about the mean.
+    """
     number = int(block.max()) + 1
-    summed = np.zeros((number, own.shape[1]))
-    np.add.at(summed, block.ravel(), own)
+    summed = np.zeros((number, scores.shape[1]))
+    np.add.at(summed, block, scores)
     summed = summed - summed.mean(axis=0)
-    scatter = summed.T @ summed * number / max(number - 1, 1)
-    root = np.linalg.cholesky(fit.covariance)
-    values, vectors = np.linalg.eigh(root.T @ scatter @ root)
-    inverse = np.linalg.inv(root)
-    narrower = inverse.T @ (vectors / np.maximum(values, 1.0)) @ vectors.T @ inverse
-    return replace(fit, information=narrower)
+    return summed.T @ summed * number / max(number - 1, 1)
 
 
-def _pixel_scores(
+def at_least(model: Floats, robust: Floats) -> Floats:
+    """Take the robust covariance where it exceeds that of the model, direction by direction.
+
+    Parameters
+    ----------
+    model, robust : ndarray of float64, (parameter, parameter)
+        Both covariances; that of the model is positive definite.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        With the model's L LT and the eigenvalues v of inverse(L) robust inverse(LT): L max(v, 1) LT.
+    """
+    root = np.linalg.cholesky(model)
+    left = solve_triangular(root, robust, lower=True)
+    ratio = solve_triangular(root, left.T, lower=True)
+    values, vectors = eigh(0.5 * (ratio + ratio.T), driver="ev")
+    turned = root @ vectors
+    return (turned * np.maximum(values, 1.0)) @ turned.T
+
+
+def _widened(model: Floats, scatter: Floats, size: int) -> Floats:
+    """Covariance with the first `size` parameters, and what the others have beyond them, widened apart."""
+    slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
+    beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
+    own, robust = beyond @ model @ beyond.T, beyond @ model @ scatter @ model @ beyond.T
+    parts = [at_least(own[part, part], robust[part, part]) for part in (slice(size), slice(size, None))]
+    back = np.linalg.inv(beyond)
+    joined = back @ block_diag(*parts) @ back.T
+    return 0.5 * (joined + joined.T)
+
+
+def pixel_scores(
     fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, mask: NDArray[np.bool_] | None
 ) -> Floats:
-    """Derivative of the log likelihood of each pixel: (pixel, parameter)."""
+    """Derivative of the marginal log likelihood of each pixel.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+        Where to take it.
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    covariates : ndarray of float64, (y, x, covariate)
+        Covariates of the weights.
+    mask : ndarray of bool, (y, x), or None
+        True = excluded.
+
+    Returns
+    -------
+    ndarray of float64, (pixel, parameter)
+        Nats per unit of log share, then of weight, in the order of ``MixtureFit.information``.
+    """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
     design = np.concatenate([np.ones((len(kept), 1)), covariates.reshape(len(kept), -1)], axis=1)
@@ -121,8 +198,19 @@ def _pixel_scores(
         return np.asarray(scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
 
 
-def _blocks(rows: int, columns: int) -> NDArray[np.intp]:
-    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side."""
+def blocks(rows: int, columns: int) -> NDArray[np.intp]:
+    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Pixels along y and x.
+
+    Returns
+    -------
+    ndarray of int, (y, x)
+        Numbers from 0.
+    """
     side = max(1, min(BLOCK, min(rows, columns) // 8))
     across = -(-columns // side)
     return (np.arange(rows) // side)[:, None] * across + (np.arange(columns) // side)[None]

@@ -1,6 +1,7 @@
 """Figures of results: each function takes a result and returns a matplotlib Figure."""
 
 from bayesspec.plot.compare import comparison
+from bayesspec.plot.dose_plan import dose_plan
 from bayesspec.plot.maps import abundance_maps, element_maps
 from bayesspec.plot.phases import phase_map
 from bayesspec.plot.ratios import ratios
@@ -13,6 +14,7 @@ __all__ = [
     "comparison",
     "component_spectra",
     "count_scatter",
+    "dose_plan",
     "element_maps",
     "phase_map",
     "ratios",
