@@ -16,10 +16,12 @@ from bayesspec.intensity_maps import IntensityMaps, model_maps
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -43,6 +45,7 @@ __all__ = [
     "LineFit",
     "LineMaps",
     "MissingExtraError",
+    "PrincipalComponents",
     "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
@@ -59,6 +62,7 @@ __all__ = [
     "load",
     "model_maps",
     "open",
+    "pca",
     "plan_dose",
     "plot",
     "report",

@@ -22,7 +22,9 @@ from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
 from bayesspec.inference.status import Status
+from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
 from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates
@@ -46,7 +48,7 @@ def unmix(
     warmup: int = 60,
     prob: float = PROB,
     strict: bool = False,
-) -> Unmixing:
+) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
 
     Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
@@ -60,8 +62,8 @@ def unmix(
         Counts of an EDS or EELS image.
     rank : int or iterable of int
         Number of components, or the numbers to choose from.
-    model : {"nmf"}
-        Poisson non-negative matrix factorisation.
+    model : {"nmf", "pca"}
+        Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     seed : int
         Seed of starts, draws and the division into fitted and held-out counts.
     draws : int
@@ -75,8 +77,8 @@ def unmix(
 
     Returns
     -------
-    Unmixing
-        Spectra, abundances, draws, verdict and selection.
+    Unmixing or PrincipalComponents
+        Spectra, abundances, draws, verdict and selection; with ``model="pca"`` components, scores and denoised rates.
 
     Raises
     ------
@@ -86,8 +88,11 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    if model == "pca":
+        return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
-        raise InputError(f"model={model!r}", "a model that bs.unmix knows: 'nmf'", "bs.unmix(si, rank=4, model='nmf')")
+        known = "a model that bs.unmix knows: 'nmf' or 'pca'"
+        raise InputError(f"model={model!r}", known, "bs.unmix(si, rank=4, model='nmf')")
     counts = count_matrix_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))

@@ -1,0 +1,252 @@
+"""Principal components of an image under Poisson noise, and the image without its noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.special import ndtri
+from tqdm import tqdm
+
+from bayesspec.errors import InputError
+from bayesspec.inference.pca import fit_pca
+from bayesspec.inference.pca_linear import fit_linear
+from bayesspec.inference.score_maps import Layout
+from bayesspec.inference.status import Status
+from bayesspec.posterior import PROB, check_prob
+from bayesspec.principal_components import PrincipalComponents
+from bayesspec.rank_selection import choose_rank, count_matrix_of
+from bayesspec.results import FitError, attributes, pixel_coords
+from bayesspec.selection import candidates
+from bayesspec.spectrum_image import SpectrumImage
+
+LINKS = ("log", "linear")
+UNRELIABLE = 0.5
+PRIORS = {
+    "log": "Scores: standard normal. Loadings: normal, with a standard deviation learned for every component.",
+    "linear": "Scores: normal, with a power spectrum over the image learned for every component. Loadings: flat.",
+}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A fit of either link."""
+
+    components: npt.NDArray[Any]
+    mean_log: npt.NDArray[Any]
+    channel_covariance: npt.NDArray[Any]
+    scores: npt.NDArray[Any]
+    score_covariance: npt.NDArray[Any]
+    status: Status
+    bound: float
+
+
+def pca(
+    image: SpectrumImage,
+    rank: int | Iterable[int] = range(1, 9),
+    *,
+    link: str = "log",
+    neighbours: bool = True,
+    seed: int = 0,
+    draws: int = 200,
+    prob: float = PROB,
+    strict: bool = False,
+) -> PrincipalComponents:
+    """Decompose an image into principal components under Poisson noise, with errors on all that comes out.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts of an EDS or EELS image.
+    rank : int or iterable of int
+        Number of components, or the numbers to choose from.
+    link : {"log", "linear"}
+        How components combine: as factors of the rates (Poisson log-normal), or as parts of them, as the spectra of
+        what the beam crosses do. To remove the noise from an image, ``"linear"``.
+    neighbours : bool
+        With the linear link: whether a pixel's neighbours say something about it. How much is learned from the image.
+    seed : int
+        Seed of the choice of the rank and of the draws.
+    draws : int
+        Number of draws of the components.
+    prob : float
+        Probability of the intervals.
+    strict : bool
+        Raise when the fit did not end as it should, in place of saying so in ``status``.
+
+    Returns
+    -------
+    PrincipalComponents
+        Components, scores, denoised rates, verdict and selection.
+
+    Raises
+    ------
+    InputError
+        When the link is not known, the rank exceeds what the data allow, or there are no counts.
+    FitError
+        When `strict` and the fit did not end as it should.
+
+    Notes
+    -----
+    Source: Chiquet, Mariadassou & Robin (2018), doi:10.1214/18-AOAS1177; Tipping & Bishop (1999),
+    doi:10.1111/1467-9868.00196; Keenan & Kotula (2004), doi:10.1002/sia.1657.
+    """
+    check_prob(prob)
+    if link not in LINKS:
+        raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
+    counts = count_matrix_of(image)
+    numbers = candidates(rank, "rank", min(counts.shape))
+    table, verdict, chosen = choose_rank(image, numbers, jax.random.key(seed))
+    with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
+        parts = _fit(counts, chosen, link, Layout(image.valid) if neighbours else None, bar)
+    if parts.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    result = _result(image, parts, table, verdict, prob, draws, {"seed": seed, "link": link, "neighbours": neighbours})
+    if strict and not result.converged:
+        raise FitError(result.status)
+    return result
+
+
+def _fit(counts: npt.NDArray[Any], rank: int, link: str, layout: Layout | None, bar: tqdm) -> _Parts:
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    if link == "linear":
+        sums = fit_linear(counts, rank, layout=layout, progress=progress)
+        empty = np.full(counts.shape[1], np.nan)
+        return _Parts(
+            sums.loadings,
+            empty,
+            sums.channel_covariance,
+            sums.scores,
+            sums.score_covariance,
+            sums.status,
+            float("nan"),
+        )
+    found = fit_pca(counts, rank, progress=progress)
+    return _Parts(
+        found.components,
+        found.mean_log,
+        found.channel_covariance,
+        found.scores,
+        found.score_covariance,
+        found.status,
+        found.bound,
+    )
+
+
+def _result(
+    image: SpectrumImage,
+    parts: _Parts,
+    table: xr.Dataset,
+    verdict: str,
+    prob: float,
+    draws: int,
+    settings: dict[str, Any],
+) -> PrincipalComponents:
+    link, rank = settings["link"], len(parts.components)
+    reach = float(ndtri((1 + prob) / 2))
+    own = parts.channel_covariance[:, -rank:, -rank:]
+    widths = np.sqrt(np.maximum(own.diagonal(axis1=1, axis2=2).T, 0.0))
+    noise = parts.score_covariance.diagonal(axis1=1, axis2=2)
+    power = np.square(parts.scores).mean(axis=0)
+    reliability = power / np.maximum(power + noise.mean(axis=0), 1e-20)
+    unit = "log counts" if link == "log" else "counts"
+    variables = _statistics(
+        "components", parts.components, widths, reach, image.valid_channels, ("component", "energy")
+    )
+    log_sd = np.sqrt(np.maximum(parts.channel_covariance[:, 0, 0], 0.0))
+    variables |= _statistics("mean_log", parts.mean_log, log_sd, reach, image.valid_channels, ("energy",))
+    variables |= _maps(image, parts, np.sqrt(np.maximum(noise, 0.0)), reach, unit)
+    whole = np.full((image.shape[2], *parts.channel_covariance.shape[1:]), np.nan, np.float32)
+    whole[image.valid_channels] = parts.channel_covariance
+    variables["channel_covariance"] = (("energy", "term", "other_term"), whole)
+    sampled = np.random.default_rng(settings["seed"]).standard_normal((draws, *parts.components.shape))
+    sampled = np.einsum("cij,djc->dic", _roots(own), sampled) + parts.components
+    variables["components_draws"] = (
+        ("draw", "component", "energy"),
+        _wide(sampled.astype(np.float32), image.valid_channels),
+    )
+    variables["reliability"] = (("component",), reliability)
+    variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), {"units": "counts"})
+    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
+        "energy": ("energy", image.energy, {"units": image.energy_unit}),
+        "component": np.arange(rank),
+    }
+    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
+    data = xr.Dataset(variables, coords=coords).assign(selection)
+    settings |= {
+        "model": "poisson_pca",
+        "prior": PRIORS[link],
+        "bound": parts.bound,
+        "counts_per_pixel": image.counts_per_pixel,
+        "acquisition": asdict(image.acquisition),
+    }
+    method = f"Poisson PCA, {link} link"
+    attrs = attributes(
+        name=image.name, method=method, status=str(parts.status), converged=parts.status.ok, settings=settings
+    )
+    attrs |= {
+        "verdict": verdict + _weak(reliability),
+        "link": link,
+        "prob": prob,
+        "interval": "equal-tailed",
+        "energy_unit": image.energy_unit,
+        "elements": json.dumps(list(image.elements)),
+    }
+    return PrincipalComponents(data.assign_attrs(attrs))
+
+
+def _weak(reliability: npt.NDArray[np.float64]) -> str:
+    """Name the components whose maps are mostly noise."""
+    weak = [str(k) for k in np.flatnonzero(reliability < UNRELIABLE)]
+    if not weak:
+        return ""
+    named = f"component {weak[0]} is" if len(weak) == 1 else f"components {', '.join(weak)} are"
+    return f"; {named} not resolved pixel by pixel: sum pixels or count longer before relying on intervals"
+
+
+def _roots(covariance: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :], np.float64)
+
+
+def _wide(values: npt.NDArray[Any], channels: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Values on the whole energy axis; NaN in excluded channels."""
+    whole = np.full((*values.shape[:-1], len(channels)), np.nan, values.dtype)
+    whole[..., channels] = values
+    return whole
+
+
+def _statistics(
+    name: str,
+    mean: npt.NDArray[Any],
+    sd: npt.NDArray[Any],
+    reach: float,
+    channels: npt.NDArray[np.bool_],
+    dims: tuple[str, ...],
+) -> dict[str, Any]:
+    values = {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
+    return {f"{name}_{s}": (dims, _wide(v.astype(np.float32), channels)) for s, v in values.items()}
+
+
+def _maps(image: SpectrumImage, parts: _Parts, sd: npt.NDArray[np.float64], reach: float, unit: str) -> dict[str, Any]:
+    """Statistics of the scores on the whole image; NaN in excluded pixels."""
+    mean = parts.scores
+    values = {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
+    found: dict[str, Any] = {}
+    for name, one in values.items():
+        grid = np.full((*image.shape[:2], one.shape[1]), np.nan, np.float32)
+        grid[image.valid] = one
+        found[f"scores_{name}"] = (("y", "x", "component"), grid, {"units": unit})
+    whole = np.full((*image.shape[:2], *parts.score_covariance.shape[1:]), np.nan, np.float32)
+    whole[image.valid] = parts.score_covariance
+    found["score_covariance"] = (("y", "x", "component", "other_component"), whole, {"units": f"{unit} squared"})
+    return found
