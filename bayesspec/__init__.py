@@ -12,12 +12,14 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.noise_check import poisson_check
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.principal_components import PrincipalComponents
+from bayesspec.rank_selection import select_rank
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -51,9 +53,11 @@ __all__ = [
     "pca",
     "plan_dose",
     "plot",
+    "poisson_check",
     "report",
     "save_image",
     "segment",
+    "select_rank",
     "signals",
     "simulate",
     "to_hyperspy",

@@ -16,6 +16,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.components import Unmixing
+from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
 from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf import NmfMode, fit_mode
@@ -25,7 +26,7 @@ from bayesspec.inference.status import Status
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
+from bayesspec.rank_selection import choose_rank, pixel_block
 from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
