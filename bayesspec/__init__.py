@@ -8,9 +8,13 @@ from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.intensity_maps import IntensityMaps, model_maps
+from bayesspec.line_fit import LineFit, fit_lines
+from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.noise_check import poisson_check
 from bayesspec.pca import pca
@@ -24,6 +28,7 @@ from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -33,9 +38,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Acquisition",
     "DosePlan",
+    "EnergyCalibration",
     "Estimate",
     "FitError",
+    "Identification",
     "InputError",
+    "IntensityMaps",
+    "LineFit",
     "LineMaps",
     "MissingExtraError",
     "PrincipalComponents",
@@ -43,12 +52,17 @@ __all__ = [
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "absorbed_composition",
+    "calibrate_energy",
     "classical",
     "compare",
     "element_maps",
     "fit",
+    "fit_lines",
     "from_hyperspy",
+    "identify_lines",
     "load",
+    "model_maps",
     "open",
     "pca",
     "plan_dose",
@@ -62,6 +76,7 @@ __all__ = [
     "simulate",
     "to_hyperspy",
     "unmix",
+    "zeta_factors_composition",
 ]
 
 

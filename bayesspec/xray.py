@@ -16,7 +16,10 @@ from bayesspec.errors import InputError
 
 MN_KA_KEV = 5.895
 ASSUMED_RESOLUTION_EV = 130.0
+FANO_SLOPE_EV = 2.5
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+KB_PER_KA = {11: 0.0, 12: 0.003, 13: 0.013, 14: 0.027, 15: 0.045, 16: 0.063, 17: 0.083, 18: 0.105, 19: 0.117}
+"""Measured Kb/Ka where the 3p shell fills up: the tables' 0.12 to 0.13 holds from calcium on only."""
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 
 
@@ -67,7 +70,7 @@ def known_lines(element: str) -> tuple[str, ...]:
     InputError
         When there is no such element.
     """
-    table = _transitions(element)
+    table = transitions(element)
     present = {_family(label) for label in table}
     return tuple(f"{element}_{family}" for family in FAMILIES if family in present)
 
@@ -101,7 +104,7 @@ def xray_line(name: str) -> XrayLine:
     known = known_lines(element)
     if name not in known:
         raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]")
-    table = _transitions(element)
+    table = transitions(element)
     family = name.split("_")[1]
     own = {label: line for label, line in table.items() if _family(label) == family}
     level = max(own.values(), key=lambda line: line.intensity).initial_level
@@ -177,7 +180,12 @@ def default_line(element: str, low_kev: float, high_kev: float, beam_energy_kev:
     return inside[0]
 
 
-def fwhm_kev(energy_kev: npt.ArrayLike, resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV) -> npt.NDArray[Any]:
+def fwhm_kev(
+    energy_kev: npt.ArrayLike,
+    resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV,
+    *,
+    slope_ev: float = FANO_SLOPE_EV,
+) -> npt.NDArray[Any]:
     """Full width at half maximum of the detector's response.
 
     Parameters
@@ -186,6 +194,8 @@ def fwhm_kev(energy_kev: npt.ArrayLike, resolution_mn_ka_ev: float = ASSUMED_RES
         Photon energy in keV.
     resolution_mn_ka_ev : float
         Full width at half maximum at Mn Ka, in eV.
+    slope_ev : float
+        Growth of the squared width with the photon energy, in eV.
 
     Returns
     -------
@@ -209,7 +219,7 @@ def fwhm_kev(energy_kev: npt.ArrayLike, resolution_mn_ka_ev: float = ASSUMED_RES
             "60 to 400 eV",
             "bs.load(path, resolution_mn_ka_ev=130)",
         )
-    squared = resolution_mn_ka_ev**2 + 2.5e3 * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
+    squared = resolution_mn_ka_ev**2 + 1e3 * slope_ev * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
     return np.sqrt(np.maximum(squared, 30.0**2)) / 1e3
 
 
@@ -218,6 +228,8 @@ def gaussian_shares(
     weights: npt.NDArray[np.float64],
     axis_kev: npt.NDArray[np.float64],
     resolution_mn_ka_ev: float,
+    *,
+    slope_ev: float = FANO_SLOPE_EV,
 ) -> npt.NDArray[np.float64]:
     """Spread transitions over the channels of a detector: Gaussians, integrated over each channel.
 
@@ -231,6 +243,8 @@ def gaussian_shares(
         Centres of the channels in keV.
     resolution_mn_ka_ev : float
         Full width at half maximum at Mn Ka, in eV.
+    slope_ev : float
+        Growth of the squared width with the photon energy, in eV.
 
     Returns
     -------
@@ -242,15 +256,39 @@ def gaussian_shares(
     InputError
         When the resolution is not between 60 and 400 eV.
     """
-    sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev) / FWHM_PER_SIGMA
+    sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
     half = np.gradient(axis_kev)[:, None] / 2
     offset = axis_kev[:, None] - energies_kev
     return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
 
 
-def _transitions(element: str) -> dict[str, Any]:
+@cache
+def transitions(element: str) -> dict[str, Any]:
+    """Transitions of an element, with the measured Kb where the tables extrapolate.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+
+    Returns
+    -------
+    dict of str to xraydb.XrayLine
+        Label, such as ``"Ka1"``, to energy in eV, intensity from one vacancy and level of the vacancy.
+
+    Raises
+    ------
+    InputError
+        When there is no such element, or it has no lines.
+
+    Notes
+    -----
+    Source: Elam, Ravel and Sieber, Radiat. Phys. Chem. 63 (2002) 121, doi:10.1016/S0969-806X(01)00227-4; Kb/Ka below
+    calcium rounded from Salem, Panossian and Krause, At. Data Nucl. Data Tables 14 (1974) 91,
+    doi:10.1016/S0092-640X(74)80017-3.
+    """
     try:
-        table = xraydb.xray_lines(element)
+        table = dict(xraydb.xray_lines(element))
     except ValueError as error:
         raise InputError(
             f"the element {element!r}", "a chemical symbol such as 'Fe' or 'O'", "elements=['Fe', 'O']"
@@ -259,7 +297,17 @@ def _transitions(element: str) -> dict[str, Any]:
         raise InputError(
             f"{element}, which has no line between 0 and 100 keV", "another element", f"leave {element} out"
         )
-    return dict(table)
+    ratio = KB_PER_KA.get(xraydb.atomic_number(element))
+    alpha, beta = (sum(t.intensity for label, t in table.items() if _family(label) == f) for f in ("Ka", "Kb"))
+    if ratio is None or not beta:
+        return table
+    factors = {"Ka": (alpha + beta) / (alpha * (1 + ratio))}
+    factors["Kb"] = factors["Ka"] * ratio * alpha / beta
+    return {
+        label: t._replace(intensity=t.intensity * factors.get(_family(label), 1.0))
+        for label, t in table.items()
+        if factors.get(_family(label), 1.0) > 0
+    }
 
 
 def _family(label: str) -> str:

@@ -18,16 +18,16 @@ from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_mode import WEIGHT_SCALE
 from bayesspec.inference.neighbours import (
     CLEAR_BIC,
+    at_least,
     block_scatter,
+    blocks,
     neighbour_covariates,
     pixel_scores,
-    widened_information,
 )
 from bayesspec.inference.phase_scores import dose_covariates
 
 Floats = NDArray[np.float64]
 CERTAIN = 60
-BLOCKS = 64
 
 
 class Forecast(NamedTuple):
@@ -98,15 +98,10 @@ class _Expected(NamedTuple):
 
 
 def _covariance(images: list[_Expected], size: int) -> Floats:
-    """Covariance of the first `size` parameters, from averages over the images.
-
-    Scatter up to the Marchenko-Pastur edge, doi:10.1070/SM1967v001n04ABEH001994, is what noise alone would show.
-    """
+    """Covariance of the first `size` parameters, from averages over the images."""
     model = np.linalg.inv(np.mean([found.information for found in images], axis=0))
-    scatter = np.mean([found.scatter for found in images], axis=0)
-    noise = (1.0 + np.sqrt(len(model) / (BLOCKS * len(images)))) ** 2
-    information = widened_information(model, scatter, noise=noise)
-    return np.asarray(np.linalg.inv(information)[:size, :size], np.float64)
+    robust = model @ np.mean([found.scatter for found in images], axis=0) @ model
+    return at_least(model[:size, :size], robust[:size, :size])
 
 
 def _fewer(
@@ -148,4 +143,4 @@ def _expected(
     size, channels = fit.log_composition.size, fit.log_composition.shape[1]
     prior = np.eye(scores.shape[1]) / WEIGHT_SCALE**2
     prior[:size, :size] = np.kron(np.eye(fit.n_phases), np.ones((channels, channels)))  # fixes what data cannot
-    return _Expected(scores.T @ scores + prior, block_scatter(scores, labels.shape), found.bic)
+    return _Expected(scores.T @ scores + prior, block_scatter(scores, blocks(*labels.shape).ravel()), found.bic)

@@ -24,6 +24,7 @@ from bayesspec.inference.mixture_mode import Mode, Parameters, Pixels
 EM_TOLERANCE = 0.1
 EM_CYCLES = 100
 NEWTON_TOLERANCE = 1e-7
+PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 NEWTON_STEPS = 60
 LARGEST_TOTAL = 2**31
 
@@ -70,9 +71,9 @@ def fit_path(
             if phases > 1:
                 mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
                 mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
-            found = _newton(_parameters(mixture, active), pixels, active)
+            found = _newton(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
             mixture = _mixture(found.parameters, pixels, active)
-            fits.append(_fit(found, pixels, active))
+            fits.append(_fit(found, pixels, active, PATH_TOLERANCE))
             if progress is not None:
                 progress(phases, max_phases)
     return fits
@@ -249,11 +250,11 @@ def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
     return Mixture(jax.nn.log_softmax(parameters.log_shares, axis=1), jnp.maximum(log_weights, floor))
 
 
-def _newton(start: Parameters, pixels: Pixels, active: Array) -> Mode:
-    return mode.newton(start, pixels, active, tolerance=NEWTON_TOLERANCE, max_iterations=NEWTON_STEPS)
+def _newton(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
+    return mode.newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
-def _fit(found: Mode, pixels: Pixels, active: Array) -> MixtureFit:
+def _fit(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
     """The active phases of a mode as a result."""
     here = np.asarray(active)
     phases, coefficients = int(here.sum()), found.parameters.weights.shape[1]
@@ -272,7 +273,7 @@ def _fit(found: Mode, pixels: Pixels, active: Array) -> MixtureFit:
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
         information=information,
         status=MixtureStatus(
-            converged=gain <= NEWTON_TOLERANCE,
+            converged=gain <= tolerance,
             iterations=int(found.iterations),
             gain=gain,
             gradient_norm=float(summary.gradient_norm),

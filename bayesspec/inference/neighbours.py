@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag, eigh, solve_triangular
 
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_mode import Parameters, Pixels, scores
@@ -41,15 +42,17 @@ def neighbour_covariates(
     Returns
     -------
     ndarray of float64, (y, x, direction * scale)
-        For each of (phases - 1) directions and each width of the Gaussian: the mean residual per count of the pixels
-        around, the pixel itself left out, shifted and scaled to mean 0 and variance 1 over the pixels that are kept.
+        For each direction, of which there are (phases - 1) or (channels - 1), whichever is fewer, and each width of
+        the Gaussian: the mean residual per count of the pixels around, the pixel itself left out, shifted and scaled
+        to mean 0 and variance 1 over the pixels that are kept.
     """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).astype(np.float64)
     pooled = np.maximum(kept.sum(axis=(0, 1)) / kept.sum(), 1e-12)
     totals = kept.sum(axis=2)
     contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
-    directions = np.linalg.svd(contrasts, full_matrices=False)[2][: fit.n_phases - 1]
+    directions = np.linalg.svd(contrasts, full_matrices=False)[2]
+    directions = directions[: min(fit.n_phases, len(pooled)) - 1]
     residuals = (kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T
     wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
     scales = [scale for scale in wanted if scale <= min(here.shape) / 8] or [wanted[0]]
@@ -67,7 +70,12 @@ def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: f
 
 
 def widened(
-    fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, *, mask: NDArray[np.bool_] | None = None
+    fit: MixtureFit,
+    counts: NDArray[np.integer],
+    covariates: Floats,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    scores_of_pixels: Floats | None = None,
 ) -> MixtureFit:
     """Replace the information of a fit by one that allows for patches, and is nowhere above the model's own.
 
@@ -81,12 +89,16 @@ def widened(
         Covariates of the fit.
     mask : ndarray of bool, (y, x), optional
         True = excluded.
+    scores_of_pixels : ndarray of float64, (pixel, parameter), optional
+        Derivative of the log likelihood of each pixel, where the fit is more than a plain mixture.
 
     Returns
     -------
     MixtureFit
         With the covariance C = L LT of the model, and the scatter B of the scores added up in blocks of 16 x 16
-        pixels, its covariance is L max(LT B L, 1) LT, the maximum taken of the eigenvalues.
+        pixels, its covariance is L max(LT B L, 1) LT, the maximum taken of the eigenvalues: once for the
+        compositions, and once for what the weights have beyond their regression on these, so that what so few blocks
+        say of so many coefficients of the weights does not reach the compositions.
 
     Notes
     -----
@@ -95,55 +107,65 @@ def widened(
     """
     if not fit.status.definite:
         return fit
-    scatter = block_scatter(pixel_scores(fit, counts, covariates, mask), np.shape(counts)[:2])
-    return replace(fit, information=widened_information(fit.covariance, scatter))
+    block = blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
+    own = pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
+    scatter = block_scatter(own, block)
+    wide = _widened(fit.covariance, scatter, fit.log_composition.size)
+    return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
 
 
-def block_scatter(scores: Floats, shape: tuple[int, ...]) -> Floats:
-    """Scatter of the scores added up in blocks of 16 x 16 pixels or, in small maps, an eighth of the side.
+def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
+    """Scatter of scores that are added up in blocks.
 
     Parameters
     ----------
     scores : ndarray of float64, (pixel, parameter)
-        Scores of the pixels, in C order of the grid.
-    shape : tuple of int
-        Grid (y, x).
+        Derivative of each pixel's log likelihood.
+    block : ndarray of int, (pixel,)
+        Number of each pixel's block.
 
     Returns
     -------
     ndarray of float64, (parameter, parameter)
-        Sum over the blocks of the outer product of their centred sums.
+        Sum over the blocks of their sums' outer products, about the mean.
     """
-    block = _blocks(shape[0], shape[1])
     number = int(block.max()) + 1
     summed = np.zeros((number, scores.shape[1]))
-    np.add.at(summed, block.ravel(), scores)
+    np.add.at(summed, block, scores)
     summed = summed - summed.mean(axis=0)
-    return np.asarray(summed.T @ summed * number / max(number - 1, 1), np.float64)
+    return summed.T @ summed * number / max(number - 1, 1)
 
 
-def widened_information(covariance: Floats, scatter: Floats, *, noise: float = 1.0) -> Floats:
-    """Inverse of the covariance that `widened` describes.
+def at_least(model: Floats, robust: Floats) -> Floats:
+    """Take the robust covariance where it exceeds that of the model, direction by direction.
 
     Parameters
     ----------
-    covariance : ndarray of float64, (parameter, parameter)
-        Covariance of the model.
-    scatter : ndarray of float64, (parameter, parameter)
-        Scatter of the scores of blocks.
-    noise : float
-        Ratio of scatter to information, 1 or more, up to which the model's own covariance is kept.
+    model, robust : ndarray of float64, (parameter, parameter)
+        Both covariances; that of the model is positive definite.
 
     Returns
     -------
     ndarray of float64, (parameter, parameter)
-        Information that is nowhere above the model's own.
+        With the model's L LT and the eigenvalues v of inverse(L) robust inverse(LT): L max(v, 1) LT.
     """
-    root = np.linalg.cholesky(covariance)
-    values, vectors = np.linalg.eigh(root.T @ scatter @ root)
-    inverse = np.linalg.inv(root)
-    wider = np.where(values > noise, values, 1.0)
-    return np.asarray(inverse.T @ (vectors / wider) @ vectors.T @ inverse, np.float64)
+    root = np.linalg.cholesky(model)
+    left = solve_triangular(root, robust, lower=True)
+    ratio = solve_triangular(root, left.T, lower=True)
+    values, vectors = eigh(0.5 * (ratio + ratio.T), driver="ev")
+    turned = root @ vectors
+    return (turned * np.maximum(values, 1.0)) @ turned.T
+
+
+def _widened(model: Floats, scatter: Floats, size: int) -> Floats:
+    """Covariance with the first `size` parameters, and what the others have beyond them, widened apart."""
+    slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
+    beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
+    own, robust = beyond @ model @ beyond.T, beyond @ model @ scatter @ model @ beyond.T
+    parts = [at_least(own[part, part], robust[part, part]) for part in (slice(size), slice(size, None))]
+    back = np.linalg.inv(beyond)
+    joined = back @ block_diag(*parts) @ back.T
+    return 0.5 * (joined + joined.T)
 
 
 def pixel_scores(
@@ -176,8 +198,19 @@ def pixel_scores(
         return np.asarray(scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
 
 
-def _blocks(rows: int, columns: int) -> NDArray[np.intp]:
-    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side."""
+def blocks(rows: int, columns: int) -> NDArray[np.intp]:
+    """Number of the block of each pixel, blocks of 16 x 16 or, in small maps, an eighth of the side.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Pixels along y and x.
+
+    Returns
+    -------
+    ndarray of int, (y, x)
+        Numbers from 0.
+    """
     side = max(1, min(BLOCK, min(rows, columns) // 8))
     across = -(-columns // side)
     return (np.arange(rows) // side)[:, None] * across + (np.arange(columns) // side)[None]

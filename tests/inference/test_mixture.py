@@ -175,6 +175,7 @@ def test_prediction_of_new_counts_is_the_mixture_given_the_old_ones(oxides):
 
 def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
     monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.PATH_TOLERANCE", 1e-9)
     monkeypatch.setattr("bayesspec.inference.mixture.EM_CYCLES", 1)
     fit = fit_path(phantom(8, dose=50)[0], 2)[1]
     assert fit.status.smallest_curvature == pytest.approx(np.linalg.eigvalsh(fit.information)[0])
@@ -187,6 +188,7 @@ def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
 
 def test_newton_that_is_cut_short_says_so(monkeypatch):
     monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.PATH_TOLERANCE", 1e-9)
     monkeypatch.setattr("bayesspec.inference.mixture.EM_CYCLES", 1)
     fit = fit_path(phantom(0, dose=2000)[0], 2)[1]
     assert fit.status.definite

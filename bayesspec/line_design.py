@@ -1,0 +1,227 @@
+"""The design of a spectral model: what one count of each line, and of background, adds to every channel."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import fftconvolve
+
+from bayesspec.bremsstrahlung import background_basis
+from bayesspec.errors import InputError
+from bayesspec.line_families import LineFamily, families_of
+from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.xray import ASSUMED_RESOLUTION_EV, gaussian_shares
+
+Floats = npt.NDArray[np.float64]
+LOWEST_KEV = 0.2
+LOWEST_LINE_KEV = 0.17
+MARGIN_KEV = 0.07
+TAIL_BELOW_KEV = 2.0
+TAIL_KEV = 0.08
+TAIL_POINTS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class LineDesign:
+    """Columns of lines and background over the channels that are fitted.
+
+    Parameters
+    ----------
+    families : tuple of LineFamily
+        One a line column.
+    backgrounds : tuple of str
+        One name a column that is no line: tails of soft lines, and the continuum.
+    matrix : array, shape (channel, column), float64
+        Counts per channel of one count in the named line, or in the background; lines first.
+    channels : array, shape (channel,), int64
+        Places of the channels on the image's energy axis.
+    energy : array, shape (channel,), float64
+        Their centres in keV.
+    """
+
+    families: tuple[LineFamily, ...]
+    backgrounds: tuple[str, ...]
+    matrix: Floats
+    channels: npt.NDArray[np.int64]
+    energy: Floats
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the line columns, tuple of str."""
+        return tuple(family.name for family in self.families)
+
+    @property
+    def n_lines(self) -> int:
+        """Number of line columns, int."""
+        return len(self.families)
+
+
+def line_design(
+    image: SpectrumImage,
+    elements: Sequence[str] | None = None,
+    lines: Sequence[str] = (),
+    *,
+    resolution_mn_ka_ev: float | None = None,
+) -> LineDesign:
+    """Build the columns of the elements' lines and of the background.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image: energy axis, detector, beam.
+    elements : sequence of str or None
+        Elements of the sample; ``None`` takes those of the image.
+    lines : sequence of str
+        Lines that are columns of their own, such as ``"Fe_Kb"``.
+    resolution_mn_ka_ev : float or None
+        Detector resolution in eV; ``None`` takes the image's.
+
+    Returns
+    -------
+    LineDesign
+        Columns over the channels from 0.2 keV, or 70 eV below the lowest line asked for, to the beam energy.
+
+    Raises
+    ------
+    InputError
+        When the image is not EDS in keV, no element is named, or an element or line is not known or not recorded.
+    """
+    names = list(elements) if elements is not None else list(image.elements)
+    _check(image, names, lines)
+    beam, resolution = image.acquisition.beam_energy_kev, resolution_mn_ka_ev or resolution_of(image)
+    top = float(image.energy[-1]) if beam is None else min(float(image.energy[-1]), beam)
+    families = families_of(names, lines, max(float(image.energy[0]), LOWEST_LINE_KEV), top, beam)
+    lowest = min(min(e for e in family.energies_kev if e > LOWEST_LINE_KEV) for family in families)
+    bottom = min(LOWEST_KEV, max(lowest - MARGIN_KEV, LOWEST_LINE_KEV - MARGIN_KEV))
+    channels = np.flatnonzero((image.energy >= bottom) & (image.energy <= top) & image.valid_channels)
+    shapes = [family_shape(family, image.energy, resolution)[channels] for family in families]
+    soft = [family for family in families if family.name.endswith("_Ka") and family.energies_kev[-1] < TAIL_BELOW_KEV]
+    tails = [tail_shape(family, image.energy, resolution)[channels] for family in soft]
+    background, curves = background_basis(image.energy[channels], beam)
+    double = pile_up(image.energy, image.sum_spectrum())[channels]
+    columns = (*(f"tail of {family.name}" for family in soft), *curves)
+    matrix = np.column_stack([*shapes, *tails, background])
+    if double.any():
+        columns, matrix = (*columns, "pile-up"), np.column_stack([matrix, double])
+    return LineDesign(families, columns, matrix, channels, image.energy[channels])
+
+
+def pile_up(energy_kev: Floats, spectrum: npt.NDArray[Any]) -> Floats:
+    """Two photons counted as one: the spectrum folded with itself.
+
+    Parameters
+    ----------
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    spectrum : array, shape (energy,)
+        Counts.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Share per channel; it sums to 1 where there is anything.
+    """
+    photons = np.where(energy_kev > LOWEST_KEV, np.asarray(spectrum, np.float64), 0.0)
+    step = (energy_kev[-1] - energy_kev[0]) / max(len(energy_kev) - 1, 1)
+    both = np.maximum(fftconvolve(photons, photons), 0.0)
+    folded = np.interp(energy_kev, 2 * energy_kev[0] + step * np.arange(len(both)), both, left=0.0, right=0.0)
+    return np.asarray(folded / max(folded.sum(), 1e-300), np.float64)
+
+
+def tail_shape(family: LineFamily, energy_kev: Floats, resolution_mn_ka_ev: float) -> Floats:
+    """Events of a soft line whose charge was collected in part: an exponential below the line.
+
+    Parameters
+    ----------
+    family : LineFamily
+        Transitions with their intensities.
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Share per channel.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+    """
+    levels = (np.arange(TAIL_POINTS) + 0.5) / TAIL_POINTS
+    losses = -TAIL_KEV * np.log1p(-levels)
+    energies, weights = np.array(family.energies_kev), np.array(family.weights)
+    spread = (energies[:, None] - losses).ravel(), np.repeat(weights / weights.sum() / TAIL_POINTS, TAIL_POINTS)
+    kept = spread[0] > LOWEST_LINE_KEV / 2
+    return gaussian_shares(spread[0][kept], spread[1][kept], energy_kev, resolution_mn_ka_ev)
+
+
+def family_shape(family: LineFamily, energy_kev: Floats, resolution_mn_ka_ev: float) -> Floats:
+    """Spectrum of a family as the detector records it.
+
+    Parameters
+    ----------
+    family : LineFamily
+        Transitions with their intensities.
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Counts per channel for one count in the named line.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+    """
+    return gaussian_shares(np.array(family.energies_kev), np.array(family.weights), energy_kev, resolution_mn_ka_ev)
+
+
+def resolution_of(image: SpectrumImage) -> float:
+    """Detector resolution of an image, with a warning where 130 eV has to be assumed.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+
+    Returns
+    -------
+    float
+        Full width at half maximum at Mn Ka, in eV.
+    """
+    found = image.acquisition.resolution_mn_ka_ev
+    if found is None:
+        warnings.warn(
+            f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
+            "give bs.load(..., resolution_mn_ka_ev=...), or find it with bs.calibrate_energy(si, elements=[...])",
+            stacklevel=4,
+        )
+        return ASSUMED_RESOLUTION_EV
+    return found
+
+
+def _check(image: SpectrumImage, elements: Sequence[str], lines: Sequence[str]) -> None:
+    if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
+        raise InputError(
+            f"an {image.acquisition.technique} image in {image.energy_unit}",
+            "an EDS image in keV: X-ray lines are fitted",
+            "bs.fit_edges(si, elements=[...]) for energy losses",
+        )
+    if not elements and not lines:
+        raise InputError(
+            "neither elements nor lines, and the file names none",
+            "the elements of the sample",
+            "elements=['Fe', 'O'], or bs.identify_lines(si), which proposes them",
+        )
