@@ -16,12 +16,14 @@ from bayesspec.intensity_maps import IntensityMaps, model_maps
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.noise_check import poisson_check
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.principal_components import PrincipalComponents
+from bayesspec.rank_selection import select_rank
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -65,9 +67,11 @@ __all__ = [
     "pca",
     "plan_dose",
     "plot",
+    "poisson_check",
     "report",
     "save_image",
     "segment",
+    "select_rank",
     "signals",
     "simulate",
     "to_hyperspy",

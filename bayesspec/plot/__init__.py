@@ -6,7 +6,7 @@ from bayesspec.plot.maps import abundance_maps, element_maps
 from bayesspec.plot.phases import phase_map
 from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
-from bayesspec.plot.selection import selection
+from bayesspec.plot.selection import scree, selection
 from bayesspec.plot.spectra import component_spectra, sum_spectrum
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "element_maps",
     "phase_map",
     "ratios",
+    "scree",
     "selection",
     "sum_spectrum",
 ]
