@@ -34,7 +34,7 @@ LAYERS = (
     ("pca",),
     ("segment", "unmix", "fit"),
     ("comparison_table",),
-    ("scores",),
+    ("scores", "trials"),
     ("compare",),
     ("plot",),
     ("reporting",),
