@@ -32,7 +32,7 @@ LAYERS = (
     ("classical", "goodness", "noise_check", "unmixing_result", "phase_verdict"),
     ("rank_selection",),
     ("pca",),
-    ("segment", "unmix", "fit"),
+    ("segment", "unmix", "fit", "checks"),
     ("comparison_table",),
     ("scores",),
     ("compare",),
