@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayesspec import classical, simulate
+from bayesspec.checks import check
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.dose_plan import DosePlan
@@ -57,6 +58,7 @@ __all__ = [
     "Unmixing",
     "absorbed_composition",
     "calibrate_energy",
+    "check",
     "classical",
     "compare",
     "element_maps",

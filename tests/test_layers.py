@@ -35,7 +35,7 @@ LAYERS = (
     ("pca",),
     ("line_components",),
     ("line_unmixing",),
-    ("segment", "unmix", "fit"),
+    ("segment", "unmix", "fit", "checks"),
     ("comparison_table",),
     ("scores", "trials"),
     ("compare",),
