@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
+from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "Component",
     "DosePlan",
     "EnergyCalibration",
     "Estimate",
