@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayesspec import classical, simulate
+from bayesspec.checks import check
 from bayesspec.compare import compare
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
@@ -13,18 +14,25 @@ from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
+from bayesspec.intensity_maps import IntensityMaps, model_maps
+from bayesspec.line_components import LineUnmixing
 from bayesspec.line_fit import LineFit, fit_lines
+from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.noise_check import poisson_check
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.principal_components import PrincipalComponents
+from bayesspec.rank_selection import select_rank
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
+from bayesspec.spectral_maps import spectral_maps
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -38,34 +46,45 @@ __all__ = [
     "EnergyCalibration",
     "Estimate",
     "FitError",
+    "Identification",
     "InputError",
+    "IntensityMaps",
     "LineFit",
     "LineMaps",
+    "LineUnmixing",
     "MissingExtraError",
     "PrincipalComponents",
     "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
     "Unmixing",
+    "absorbed_composition",
     "calibrate_energy",
+    "check",
     "classical",
     "compare",
     "element_maps",
     "fit",
     "fit_lines",
     "from_hyperspy",
+    "identify_lines",
     "load",
+    "model_maps",
     "open",
     "pca",
     "plan_dose",
     "plot",
+    "poisson_check",
     "report",
     "save_image",
     "segment",
+    "select_rank",
     "signals",
     "simulate",
+    "spectral_maps",
     "to_hyperspy",
     "unmix",
+    "zeta_factors_composition",
 ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.inference.model_error import model_error
 from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensities
 from bayesspec.line_design import LineDesign, line_design
 from bayesspec.posterior import format_uncertain
@@ -108,7 +109,7 @@ def calibrate_energy(
     state = _State(problem.start, fit, problem.objective(fit, problem.start), converged=False)
     state, error = _search(problem, state), 0.0
     for _ in range(REWEIGHTINGS):
-        error = _model_error(y, state.fit.rate / problem.weights)
+        error = model_error(y, state.fit.rate / problem.weights)
         if not error:
             break
         problem = replace(problem, weights=1.0 / (1.0 + error**2 * np.maximum(state.fit.rate / problem.weights, 1.0)))
@@ -187,18 +188,6 @@ def _halved(problem: _Problem, state: _State, step: Floats) -> _State | None:
         if (value := problem.objective(fit, theta)) <= state.loss + 1e-6:
             return _State(theta, fit, value, converged=False)
     return None
-
-
-def _model_error(counts: Floats, rate: Floats) -> float:
-    """Relative error of the model per channel that explains what Poisson noise leaves; 0 where that is all."""
-    excess = np.square(counts - rate) / np.maximum(rate, 1.0)
-    if excess.mean() < 1.0 + 4.0 / np.sqrt(len(rate)):
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (excess / (1 + middle**2 * np.maximum(rate, 1))).mean() > 1 else (low, middle)
-    return high
 
 
 def _result(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.signal import fftconvolve
 
 from bayesspec.bremsstrahlung import background_basis
 from bayesspec.errors import InputError
@@ -101,10 +103,34 @@ def line_design(
     soft = [family for family in families if family.name.endswith("_Ka") and family.energies_kev[-1] < TAIL_BELOW_KEV]
     tails = [tail_shape(family, image.energy, resolution)[channels] for family in soft]
     background, curves = background_basis(image.energy[channels], beam)
+    double = pile_up(image.energy, image.sum_spectrum())[channels]
     columns = (*(f"tail of {family.name}" for family in soft), *curves)
-    return LineDesign(
-        families, columns, np.column_stack([*shapes, *tails, background]), channels, image.energy[channels]
-    )
+    matrix = np.column_stack([*shapes, *tails, background])
+    if double.any():
+        columns, matrix = (*columns, "pile-up"), np.column_stack([matrix, double])
+    return LineDesign(families, columns, matrix, channels, image.energy[channels])
+
+
+def pile_up(energy_kev: Floats, spectrum: npt.NDArray[Any]) -> Floats:
+    """Two photons counted as one: the spectrum folded with itself.
+
+    Parameters
+    ----------
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    spectrum : array, shape (energy,)
+        Counts.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Share per channel; it sums to 1 where there is anything.
+    """
+    photons = np.where(energy_kev > LOWEST_KEV, np.asarray(spectrum, np.float64), 0.0)
+    step = (energy_kev[-1] - energy_kev[0]) / max(len(energy_kev) - 1, 1)
+    both = np.maximum(fftconvolve(photons, photons), 0.0)
+    folded = np.interp(energy_kev, 2 * energy_kev[0] + step * np.arange(len(both)), both, left=0.0, right=0.0)
+    return np.asarray(folded / max(folded.sum(), 1e-300), np.float64)
 
 
 def tail_shape(family: LineFamily, energy_kev: Floats, resolution_mn_ka_ev: float) -> Floats:

@@ -20,6 +20,7 @@ from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.residual_lines import ResidualLine, residual_lines
 from bayesspec.results import Result, attributes
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.thin_film import absorbed_composition
 
 MISFIT = 1.5
 PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
@@ -99,13 +100,27 @@ class LineFit(Result):
         shuffled = theirs.isel(draw=np.random.default_rng(n).permutation(theirs.sizes["draw"])[:n])
         return ratio_of(ours.isel(draw=slice(n)) / times[0], shuffled / times[1], f"k-ratio of {line}")
 
-    def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
-        """Composition by Cliff and Lorimer's method.
+    def composition(
+        self,
+        k_factors: Mapping[str, KFactor],
+        *,
+        lines: Sequence[str] | None = None,
+        mass_thickness: KFactor | None = None,
+        elevation_deg: float | None = None,
+        seed: int = 0,
+    ) -> dict[str, Estimate]:
+        """Composition by Cliff and Lorimer's method, with absorption where the mass thickness is given.
 
         Parameters
         ----------
         k_factors : mapping of str to float or (float, float)
             Weight-based k-factor of each line, or k-factor and its standard deviation.
+        lines : sequence of str or None
+            Lines that must have a k-factor; ``None`` quantifies those that have one.
+        mass_thickness : float or (float, float), optional
+            Density times thickness in kg/m^2, or value and standard deviation.
+        elevation_deg : float or None
+            Take-off angle; ``None`` takes the file's.
         seed : int
             Seed of the draws of uncertain k-factors.
 
@@ -117,9 +132,24 @@ class LineFit(Result):
         Raises
         ------
         InputError
-            When a line was not fitted or its k-factor is not positive.
+            When a line was not fitted, has no k-factor or one that is not positive, or the angle is not known.
         """
-        return self._composition(self.data["intensity_draws"], k_factors, seed)
+        missing = [line for line in lines or () if line not in k_factors]
+        if missing:
+            raise InputError(
+                f"no k-factor of {', '.join(missing)}",
+                "a weight-based k-factor for each of the lines",
+                f"composition(k_factors={{..., {missing[0]!r}: 1.0}}), or lines=[...] without it",
+            )
+        if mass_thickness is None:
+            return self._composition(self.data["intensity_draws"], k_factors, seed)
+        angle = elevation_deg or json.loads(self.data.attrs["acquisition"])["elevation_deg"]
+        if angle is None:
+            raise InputError("no take-off angle in the file", "the detector's", "composition(..., elevation_deg=22)")
+        table = absorbed_composition(
+            self.data["intensity_draws"], k_factors, mass_thickness=mass_thickness, elevation_deg=angle, seed=seed
+        )
+        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def __repr__(self) -> str:
         return f"<LineFit {self.name!r}: {self.verdict}; {self.intensities}>"

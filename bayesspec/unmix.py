@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
+from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
 from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf_conditional import sample_abundances
@@ -26,7 +27,7 @@ from bayesspec.known_spectra import KnownSpectra, known_spectra
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
+from bayesspec.rank_selection import choose_rank, pixel_block
 from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage

@@ -116,3 +116,15 @@ def test_the_continuum_is_followed() -> None:
     assert len(names) == basis.shape[1] < 20
     target = 1e6 * bremsstrahlung(axis, 200.0) * (1 - np.exp(-((12 / axis) ** 3)))
     assert fit_intensities(basis, target).deviance < 0.1 * len(axis)
+
+
+def test_composition_needs_every_k_factor_asked_for() -> None:
+    fit = bs.fit_lines(spectrum(expected(), 8), calibrate=False, draws=50)
+    factors = {"O_Ka": 2.0, "Fe_Ka": (1.4, 0.05)}
+    with pytest.raises(bs.InputError, match="no k-factor of Mg_Ka"):
+        fit.composition(factors, lines=["O_Ka", "Mg_Ka"])
+    with pytest.raises(bs.InputError, match="take-off angle"):
+        fit.composition(factors, mass_thickness=1e-3)
+    plain = fit.composition(factors)["weight_percent"].mean.sel(element="O")
+    thick = fit.composition(factors, mass_thickness=1e-3, elevation_deg=20)["weight_percent"].mean.sel(element="O")
+    assert float(thick) > float(plain) + 0.5

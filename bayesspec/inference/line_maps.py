@@ -14,7 +14,7 @@ from bayesspec.errors import InputError
 BLOCK = 4096
 STEPS = 8
 MOST_STEPS = 160
-TOLERANCE = 0.002
+TOLERANCE = 1e-4
 FLOOR = 1e-8
 PRIOR_COUNTS = 1.0
 
@@ -102,7 +102,7 @@ def fit_pixels(
         Diagonal of the inverse expected information, one count of the mean spectrum added to the rate, so that a
         pixel without counts has the variance of about one count in place of none.
     converged : bool
-        Whether a further step would gain less than 0.002 nats a pixel.
+        Whether a further step would gain less than 1e-4 nats a pixel.
 
     Raises
     ------

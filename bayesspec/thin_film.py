@@ -1,0 +1,172 @@
+"""Thin films: compositions and mass thickness by zeta-factors, and absorption within the film."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import xraydb
+
+from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.errors import InputError
+from bayesspec.xray import xray_line
+
+ITERATIONS = 12
+M2_PER_KG = 0.1
+"""Square metres per kilogram in one square centimetre per gram."""
+
+
+def zeta_factors_composition(
+    intensities: xr.DataArray,
+    zeta_factors: Mapping[str, KFactor],
+    *,
+    dose_electrons: float,
+    elevation_deg: float | None = None,
+    seed: int,
+) -> xr.Dataset:
+    """Turn line intensities in counts into composition and mass thickness.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of line intensities, in counts.
+    zeta_factors : mapping of str to float or (float, float)
+        Zeta-factor of each line in kg electron / (m^2 photon): a value, or a value with its standard deviation.
+    dose_electrons : float
+        Number of electrons that hit what the counts come from: current x live time / elementary charge.
+    elevation_deg : float or None
+        Take-off angle of the detector in degrees; with it, absorption in the film is corrected.
+    seed : int
+        Seed of the draws of uncertain factors.
+
+    Returns
+    -------
+    xarray.Dataset, dims (draw, ..., element)
+        ``weight_percent``, ``atomic_percent`` and ``mass_thickness`` (draw, ...) in kg/m^2.
+
+    Raises
+    ------
+    InputError
+        When a factor belongs to no line that was measured or is not positive, or dose or angle are not possible.
+
+    Notes
+    -----
+    Source: Watanabe and Williams, J. Microsc. 221 (2006) 89, doi:10.1111/j.1365-2818.2006.01549.x: the mass thickness
+    is the sum of zeta x intensity over the dose, the weight fractions are its parts.
+    """
+    if not dose_electrons > 0:
+        raise InputError(
+            f"dose_electrons={dose_electrons}", "a positive number", "dose_electrons=1e-9 * 60 / 1.602e-19"
+        )
+    table = cliff_lorimer(intensities, zeta_factors, seed=seed)
+    drawn = _drawn(intensities, zeta_factors, seed)
+    thickness = drawn.sum("line") / dose_electrons
+    if elevation_deg is not None:
+        for _ in range(ITERATIONS):
+            factor = absorption_factors(table["weight_percent"] / 100, list(zeta_factors), thickness, elevation_deg)
+            table = cliff_lorimer(intensities.sel(line=list(zeta_factors)) * factor, zeta_factors, seed=seed)
+            thickness = (drawn * factor).sum("line") / dose_electrons
+    return table.assign(mass_thickness=thickness.assign_attrs(units="kg/m^2"))
+
+
+def absorbed_composition(
+    intensities: xr.DataArray,
+    k_factors: Mapping[str, KFactor],
+    *,
+    mass_thickness: KFactor,
+    elevation_deg: float,
+    seed: int,
+) -> xr.Dataset:
+    """Turn line intensities into a composition by k-factors, with absorption in a film of known mass thickness.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of line intensities, in counts or any common unit.
+    k_factors : mapping of str to float or (float, float)
+        Weight-based k-factor of each line, or k-factor and its standard deviation.
+    mass_thickness : float or (float, float)
+        Density times thickness in kg/m^2 (100 nm of 5 g/cm^3: 5e-4), or value and standard deviation.
+    elevation_deg : float
+        Take-off angle of the detector in degrees.
+    seed : int
+        Seed of the draws of uncertain factors.
+
+    Returns
+    -------
+    xarray.Dataset, dims (draw, ..., element)
+        ``weight_percent`` and ``atomic_percent``.
+
+    Raises
+    ------
+    InputError
+        When a k-factor belongs to no line that was measured or is not positive, or thickness or angle are not possible.
+    """
+    mean, sd = mass_thickness if isinstance(mass_thickness, tuple) else (mass_thickness, 0.0)
+    if not (mean > 0 and sd >= 0):
+        raise InputError(f"mass_thickness={mass_thickness} kg/m^2", "a positive value", "mass_thickness=(5e-4, 5e-5)")
+    rng = np.random.default_rng([seed, 1])
+    thickness = xr.DataArray(np.abs(mean + sd * rng.standard_normal(intensities.sizes["draw"])), dims="draw")
+    table = cliff_lorimer(intensities, k_factors, seed=seed)
+    for _ in range(ITERATIONS):
+        factor = absorption_factors(table["weight_percent"] / 100, list(k_factors), thickness, elevation_deg)
+        table = cliff_lorimer(intensities.sel(line=list(k_factors)) * factor, k_factors, seed=seed)
+    return table
+
+
+def absorption_factors(
+    weight_fractions: xr.DataArray, lines: list[str], mass_thickness: xr.DataArray, elevation_deg: float
+) -> xr.DataArray:
+    """Photons generated per photon that leaves a film.
+
+    Parameters
+    ----------
+    weight_fractions : xarray.DataArray, dims (..., element)
+        Composition of the film, summing to 1.
+    lines : list of str
+        Lines.
+    mass_thickness : xarray.DataArray, dims (...)
+        In kg/m^2.
+    elevation_deg : float
+        Take-off angle in degrees.
+
+    Returns
+    -------
+    xarray.DataArray, dims (..., line), float64
+        Factors of 1 or more.
+
+    Raises
+    ------
+    InputError
+        When the angle is not between 0 and 90 degrees.
+
+    Notes
+    -----
+    Source: Goldstein, Costley, Lorimer and Reed, SEM/1977 vol. 1, 315: generation even over the depth gives
+    chi / (1 - exp(-chi)) with chi = (mu/rho) x mass thickness / sin(elevation). Coefficients: Elam through xraydb.
+    """
+    if not 0 < elevation_deg <= 90:
+        raise InputError(f"elevation_deg={elevation_deg}", "an angle above 0 and up to 90 degrees", "elevation_deg=22")
+    elements = [str(element) for element in weight_fractions["element"].values]
+    table = np.array([[_attenuation(element, line) for element in elements] for line in lines])
+    coefficients = xr.DataArray(table, dims=("line", "element"), coords={"line": lines, "element": elements})
+    chi = xr.dot(weight_fractions, coefficients, dim="element") * mass_thickness / np.sin(np.radians(elevation_deg))
+    return xr.where(chi > 1e-8, chi / -np.expm1(-chi.clip(min=1e-8)), 1.0)
+
+
+@cache
+def _attenuation(element: str, line: str) -> float:
+    """Mass attenuation coefficient of an element for a line, in m^2/kg."""
+    return M2_PER_KG * float(xraydb.mu_elam(element, 1e3 * xray_line(line).energy_kev))
+
+
+def _drawn(intensities: xr.DataArray, factors: Mapping[str, KFactor], seed: int) -> xr.DataArray:
+    """Intensities times factors, drawn with the same seed and in the same order as the composition's."""
+    lines = list(factors)
+    pairs: npt.NDArray[np.float64] = np.array([v if isinstance(v, tuple) else (v, 0.0) for v in factors.values()]).T
+    noise = np.random.default_rng(seed).standard_normal((intensities.sizes["draw"], len(lines)))
+    drawn = xr.DataArray(np.abs(pairs[0] + pairs[1] * noise), dims=("draw", "line"), coords={"line": lines})
+    return intensities.sel(line=lines).clip(min=0) * drawn

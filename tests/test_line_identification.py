@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bayesspec as bs
+from bayesspec.simulate import bremsstrahlung, line_profile
+
+AXIS = 0.15 + 0.01 * np.arange(1000)
+LINES = {"O_Ka": 3e4, "Mg_Ka": 8e3, "Ca_Ka": 3e3, "Mn_Ka": 2e3, "Fe_Ka": 1e4}
+
+
+def rate(axis: np.ndarray = AXIS) -> np.ndarray:
+    return sum(n * line_profile(name, axis) for name, n in LINES.items()) + 4e4 * bremsstrahlung(axis, 200.0)
+
+
+def image(counts: np.ndarray) -> bs.SpectrumImage:
+    return bs.SpectrumImage(counts, energy=AXIS, acquisition=bs.Acquisition("EDS", 200.0, 130.0))
+
+
+def test_all_elements_and_no_others_are_proposed() -> None:
+    found = bs.identify_lines(image(np.random.default_rng(0).poisson(rate(0.004 + 1.001 * AXIS))))
+    assert set(found.elements) == {"O", "Mg", "Ca", "Mn", "Fe"}
+    assert all(one.probability > 0.9 for one in found.found)
+    assert found.image.elements == found.elements
+    iron = next(one for one in found.found if one.element == "Fe")
+    assert iron.line == "Fe_Ka"
+    assert iron.counts == pytest.approx(1e4, rel=0.05)
+
+
+def test_a_spot_that_the_sum_hides_is_found() -> None:
+    dose = np.full((8, 8), 1 / 64)
+    counts = np.random.default_rng(1).poisson(3 * dose[:, :, None] * rate())
+    counts[5, 2] += np.random.default_rng(2).poisson(70 * line_profile("Ti_Ka", AXIS))
+    found = {one.element: one for one in bs.identify_lines(image(counts)).found}
+    assert set(found) == {"O", "Mg", "Ca", "Mn", "Fe", "Ti"}
+    assert found["Ti"].local
+
+
+def test_continuum_alone_holds_no_element() -> None:
+    counts = np.random.default_rng(3).poisson(2e5 * bremsstrahlung(AXIS, 200.0))
+    assert bs.identify_lines(image(counts)).elements == ()
+
+
+def test_measured_glass(data: Path) -> None:
+    found = bs.identify_lines(bs.load(data / "nist_glass" / "K412" / "III-E K412_0_4.msa"))
+    assert {"O", "Mg", "Al", "Si", "Ca", "Fe"} <= set(found.elements)
+    assert len(set(found.elements) - {"O", "Mg", "Al", "Si", "Ca", "Fe", "C"}) <= 1
+
+
+def test_energy_losses_are_refused() -> None:
+    with pytest.raises(bs.InputError, match="EDS image in keV"):
+        bs.identify_lines(bs.SpectrumImage(np.ones(100, int), energy=np.arange(100.0) + 1, energy_unit="eV"))
