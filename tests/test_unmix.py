@@ -54,9 +54,10 @@ def test_intervals_bracket_the_mean_and_shrink_with_probability(fit: bs.Unmixing
     for table in (fit.spectra, fit.abundances):
         assert (table["lower"] <= table["upper"]).all()
         assert float((table["lower"] <= table["mean"]).mean()) > 0.95
-    half = bs.unmix(phantom()[0], rank=2, seed=0, draws=100, warmup=50, prob=0.5)
-    wide, narrow = ((f.abundances["upper"] - f.abundances["lower"]).mean() for f in (fit, half))
-    assert float(narrow) < 0.5 * float(wide)
+    wide, narrow = (bs.unmix(phantom()[0], rank=1, seed=0, draws=100, warmup=20, prob=p) for p in (0.95, 0.5))
+    spread = [float((f.abundances["upper"] - f.abundances["lower"]).mean()) for f in (wide, narrow)]
+    assert wide.identifiability["identified"].all()
+    assert spread[1] < 0.5 * spread[0]
 
 
 def test_line_ratios_come_from_the_spectra(fit: bs.Unmixing) -> None:
@@ -119,6 +120,37 @@ def test_what_the_counts_cannot_tell_is_said(fit: bs.Unmixing) -> None:
     assert (band["lower"] <= fit.ratio("Si_Ka", "O_Ka").mean).all()
     with pytest.raises(bs.InputError, match="no background|without a background"):
         fit.background  # noqa: B018
+
+
+def edges(side: int = 16, counts: float = 800.0) -> tuple[bs.SpectrumImage, np.ndarray, np.ndarray]:
+    """Two edges on a power law whose exponent differs between them; net spectra and background counts."""
+    energy = 200.0 + 6.0 * np.arange(100)
+    step = np.stack([0.5 * (1 + np.tanh((energy - at) / 8.0)) * (energy / at) ** -3.0 for at in (300.0, 520.0)])
+    step = step / step.sum(axis=1, keepdims=True)
+    laws = np.stack([energy**-2.4, energy**-2.9])
+    laws = laws / laws.sum(axis=1, keepdims=True)
+    share = np.clip(np.linspace(-0.5, 1.5, side), 0, 1)[None] * np.ones((side, 1))
+    shares = np.stack([share, 1 - share], axis=-1)
+    rng = np.random.default_rng(0)
+    image = bs.SpectrumImage(rng.poisson(counts * shares @ (0.5 * step + 0.5 * laws)), energy=energy, energy_unit="eV")
+    return image, step, np.full((side, side), 0.5 * counts)
+
+
+def test_a_background_is_kept_apart_from_the_components() -> None:
+    image, step, counts = edges()
+    fit = bs.unmix(image, rank=2, background="power_law", seed=0, draws=60, warmup=60)
+    own = step[np.argmax(fit.spectra["mean"].values @ step.T, axis=1)]
+    assert sorted(own.argmax(axis=1)) == sorted(step.argmax(axis=1))
+    assert float(((fit.spectra["lower"] <= own) & (own <= fit.spectra["upper"])).mean()) > 0.95
+    assert (fit.spectra["mean"].values[:, image.energy < 270].sum(axis=1) < 0.02).all()  # none is left before the edges
+    background = fit.background
+    assert background["mean"].shape == (16, 16)
+    np.testing.assert_allclose(background["mean"].mean(), counts.mean(), rtol=0.1)
+    np.testing.assert_allclose(background["spectrum"].sum(), background["mean"].sum(), rtol=1e-2)
+    inside = (background["lower"] <= counts) & (counts <= background["upper"])
+    assert float(inside.mean()) > 0.85
+    assert fit.rank == 2
+    assert float(fit.fractions.mean.sum()) == pytest.approx(0.5, abs=0.06)
 
 
 def test_another_fit_is_knowledge(fit: bs.Unmixing) -> None:
