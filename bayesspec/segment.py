@@ -73,16 +73,21 @@ def segment(
     Returns
     -------
     Segmentation
-        Labels, probabilities, ratios with draws, verdict and selection.
+        Labels, probabilities, ratios with draws, verdict and selection. Where neighbours show two phases whose ratios
+        the dose does not resolve, their labels come without ratios.
 
     Raises
     ------
     InputError
-        When there are fewer than two lines, no counts, or more phases than pixels.
+        When there are fewer than two lines, no counts, more phases than pixels, or fewer than two draws.
     FitError
         When `strict` and the fit did not converge or has no covariance.
     """
     maps = element_maps(data, lines, elements=elements) if isinstance(data, SpectrumImage) else data
+    if not isinstance(maps, LineMaps):
+        raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
+    if draws < 2:
+        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -96,7 +101,10 @@ def segment(
     hidden = best.n_phases == 1 and coherent
     if hidden and 2 in numbers:
         pair = phase_fits(path[1], path[0], counts, mask)
-        fits, hidden = (pair, False) if pair.clear else (fits, True)
+        if pair.clear:
+            fits, hidden = pair, False
+        elif pair.labelled.bic < path[0].bic:
+            fits = pair._replace(resolved=False)
     verdict = phase_verdict(fits, path, numbers, hidden=hidden)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:

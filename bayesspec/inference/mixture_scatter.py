@@ -221,8 +221,15 @@ def excess(fit_shares: Array, responsibilities: Array, counts: Array, totals: Ar
     return jax.lax.map(of_phase, (fit_shares, responsibilities.T))
 
 
-def excess_scores(fit: MixtureFit, counts: NDArray[np.integer], mask: NDArray[np.bool_]) -> Floats:
-    """Score of scatter within each phase of a fit without: (phase,), about N(0, 1) where there is none.
+class Excess(NamedTuple):
+    """Scatter beyond that of counts, by phase: standard deviation of a log ratio, and its score, about N(0, 1)."""
+
+    sd: Floats
+    score: Floats
+
+
+def excess_scatter(fit: MixtureFit, counts: NDArray[np.integer], mask: NDArray[np.bool_]) -> Excess:
+    """Estimate the scatter within each phase of a fit without, by moments.
 
     Parameters
     ----------
@@ -235,11 +242,12 @@ def excess_scores(fit: MixtureFit, counts: NDArray[np.integer], mask: NDArray[np
 
     Returns
     -------
-    ndarray of float64, (phase,)
-        Scores, dimensionless.
+    Excess
+        Standard deviation and score of each phase, both (phase,).
     """
     with jax.enable_x64(True):
-        return np.asarray(_excess(fit, _pixels(counts, mask, None))[1])
+        direction, score = (np.asarray(part) for part in _excess(fit, _pixels(counts, mask, None)))
+    return Excess(direction.max(axis=1) - direction.min(axis=1), score)
 
 
 def fit_scatter(

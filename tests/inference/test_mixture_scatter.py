@@ -41,7 +41,9 @@ def test_scatter_and_ratios_are_recovered() -> None:
     counts, labels = two_phases(0.05, 1)
     none = np.zeros(labels.shape, bool)
     start = fit_path(counts, 2)[1]
-    assert scattered.excess_scores(start, counts, none).min() > 5
+    excess = scattered.excess_scatter(start, counts, none)
+    assert excess.score.min() > 5
+    np.testing.assert_allclose(excess.sd, 0.05, atol=0.03)
     fit = scattered.fit_scatter(start, counts, mask=none)
     assert fit.status.converged
     assert fit.bic < start.bic - 50
@@ -58,7 +60,7 @@ def test_without_scatter_none_is_found_and_the_likelihood_is_that_of_the_plain_m
     counts, labels = two_phases(0.0, 2)
     none = np.zeros(labels.shape, bool)
     start = fit_path(counts, 2)[1]
-    assert scattered.excess_scores(start, counts, none).max() < 3
+    assert scattered.excess_scatter(start, counts, none).score.max() < 3
     fit = scattered.fit_scatter(start, counts, mask=none)
     assert fit.bic > start.bic + 5
     assert fit.log_likelihood == pytest.approx(start.log_likelihood, abs=2)
