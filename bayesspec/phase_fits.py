@@ -11,9 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_scatter import ScatteredFit, efficient_scores, excess_scatter, fit_scatter
 from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.scattered_fit import ScatteredFit, efficient_scores, excess_scatter, fit_scatter
 
 Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]

@@ -18,8 +18,8 @@ from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.mixture_scatter import ScatteredFit
 from bayesspec.inference.phase_scores import phase_score
+from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.inference.thinning import thin
 from bayesspec.phase_fits import PhaseFits, explained, phase_fits
 from bayesspec.phase_verdict import phase_verdict
