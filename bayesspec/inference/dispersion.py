@@ -12,7 +12,8 @@ from bayesspec.inference.spectral_rank import merge_sparse, noise_values
 
 SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
 FEWEST_VALUES = 8
-_BULK = (0.1, 0.8)
+HELPS = 1.2
+_BULK = (0.1, 0.97)
 _POINTS = 2001
 _ROUNDS = 4
 
@@ -101,7 +102,7 @@ def noise_level(counts: npt.ArrayLike) -> NoiseLevel:
     error = float(np.sqrt(2.0 * (2.0 + (1.0 / expected).mean()) / merged.size))
     fits = [_against_noise(noise_values(merged, scatter), small, long) for scatter in SCATTERS]
     best = int(np.argmin([distance for _, distance in fits]))
-    if fits[0][1] < fits[best][1] * 1.5:
+    if fits[0][1] < fits[best][1] * HELPS:
         best = 0  # a scatter that hardly helps is none
     return NoiseLevel(fits[0][0], error, SCATTERS[best], fits[best][0])
 

@@ -11,6 +11,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 FACTOR = 4.0
 """A sum is hot above this times the largest of its neighbours, and dead below this part of the smallest."""
 SIGMAS = 6.0
+WINDOW = 5
 
 
 def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
@@ -28,8 +29,8 @@ def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArra
     numpy.ndarray, the same shape, int8
         1 for hot, -1 for dead, 0 for all others.
     """
-    around = np.ones((3,) * sums.ndim, bool)
-    around[(1,) * sums.ndim] = False
+    around = np.ones((WINDOW,) * sums.ndim, bool)
+    around[(WINDOW // 2,) * sums.ndim] = False
     values = sums.astype(np.float64)
     highest = maximum_filter(np.where(valid, values, -np.inf), footprint=around, mode="constant", cval=-np.inf)
     lowest = minimum_filter(np.where(valid, values, np.inf), footprint=around, mode="constant", cval=np.inf)

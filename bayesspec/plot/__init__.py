@@ -1,5 +1,6 @@
 """Figures of results: each function takes a result and returns a matplotlib Figure."""
 
+from bayesspec.plot.checks import checks
 from bayesspec.plot.compare import comparison
 from bayesspec.plot.dose_plan import dose_plan
 from bayesspec.plot.maps import abundance_maps, element_maps
@@ -11,6 +12,7 @@ from bayesspec.plot.spectra import component_spectra, sum_spectrum
 
 __all__ = [
     "abundance_maps",
+    "checks",
     "comparison",
     "component_spectra",
     "count_scatter",

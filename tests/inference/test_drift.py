@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesspec.inference.drift import taken_back
+from bayesspec.inference.drift import coherence, taken_back
 
 
 def test_moved_counts_are_poisson_counts_of_the_shifted_spectrum():
@@ -28,3 +28,12 @@ def test_widths_do_not_depend_on_the_shift():
         mean = moved @ np.arange(7)
         assert abs(mean - (3 - shift)) < 0.01
         assert abs(moved @ (np.arange(7) - mean) ** 2 - 0.25) < 0.01
+
+
+def test_independent_scores_are_not_coherent_and_smooth_ones_are():
+    rng = np.random.default_rng(0)
+    alone = [coherence(rng.normal(size=(24, 24))) for _ in range(200)]
+    assert np.mean(np.array(alone) > 4.0) < 0.02
+    assert abs(np.mean(alone)) < 1.2
+    slow = 0.5 * np.sin(np.arange(24) / 4)[:, None]
+    assert coherence(rng.normal(size=(24, 24)) + slow) > 4.0
