@@ -14,6 +14,7 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.intensity_maps import IntensityMaps, model_maps
+from bayesspec.line_components import LineUnmixing
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
@@ -28,6 +29,7 @@ from bayesspec.rank_selection import select_rank
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
+from bayesspec.spectral_maps import spectral_maps
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
@@ -47,6 +49,7 @@ __all__ = [
     "IntensityMaps",
     "LineFit",
     "LineMaps",
+    "LineUnmixing",
     "MissingExtraError",
     "PrincipalComponents",
     "PhaseComparison",
@@ -76,6 +79,7 @@ __all__ = [
     "select_rank",
     "signals",
     "simulate",
+    "spectral_maps",
     "to_hyperspy",
     "unmix",
     "zeta_factors_composition",

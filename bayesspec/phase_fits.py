@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse.csgraph import connected_components
 
 from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
@@ -23,6 +24,7 @@ SCATTER_BIC = 6.0
 FEWER_PHASES_BIC = 20.0
 MANY_MIXED = 0.2
 LARGEST_SCATTER = 0.3
+FAMILY = 0.5
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
 
@@ -171,7 +173,8 @@ def with_scatter(
         the counts about as well pixel by pixel, and better where neighbours label the pixels.
     """
     found: ScatteredFit | None = None
-    for fit in (fit for fit in path if (2 if coherent else 1) <= fit.n_phases <= best.n_phases):
+    fewest = max(2 if coherent else 1, _families(best))
+    for fit in (fit for fit in path if fewest <= fit.n_phases <= best.n_phases):
         if fit.n_phases == best.n_phases and excess_scores(fit, counts, mask).max() < NOTABLE_SCORE:
             continue
         trial = fit_scatter(fit, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)
@@ -187,6 +190,15 @@ def with_scatter(
     if found.bic > best.bic + FEWER_PHASES_BIC:
         return None
     return found if _labelled(found, counts, mask).bic < _labelled(best, counts, mask).bic else None
+
+
+def _families(fit: MixtureFit) -> int:
+    """Number of phases if those were one that are as near as scatter puts the phases that stand for it."""
+    log_shares = fit.log_composition
+    change = log_shares[:, None] - log_shares[None]
+    weight = np.exp(log_shares)[:, None]
+    variance = (weight * change**2).sum(axis=2) - (weight * change).sum(axis=2) ** 2
+    return int(connected_components(2.0 * np.sqrt(np.maximum(variance, 0.0)) < FAMILY, directed=False)[0])
 
 
 def _labelled(fit: MixtureFit, counts: Counts, mask: Mask) -> MixtureFit:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path
@@ -26,6 +26,7 @@ from bayesspec.phase_verdict import phase_verdict
 from bayesspec.phases import Segmentation
 from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates, held_out_table, with_verdicts
+from bayesspec.spectral_maps import maps_of
 from bayesspec.spectrum_image import SpectrumImage
 
 Counts = npt.NDArray[np.integer[Any]]
@@ -43,6 +44,7 @@ def segment(
     *,
     lines: Sequence[str] | None = None,
     elements: Sequence[str] | None = None,
+    method: str = "windows",
     seed: int = 0,
     draws: int = 1000,
     strict: bool = False,
@@ -63,6 +65,9 @@ def segment(
         Number of phases, or the numbers to choose from.
     lines, elements : sequence of str or None
         For a SpectrumImage: the lines to count, or the elements whose main lines to count.
+    method : {"windows", "spectra"}
+        For a SpectrumImage: count in windows around the lines (``bs.element_maps``), or fit the line families of
+        the elements and a continuum to the whole spectrum (``bs.spectral_maps``), which tells overlapping lines apart.
     seed : int
         Seed of the posterior draws and of the division into fitted and held-out counts.
     draws : int
@@ -82,7 +87,7 @@ def segment(
     FitError
         When `strict` and the fit did not converge or has no covariance.
     """
-    maps = element_maps(data, lines, elements=elements) if isinstance(data, SpectrumImage) else data
+    maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
