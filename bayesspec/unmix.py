@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import jax
-import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
+from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
@@ -30,7 +27,6 @@ from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.unmixing_result import unmixing_result
 
-NOISY = 1.2
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -53,8 +49,8 @@ def unmix(
 ) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
 
-    Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
-    held-out counts within one standard error of the best. Intervals come from a sampler that draws the
+    Counts are Poisson with a rate of abundances times spectra. The rank is chosen
+    as `bs.select_rank` does. Intervals come from a sampler that draws the
     abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
     pixels hold fewer than 500 counts the spectra are sampled on sums over blocks of pixels. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
@@ -108,7 +104,7 @@ def unmix(
     numbers = _numbers(rank, known, min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
-    verdict += _noise_note(counts)
+    verdict += noise_note(counts)
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     free, fixed = chosen - len(known.components), known.all[:, image.valid_channels]
@@ -139,16 +135,6 @@ def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> li
             f"bs.unmix(si, rank={given + 2}, ...)",
         )
     return numbers
-
-
-def _noise_note(counts: npt.NDArray[Any]) -> str:
-    """Warn where the noise is not that of counts; a clause for the verdict, empty where it is."""
-    gain = dispersion(counts)
-    if gain < NOISY:
-        return ""
-    note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
-    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
-    return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
 @contextmanager
