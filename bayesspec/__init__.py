@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
+from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
@@ -41,6 +42,7 @@ __all__ = [
     "EnergyCalibration",
     "Estimate",
     "FitError",
+    "GainCorrection",
     "Identification",
     "InputError",
     "IntensityMaps",
@@ -57,6 +59,7 @@ __all__ = [
     "calibrate_energy",
     "classical",
     "compare",
+    "divide_gain",
     "element_maps",
     "fit",
     "fit_lines",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -22,6 +22,7 @@ from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
 from bayesspec.inference.status import Status
+from bayesspec.line_unmixing import unmix_lines
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
@@ -42,6 +43,7 @@ def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
     *,
+    elements: Sequence[str] | None = None,
     model: str = "nmf",
     seed: int = 0,
     draws: int = 200,
@@ -62,6 +64,10 @@ def unmix(
         Counts of an EDS or EELS image.
     rank : int or iterable of int
         Number of components, or the numbers to choose from.
+    elements : sequence of str or None
+        Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
+        (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
+        Values come without intervals: ``status`` says why.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     seed : int
@@ -98,6 +104,12 @@ def unmix(
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
     verdict += _noise_note(counts)
+    if elements is not None:
+        with _bar(f"components, rank {chosen}") as progress:
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+        if strict and not lines.converged:
+            raise FitError(lines.status)
+        return lines
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode = fit_mode(summed, chosen, key=key)

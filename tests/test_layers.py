@@ -25,7 +25,7 @@ LAYERS = (
     ("simulate",),
     ("inference",),
     ("posterior", "dose_plan"),
-    ("planning", "energy_calibration"),
+    ("planning", "energy_calibration", "conversion_gain"),
     ("results", "phase_comparison", "condensed_design"),
     (
         "phases",
