@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayesspec import classical, simulate
+from bayesspec.checks import check
 from bayesspec.compare import compare
 from bayesspec.components import Unmixing
 from bayesspec.conversion_gain import GainCorrection, divide_gain
@@ -18,12 +19,14 @@ from bayesspec.line_components import LineUnmixing
 from bayesspec.line_fit import LineFit, fit_lines
 from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.noise_check import poisson_check
 from bayesspec.pca import pca
 from bayesspec.phase_comparison import PhaseComparison
 from bayesspec.phases import Segmentation
 from bayesspec.planning import plan_dose
 from bayesspec.posterior import Estimate
 from bayesspec.principal_components import PrincipalComponents
+from bayesspec.rank_selection import select_rank
 from bayesspec.results import FitError
 from bayesspec.results import open_result as open
 from bayesspec.segment import segment
@@ -57,6 +60,7 @@ __all__ = [
     "Unmixing",
     "absorbed_composition",
     "calibrate_energy",
+    "check",
     "classical",
     "compare",
     "divide_gain",
@@ -71,9 +75,11 @@ __all__ = [
     "pca",
     "plan_dose",
     "plot",
+    "poisson_check",
     "report",
     "save_image",
     "segment",
+    "select_rank",
     "signals",
     "simulate",
     "spectral_maps",

@@ -11,6 +11,7 @@ from bayesspec.xray import ASSUMED_RESOLUTION_EV, XrayLine, fwhm_kev, lines_in_r
 REACH_FWHM = 5.0
 CLEAN_FWHM = 2.0
 FIT_RANGE = 2.0
+SUPPORT = 4
 Channels = npt.NDArray[np.int64]
 
 
@@ -147,10 +148,15 @@ def _smooth_background(
 ) -> npt.NDArray[np.float64]:
     """Poisson fit of a background to the line-free channels around a line; flat where counts are few.
 
+    It is flat, too, where one side of the line is free of other lines in hardly any channel: a curve through the other
+    side says nothing of what lies beyond.
+
     The logarithm is linear in log E, its square, and E^-3, as which photoelectric absorption goes.
     """
     around = (energy > max(centre / FIT_RANGE, 0.02)) & (energy < centre * FIT_RANGE)
     used = np.flatnonzero(free & around)
+    if min((energy[used] < centre).sum(), (energy[used] > centre).sum()) < SUPPORT:
+        return np.ones(len(energy))
     counts = spectrum[used].astype(np.float64)
     terms = 4 if counts.sum() > 1000 else 2
     if len(used) < 4 * terms or counts.sum() < 100:

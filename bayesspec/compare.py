@@ -18,6 +18,7 @@ from bayesspec.phases import Segmentation
 from bayesspec.results import Result
 from bayesspec.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.trials import Data, Method, Trial, run_trials, trial_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +35,22 @@ class Comparison:
         One for each unmixing.
     truth : mapping or None
         The simulated truth.
+    trials : tuple of Trial
+        What needs no truth: time, held-out counts and stability; where methods were given in place of results.
     """
 
     name: str
     phases: tuple[PhaseScore, ...]
     components: tuple[ComponentScore, ...]
     truth: Mapping[str, Any] | None
+    trials: tuple[Trial, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """Tables of the segmentations and of the unmixings, those that are not empty."""
         made = [phase_table(self.phases, self.truth)] if self.phases else []
-        return tuple(made + ([component_table(self.components)] if self.components else []))
+        made += [component_table(self.components)] if self.components else []
+        return tuple(made + ([trial_table(self.trials)] if self.trials else []))
 
     def to_text(self) -> str:
         """Print the comparison.
@@ -82,7 +87,11 @@ class Comparison:
 
 
 def compare(
-    data: SpectrumImage | LineMaps, results: Sequence[Result], *, truth: Mapping[str, Any] | None = None
+    data: Data,
+    results: Sequence[Result] | Mapping[str, Method[Data]],
+    *,
+    truth: Mapping[str, Any] | None = None,
+    seed: int = 0,
 ) -> Comparison:
     """Put segmentations and unmixings of the same data side by side.
 
@@ -91,11 +100,15 @@ def compare(
     data : SpectrumImage or LineMaps
         The counts that were analysed. Unmixings need the image; of an image, segmentations are compared on
         their own lines.
-    results : sequence of Segmentation or Unmixing
-        What to compare.
+    results : sequence of Segmentation or Unmixing, or mapping of str to callable
+        What to compare: results, or methods by name, each a function from the data to a result. Methods are run on
+        the data and on two random halves of the counts, and a table says without any truth how long each takes,
+        how well one half predicts the other, and how far the halves agree.
     truth : mapping or None
         The simulated truth: ``labels`` (y, x), ``ratio`` (phase,) of ``ratio_lines``, ``spectra``
         (component, energy), each optional; ``None`` takes that of the data, where there is one.
+    seed : int
+        Seed of the division into halves, where methods are given.
 
     Returns
     -------
@@ -107,6 +120,8 @@ def compare(
     InputError
         When there is nothing to compare, or a result does not belong to the data.
     """
+    trials = run_trials(data, results, seed=seed) if isinstance(results, Mapping) else ()
+    results = [trial.result for trial in trials] if isinstance(results, Mapping) else results
     wrong = [type(r).__name__ for r in results if not isinstance(r, Segmentation | Unmixing)]
     if not results or wrong:
         raise InputError(
@@ -121,7 +136,7 @@ def compare(
     phases = tuple(_phase_score(data, r, truth, maps) for r in results if isinstance(r, Segmentation))
     image = data if isinstance(data, SpectrumImage) else None
     components = tuple(_component_score(image, r, truth) for r in results if image and isinstance(r, Unmixing))
-    return Comparison(data.name, phases, components, truth)
+    return Comparison(data.name, phases, components, truth, trials)
 
 
 def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from bayesspec.bands import BandedEstimate
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
@@ -15,6 +16,8 @@ from bayesspec.results import Result
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.windows import line_windows
 
+FEWEST_EFFECTIVE = 20.0
+"""Effective draws of a component below which no interval of it is told."""
 STATISTICS = ("mean", "sd", "lower", "upper")
 
 
@@ -75,9 +78,87 @@ class Unmixing(Result):
 
     @property
     def fractions(self) -> Estimate:
-        """Share of all counts in each component, dims (component,)."""
+        """Share of all counts in each component, dims (component,); a range where it is not identified."""
         totals = self.data["total_draws"]
-        return Estimate(totals / totals.sum("component"), "fraction of counts")
+        everything = totals.sum("component")
+        if "background_total_draws" in self.data:
+            everything = everything + self.data["background_total_draws"].sum("background")
+        shares = totals / everything
+        feasible = self.data.get("feasible_fractions")
+        return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
+
+    @property
+    def background(self) -> xr.Dataset:
+        """Background apart from the components.
+
+        ``mean``, ``sd``, ``lower``, ``upper``: its counts in every pixel, dims (y, x); ``spectrum``: its sum over the
+        image in counts, dims (energy,); ``shapes``, dims (background, energy), and ``totals``, the counts of each
+        shape, dims (background,).
+
+        Raises
+        ------
+        InputError
+            When the fit had no background term.
+        """
+        if "background_shapes" not in self.data:
+            raise InputError("a fit without a background term", "one with", "bs.unmix(si, 4, background='power_law')")
+        totals = self.data["background_total_draws"].mean("draw")
+        shapes = self.data["background_shapes"]
+        table = {name: self.data[f"background_{name}"] for name in STATISTICS}
+        table |= {"spectrum": (totals * shapes).sum("background"), "shapes": shapes, "totals": totals}
+        attrs = {key: self.data.attrs[key] for key in ("prob", "interval") if key in self.data.attrs}
+        return xr.Dataset(table, attrs=attrs)
+
+    @property
+    def identifiability(self) -> xr.Dataset:
+        """What the counts alone determine of every component.
+
+        ``fraction``, ``lower``, ``upper``: the component's share of the counts and the feasible band of it, over all
+        factorisations that fit as well; ``effective_draws``; ``identified``, whether the interval of the share is
+        made by the counts and not by the prior; dims (component,). ``spectra_lower``, ``spectra_upper``: the band of
+        every entry of the spectra, widened by its noise, dims (component, energy).
+
+        Raises
+        ------
+        InputError
+            When the method has none.
+        """
+        if "feasible_transforms" not in self.data:
+            raise InputError(f"a result by {self.method}", "a result of bs.unmix(si, model='nmf')", "bs.unmix(si, 4)")
+        share, bands = self.fractions, self.data["feasible_fractions"]
+        low, high = (self.data[f"feasible_spectra_{end}"] for end in ("lower", "upper"))
+        table = {
+            "fraction": share.mean,
+            "lower": bands.min("transform").clip(0.0, 1.0),
+            "upper": bands.max("transform").clip(0.0, 1.0),
+            "effective_draws": self.data["effective_draws"],
+            "identified": share.identified if isinstance(share, BandedEstimate) else xr.zeros_like(share.mean, bool),
+            "spectra_lower": low,
+            "spectra_upper": high,
+        }
+        if "stability" in self.data:
+            table["stability"] = self.data["stability"]
+        return xr.Dataset(table, attrs={"band": "all factorisations that fit as well, within the noise"})
+
+    def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
+        """Estimate with the range of the same quantity over all feasible factorisations."""
+        if feasible is None or draws.sizes["draw"] < 2:
+            return Estimate(draws, name)
+        reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
+        low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
+        shaped = reliable & xr.ones_like(low, bool)
+        return BandedEstimate(draws, name, low, high, shaped)
+
+    @property
+    def _feasible_spectra(self) -> xr.DataArray | None:
+        """Spectra of the factorisations at the limits of what is feasible, dims (transform, component, energy)."""
+        if "feasible_transforms" not in self.data:
+            return None
+        transforms = self.data["feasible_transforms"].values[:, : self.rank]
+        parts = self.data["spectra_mean"].values.astype(np.float64)
+        if "background_shapes" in self.data:
+            parts = np.concatenate([parts, self.data["background_shapes"].values])
+        return xr.DataArray(transforms @ parts, dims=("transform", "component", "energy"))
 
     @property
     def sum_image(self) -> SpectrumImage:
@@ -110,10 +191,17 @@ class Unmixing(Result):
         InputError
             When a line is not known, outside the axis, or cannot be told from another.
         """
+        return self._intensities(self.data["spectra_draws"], lines)
+
+    def _intensities(self, spectra: xr.DataArray, lines: Sequence[str]) -> xr.DataArray:
         windows = line_windows(self.sum_image, lines)
-        sums = np.asarray(windows.sums(self.data["spectra_draws"].values, np.float64))
+        sums = np.asarray(windows.sums(spectra.values, np.float64))
         coords = {"component": self.data["component"], "line": list(lines)}
-        return xr.DataArray(sums @ windows.response.T, dims=("draw", "component", "line"), coords=coords)
+        return xr.DataArray(sums @ windows.response.T, dims=(spectra.dims[0], "component", "line"), coords=coords)
+
+    def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:
+        spectra = self._feasible_spectra
+        return None if spectra is None else self._intensities(spectra, lines)
 
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Ratio of two lines in every component.
@@ -126,19 +214,46 @@ class Unmixing(Result):
         Returns
         -------
         Estimate, dims (component,)
-            Ratio of the line intensities; infinite draws where the denominator is not detected.
+            Ratio of the line intensities; infinite draws where the denominator is not detected; its interval is
+            the feasible band where the counts alone do not determine it.
 
         Raises
         ------
         InputError
             When a line cannot be measured.
         """
-        found = self.intensities([numerator, denominator])
-        return ratio_of(
-            found.sel(line=numerator, drop=True),
-            found.sel(line=denominator, drop=True),
-            f"{numerator}/{denominator}",
-        )
+        name = f"{numerator}/{denominator}"
+        draws = _ratio(self.intensities([numerator, denominator]), name)
+        feasible = self._feasible_intensities([numerator, denominator])
+        if feasible is None:
+            return draws
+        limits = _ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
+        return self._banded(draws.draws, name, limits)
+
+    def band(self, numerator: str, denominator: str) -> xr.Dataset:
+        """Range of the ratio of two lines over all factorisations that fit as well.
+
+        Parameters
+        ----------
+        numerator, denominator : str
+            Names of lines, such as ``"Fe_Ka"`` and ``"Pt_La"``.
+
+        Returns
+        -------
+        xarray.Dataset, dims (component,)
+            ``lower``, ``upper``: the feasible band; ``identified``: whether the counts determine the ratio to its
+            interval.
+
+        Raises
+        ------
+        InputError
+            When a line cannot be measured, or the method knows no band.
+        """
+        found = self.ratio(numerator, denominator)
+        if not isinstance(found, BandedEstimate):
+            raise InputError(f"a result by {self.method}", "a result of bs.unmix(si, model='nmf')", "bs.unmix(si, 4)")
+        table = {"lower": found.lower, "upper": found.upper, "identified": found.identified}
+        return xr.Dataset(table, attrs={"name": found.name})
 
     def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
         """Composition of every component by Cliff and Lorimer's method.
@@ -153,14 +268,28 @@ class Unmixing(Result):
         Returns
         -------
         dict of str to Estimate, dims (component, element)
-            ``"weight_percent"`` and ``"atomic_percent"``.
+            ``"weight_percent"`` and ``"atomic_percent"``; ranges where the counts alone do not determine them.
 
         Raises
         ------
         InputError
             When a line cannot be measured or its k-factor is not positive.
         """
-        return self._composition(self.intensities(list(k_factors)), k_factors, seed)
+        found = self._composition(self.intensities(list(k_factors)), k_factors, seed)
+        feasible = self._feasible_intensities(list(k_factors))
+        if feasible is None:
+            return found
+        exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
+        limits = self._composition(feasible.clip(0.0).rename(transform="draw"), exact, seed)
+        return {
+            name: self._banded(estimate.draws, name, limits[name].draws.rename(draw="transform"))
+            for name, estimate in found.items()
+        }
 
     def __repr__(self) -> str:
         return f"<Unmixing {self.name!r} by {self.method}: {self.rank} components; {self.verdict}>"
+
+
+def _ratio(intensities: xr.DataArray, name: str) -> Estimate:
+    numerator, denominator = (intensities.isel(line=i, drop=True) for i in (0, 1))
+    return ratio_of(numerator, denominator, name)

@@ -71,6 +71,38 @@ def _peak(spectra: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.abs(spectra).argmax(axis=1)
 
 
+def count_matrix_of(image: SpectrumImage) -> npt.NDArray[Any]:
+    """Return the counts of what is not excluded.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    array, shape (pixel, channel), unsigned integer
+        Counts of the pixels and channels that are kept.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    counts = image.counts.reshape(-1, image.shape[2])
+    if image.mask is not None:
+        counts = counts[image.valid.ravel()]
+    if image.energy_mask is not None:
+        counts = counts[:, image.valid_channels]
+    if not counts.size or not counts.any():
+        raise InputError(
+            f"no counts in {counts.shape[0]} pixels x {counts.shape[1]} channels that are not excluded",
+            "an image with counts",
+            "another mask or crop(energy=...)",
+        )
+    return counts
+
+
 def counts_matrix(image: SpectrumImage, rank: int, dtype: type[np.floating[Any]]) -> CountMatrix:
     """Make a matrix of the counts of an image: sparse where most of them are 0.
 

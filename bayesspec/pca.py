@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.special import ndtri
 from tqdm import tqdm
 
+from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
 from bayesspec.inference.pca import fit_pca
 from bayesspec.inference.pca_linear import fit_linear
@@ -21,7 +22,7 @@ from bayesspec.inference.score_maps import Layout
 from bayesspec.inference.status import Status
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, count_matrix_of
+from bayesspec.rank_selection import choose_rank
 from bayesspec.results import FitError, attributes, pixel_coords
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage

@@ -52,6 +52,19 @@ class Segmentation(Result):
         return Estimate(self.data["fraction_draws"], "area fraction")
 
     @property
+    def mixed_share(self) -> float:
+        """Share of the pixels whose counts lie between the phases, float; the verdict names it if it is real."""
+        return float(self.data.attrs.get("mixed_share", 0.0))
+
+    @property
+    def scatter(self) -> xr.DataArray:
+        """Scatter of the composition within each phase, dims (phase,), float64; 0 where none was found.
+
+        Standard deviation, from pixel to pixel, of the log ratio of two lines that scatters most.
+        """
+        return self.data["scatter"]
+
+    @property
     def intensities(self) -> xr.DataArray:
         """Joint draws of line intensities, as shares of a phase's counts, dims (draw, phase, line)."""
         return self.data["intensity_draws"]

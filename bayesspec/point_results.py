@@ -67,6 +67,7 @@ def point_segmentation(
         "fraction_draws": (("draw", "phase"), area[order][None] / area.sum()),
         "counts": (("y", "x", "line"), np.asarray(maps.counts)),
         "net": (("y", "x", "line"), maps.net()),
+        "scatter": (("phase",), np.zeros(len(order))),
     }
     coords = {
         **pixel_coords(maps.counts.shape[:2], maps.pixel_size, maps.pixel_unit),

@@ -81,6 +81,23 @@ class Estimate:
         place = min(max(math.ceil(q * len(ordered)) - 1, 0), len(ordered) - 1)
         return self.draws.isel(draw=0, drop=True).copy(data=ordered[place])
 
+    def scaled(self, factor: float, name: str) -> Estimate:
+        """Multiply the quantity by a number.
+
+        Parameters
+        ----------
+        factor : float
+            The number, positive.
+        name : str
+            What the product is.
+
+        Returns
+        -------
+        Estimate, dims (...)
+            The product.
+        """
+        return Estimate(factor * self.draws, name)
+
     def summary(self, prob: float = PROB) -> xr.Dataset:
         """Mean, standard deviation and interval in one table.
 

@@ -1,8 +1,10 @@
-"""How many components: held-out counts of a coarser image, with the singular values beside them."""
+"""How many components: singular values propose, held-out counts of a coarser image confirm, evidence is asked too."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,20 +12,81 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.errors import InputError
-from bayesspec.inference.spectral_rank import tracy_widom_rank
+from bayesspec.count_matrix import count_matrix_of
+from bayesspec.inference.spectral_rank import component_evidence, elbow
 from bayesspec.inference.thinning import rank_scores
-from bayesspec.selection import held_out_table, limit_note, one_standard_error, with_verdicts
+from bayesspec.noise_check import NoiseCheck, check_noise
+from bayesspec.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.spectrum_image import SpectrumImage
 
 FITTED_SHARE = 0.8
 BLOCK_COUNTS = 500
 FEWEST_CHANNELS = 128
-COARSE_TOLERANCE = 1e-4
+COARSE_TOLERANCE = 2e-5
+TRACE = 0.05
+"""Strength, over that of the weakest confirmed component, of what is a trace unless held-out counts confirm it."""
+
+
+class _Evidence(NamedTuple):
+    """What speaks for a rank: the choice by held-out counts, by the singular values, and by their evidence."""
+
+    held_out: int
+    spectral: int
+    bound: int
+
+
+def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), *, seed: int = 0) -> xr.Dataset:
+    """Say how many components an image has, with the evidence for every number.
+
+    Singular values in units of the noise propose a rank; how well a factorisation predicts held-out counts confirms
+    it; the evidence of the singular values is the third voice. Noise that is not Poisson, a drift of the energy axis,
+    and dead or hot channels and pixels are looked for first and modelled.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts of an EDS or EELS image.
+    ranks : int or iterable of int
+        Numbers of components to choose from.
+    seed : int
+        Seed of the division into fitted and held-out counts, and of the fits.
+
+    Returns
+    -------
+    xarray.Dataset, dims (candidate,)
+        ``score`` and ``error``: held-out log likelihood relative to the best, in nats. ``bound``: log evidence of the
+        singular values relative to the best, in nats. ``singular_value``: in units of the noise, to be compared with
+        the scalar ``threshold``. ``verdict`` of every candidate in words. Scalar ``elbow``: what the classical scree
+        plot would give. Attributes: ``rank``, the choice; ``spectral_rank`` and ``held_out_rank``; ``verdict``.
+
+    Raises
+    ------
+    InputError
+        When there are no counts, or a rank is not possible.
+
+    Warns
+    -----
+    UserWarning
+        When the counts are not Poisson counts on one energy axis.
+
+    Notes
+    -----
+    Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807 (the proposal); Neufeld et al. (2024),
+    arXiv:2301.07276 (held-out counts); Nakajima et al. (2013), J. Mach. Learn. Res. 14, 1 (the evidence).
+    """
+    numbers = candidates(ranks, "rank", min(count_matrix_of(image).shape))
+    key = jax.random.key(seed)
+    check = check_noise(image, key=key)
+    if check.problems:
+        warnings.warn("; ".join(check.problems), stacklevel=2)
+    table, verdict, chosen, evidence = _choose(image, numbers, key, check)
+    words = "; ".join([verdict, *check.problems])
+    named = {"spectral_rank": evidence.spectral, "held_out_rank": evidence.held_out, "bound_rank": evidence.bound}
+    return table.assign_attrs(rank=chosen, verdict=words, **named)
 
 
 def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tuple[xr.Dataset, str, int]:
-    """Score every rank on held-out counts of a coarser image, where there is a choice.
+    """Choose a rank as `select_rank` does, where there is a choice.
 
     Parameters
     ----------
@@ -37,11 +100,11 @@ def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tup
     Returns
     -------
     table : xarray.Dataset, dims (candidate,)
-        ``score``, ``error`` and ``verdict`` of every rank.
+        As `select_rank` gives it; without a choice ``score``, ``error`` and ``verdict`` alone.
     verdict : str
         The choice in words.
     chosen : int
-        The smallest rank within one standard error of the best.
+        The rank.
 
     Raises
     ------
@@ -51,13 +114,71 @@ def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tup
     if len(numbers) == 1:
         table = held_out_table(numbers, np.zeros((1, 2)))
         return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
+    check = check_noise(image, key=key)
+    table, verdict, chosen, _ = _choose(image, numbers, key, check)
+    if check.drift is not None:
+        verdict += f"; {check.problems[int(check.overdispersed)]}"
+    return table, verdict, chosen
+
+
+def _choose(
+    image: SpectrumImage, numbers: list[int], key: jax.Array, check: NoiseCheck
+) -> tuple[xr.Dataset, str, int, _Evidence]:
+    """Let the three voices speak."""
     counts = count_matrix_of(coarser(image))
     possible = [number for number in numbers if number <= min(counts.shape)]
-    bar = tqdm(possible, desc="rank", disable=None, leave=False)
-    scores = rank_scores(counts, bar, key=key, fraction=FITTED_SHARE, tolerance=COARSE_TOLERANCE)
+    with tqdm(total=max(possible), desc="rank", disable=None, leave=False) as bar:
+        scores = rank_scores(
+            counts,
+            possible,
+            key=key,
+            fraction=FITTED_SHARE,
+            tolerance=COARSE_TOLERANCE,
+            progress=lambda *_: bar.update(),
+        )
     table = held_out_table(possible, scores)
-    chosen = one_standard_error(table)
-    return with_verdicts(table, chosen), _verdict(counts, numbers, chosen), chosen
+    values, shape = check.corrected.singular_values, check.corrected.shape
+    bounds = component_evidence(values, shape)
+    evidence = _Evidence(
+        one_standard_error(table), _nearest(check.rank, possible), _nearest(1 + int(np.argmax(bounds[1:])), possible)
+    )
+    chosen = _decide(evidence, table, values, check)
+    own = np.array([bounds[min(n, len(bounds) - 1)] for n in possible])
+    shown = np.array([values[min(n, len(values)) - 1] for n in possible])
+    table = with_verdicts(table, chosen).assign(
+        bound=("candidate", own - own.max(), {"units": "nats", "long_name": "log evidence, relative to the best"}),
+        singular_value=("candidate", shown, {"units": "noise"}),
+        threshold=check.corrected.threshold,
+        elbow=elbow(values),
+    )
+    return table, _verdict(numbers, chosen, evidence, check), chosen, evidence
+
+
+def _nearest(rank: int, possible: list[int]) -> int:
+    """The largest candidate that is not above the rank, or else the smallest."""
+    return max((n for n in possible if n <= rank), default=possible[0])
+
+
+def _decide(evidence: _Evidence, table: xr.Dataset, values: npt.NDArray[np.float64], check: NoiseCheck) -> int:
+    """Take the singular values' rank, unless held-out counts speak against it.
+
+    Factorisations pay half a nat per pixel and component, so that held-out counts speak for fewer components
+    than there are where pixels hold few counts. What they do not confirm counts as a component if its strength is
+    comparable with that of the confirmed ones; what is much weaker is a trace, or a fault of the model.
+    """
+    low, high = evidence.held_out, evidence.spectral
+    if low > high:
+        lead = table.sel(candidate=high)
+        return low if float(lead["score"]) < -2 * float(lead["error"]) and not check.problems else high
+    if low == high or check.drift is not None:
+        return high
+    strength = np.square(values) - check.corrected.threshold**2
+    kept = low
+    for number in range(low + 1, high + 1):
+        if strength[number - 1] < TRACE * strength[low - 1]:
+            break
+        kept = number
+    return _nearest(kept, [int(n) for n in table["candidate"].values])
 
 
 def pixel_block(image: SpectrumImage) -> int:
@@ -107,44 +228,20 @@ def _components(number: int) -> str:
     return f"{number} component" if number == 1 else f"{number} components"
 
 
-def _verdict(counts: npt.NDArray[Any], numbers: list[int], chosen: int) -> str:
-    spectral = tracy_widom_rank(counts).rank
+def _verdict(numbers: list[int], chosen: int, evidence: _Evidence, check: NoiseCheck) -> str:
     text = f"{_components(chosen)}{limit_note(chosen, numbers, 'components')}"
-    if spectral > chosen:
+    if evidence.spectral > chosen:
+        return text + (
+            f"; cannot tell {chosen} from {evidence.spectral}: the singular values show {evidence.spectral}, but "
+            f"held-out counts confirm {evidence.held_out}, and the rest is far weaker: a trace, or a fault of the model"
+        )
+    if evidence.held_out < chosen:
         text += (
-            f"; the singular values show {spectral}: components that these counts cannot separate pixel by "
-            "pixel, or counts that are not Poisson, or an energy axis that drifts"
+            f"; held-out counts confirm {evidence.held_out}: pixel by pixel these counts do not "
+            "separate all components, sum pixels or count longer"
         )
+    elif check.raw.rank > chosen and check.problems:
+        text += f"; the singular values of Poisson counts would be {check.raw.rank}"
+    elif evidence.spectral < chosen:
+        text += f"; the singular values show {evidence.spectral}"
     return text
-
-
-def count_matrix_of(image: SpectrumImage) -> npt.NDArray[Any]:
-    """Return the counts of what is not excluded.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    array, shape (pixel, channel), unsigned integer
-        Counts of the pixels and channels that are kept.
-
-    Raises
-    ------
-    InputError
-        When there are none.
-    """
-    counts = image.counts.reshape(-1, image.shape[2])
-    if image.mask is not None:
-        counts = counts[image.valid.ravel()]
-    if image.energy_mask is not None:
-        counts = counts[:, image.valid_channels]
-    if not counts.size or not counts.any():
-        raise InputError(
-            f"no counts in {counts.shape[0]} pixels x {counts.shape[1]} channels that are not excluded",
-            "an image with counts",
-            "another mask or crop(energy=...)",
-        )
-    return counts

@@ -118,7 +118,7 @@ def phase_table(scores: Sequence[PhaseScore], truth: Mapping[str, Any] | None) -
 
 
 def _true_cells(columns: Sequence[str], truth: Mapping[str, Any]) -> list[str]:
-    ratios = ", ".join(f"{r:.3f}" for r in np.asarray(truth["ratio"]))
+    ratios = ", ".join(f"{r:.3f}" if np.isfinite(r) else "–" for r in np.asarray(truth["ratio"]))
     known = {
         "method": TRUTH,
         "phases": str(len(truth["ratio"])),

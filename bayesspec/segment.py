@@ -16,14 +16,16 @@ from tqdm import tqdm
 from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import fit_path, with_covariates
+from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
-from bayesspec.inference.phase_scores import dose_covariates, phase_score
+from bayesspec.inference.mixture_scatter import ScatteredFit
+from bayesspec.inference.phase_scores import phase_score
 from bayesspec.inference.thinning import thin
+from bayesspec.phase_fits import PhaseFits, explained, phase_fits
+from bayesspec.phase_verdict import phase_verdict
 from bayesspec.phases import Segmentation
 from bayesspec.results import FitError, attributes, pixel_coords
-from bayesspec.selection import candidates, held_out_table, limit_note, with_verdicts
+from bayesspec.selection import candidates, held_out_table, with_verdicts
 from bayesspec.spectral_maps import maps_of
 from bayesspec.spectrum_image import SpectrumImage
 
@@ -52,6 +54,8 @@ def segment(
     Every pixel belongs to one phase, and its counts are Poisson with a rate of thickness times the phase's
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
+    Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
+    phase the verdict says it, and ratios are not given where these are many.
 
     Parameters
     ----------
@@ -91,44 +95,18 @@ def segment(
         path = fit_path(counts, numbers[-1], mask=mask, progress=lambda *_: bar.update())
         table = _scores(path, counts, mask, numbers, seed, bar)
     best = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
-    fits = _fits(best, path[0], counts, mask)
-    hidden = best.n_phases == 1 and phase_score(counts, mask=mask).significant
+    coherent = phase_score(counts, mask=mask).significant
+    best, mixed = explained(best, [path[n - 1] for n in numbers], counts, mask, coherent=coherent, seed=seed)
+    fits = phase_fits(best, path[0], counts, mask, mixed)
+    hidden = best.n_phases == 1 and coherent
     if hidden and 2 in numbers:
-        pair = _fits(path[1], path[0], counts, mask)
+        pair = phase_fits(path[1], path[0], counts, mask)
         fits, hidden = (pair, False) if pair.clear else (fits, True)
-    verdict = _verdict(fits, path, numbers, hidden=hidden)
+    verdict = phase_verdict(fits, path, numbers, hidden=hidden)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
-
-
-class _Fits(NamedTuple):
-    """The fit that ratios are measured from, and the one that pixels are labelled by."""
-
-    measured: MixtureFit
-    labelled: MixtureFit
-    covariates: npt.NDArray[np.float64]
-    clear: bool
-    resolved: bool
-
-
-def _fits(best: MixtureFit, one: MixtureFit, counts: Counts, mask: npt.NDArray[np.bool_]) -> _Fits:
-    """Fit again with weights that follow the dose and the other pixels around.
-
-    The neighbours label the pixels. Ratios are measured with them where there are two phases and these are clear: only
-    there do their intervals hold (``benchmarks/segmentation.py``).
-    """
-    dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
-    if best.n_phases == 1:
-        return _Fits(best, best, dose[:, :, :0], clear=False, resolved=best.status.definite)
-    both = np.concatenate([neighbour_covariates(counts, best, mask=mask), dose], axis=2)
-    labelled = with_covariates(best, counts, both, mask=mask)
-    clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
-    plain = labelled if clear else with_covariates(best, counts, dose, mask=mask)
-    covariates = both if clear else dose
-    resolved = plain.status.definite and (clear or best.bic < one.bic)
-    return _Fits(widened(plain, counts, covariates, mask=mask), labelled, covariates, clear, resolved)
 
 
 def _check(maps: LineMaps) -> int:
@@ -168,25 +146,9 @@ def _scores(
     return table.assign(bic=("candidate", bic - bic.min(), about))
 
 
-def _verdict(fits: _Fits, path: list[MixtureFit], numbers: list[int], *, hidden: bool) -> str:
-    found = fits.measured.n_phases
-    if hidden:
-        return (
-            "at least two phases: neighbouring pixels deviate together, but at this dose "
-            "the ratios of the phases cannot be resolved; sum pixels or count longer"
-        )
-    words = f"{found} phase" if found == 1 else f"{found} phases"
-    if len(numbers) > 1:
-        return words + limit_note(found, numbers, "phases")
-    if not fits.resolved:
-        return f"{words}, as asked, but at this dose their ratios cannot be resolved"
-    fewer = min(path[:found], key=lambda other: other.bic).n_phases
-    return f"{words}, as asked" + (f"; pixel by pixel the counts support {fewer}" if fewer < found else "")
-
-
 def _result(
     maps: LineMaps,
-    fits: _Fits,
+    fits: PhaseFits,
     table: xr.Dataset,
     verdict: str,
     draws: int,
@@ -210,6 +172,7 @@ def _result(
         "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
+        "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),
     }
     coords = pixel_coords((shape[0], shape[1]), maps.pixel_size, maps.pixel_unit) | {
         "line": list(maps.lines),
@@ -234,8 +197,17 @@ def _result(
         converged=fit.status.converged and fit.status.definite,
         settings=settings,
     )
-    attrs |= {"verdict": verdict, "resolved": int(fits.resolved), "acquisition": json.dumps(asdict(maps.acquisition))}
+    attrs |= {
+        "verdict": verdict,
+        "resolved": int(fits.resolved),
+        "mixed_share": fits.mixed.share,
+        "acquisition": json.dumps(asdict(maps.acquisition)),
+    }
     return Segmentation(data.assign_attrs(attrs))
+
+
+def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
+    return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
 
 
 class _Draws(NamedTuple):
@@ -245,7 +217,7 @@ class _Draws(NamedTuple):
     shares: npt.NDArray[np.float64]
 
 
-def _draws(fits: _Fits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:
+def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:
     """Draw compositions and shares together; NaN where the data do not resolve the phases."""
     fit = fits.measured
     if not fits.resolved:

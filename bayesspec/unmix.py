@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.components import Unmixing
+from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
 from bayesspec.inference.dispersion import dispersion
-from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
-from bayesspec.inference.nmf_gibbs import NmfPosterior, sample
+from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.status import Status
+from bayesspec.known_spectra import KnownSpectra, known_spectra
 from bayesspec.line_unmixing import unmix_lines
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, count_matrix_of, pixel_block
-from bayesspec.results import FitError, attributes, pixel_coords
+from bayesspec.rank_selection import choose_rank, pixel_block
+from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.unmixing_result import unmixing_result
 
 NOISY = 1.2
 PRIOR = (
@@ -45,6 +45,8 @@ def unmix(
     *,
     elements: Sequence[str] | None = None,
     model: str = "nmf",
+    background: str | npt.ArrayLike | None = None,
+    spectra: npt.ArrayLike | None = None,
     seed: int = 0,
     draws: int = 200,
     warmup: int = 60,
@@ -56,20 +58,28 @@ def unmix(
     Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
     held-out counts within one standard error of the best. Intervals come from a sampler that draws the
     abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
-    pixels hold fewer than 500 counts the spectra are sampled on sums over blocks of pixels.
+    pixels hold fewer than 500 counts the spectra are sampled on sums over blocks of pixels. What other spectra and
+    abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
+    so and its band stands in place of an interval.
 
     Parameters
     ----------
     image : SpectrumImage
         Counts of an EDS or EELS image.
     rank : int or iterable of int
-        Number of components, or the numbers to choose from.
+        Number of components, those of known spectrum counted and the background not, or the numbers to choose
+        from; one number where spectra or a background are given.
     elements : sequence of str or None
         Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
         (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
         Values come without intervals: ``status`` says why.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
+    background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
+        A background apart from the components, with an abundance of its own in every pixel: mixtures of power laws
+        (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes.
+    spectra : array, shape (n, energy), or None
+        Spectra of components that are known, such as ``fit.spectra["mean"][0]``; they come last in the result.
     seed : int
         Seed of starts, draws and the division into fitted and held-out counts.
     draws : int
@@ -94,13 +104,20 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    if elements is not None and (model != "nmf" or background is not None or spectra is not None):
+        raise InputError(
+            f"elements={list(elements)} with model={model!r}, a background or known spectra",
+            "elements alone: their lines and a continuum are all the spectra there can be",
+            "bs.unmix(si, rank=3, elements=['Fe', 'O'])",
+        )
     if model == "pca":
         return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
-        known = "a model that bs.unmix knows: 'nmf' or 'pca'"
-        raise InputError(f"model={model!r}", known, "bs.unmix(si, rank=4, model='nmf')")
+        models = "a model that bs.unmix knows: 'nmf' or 'pca'"
+        raise InputError(f"model={model!r}", models, "bs.unmix(si, rank=4, model='nmf')")
     counts = count_matrix_of(image)
-    numbers = candidates(rank, "rank", min(counts.shape))
+    known = known_spectra(image, spectra, background)
+    numbers = _numbers(rank, known, min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
     verdict += _noise_note(counts)
@@ -112,7 +129,8 @@ def unmix(
         return lines
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
-    mode = fit_mode(summed, chosen, key=key)
+    free, fixed = chosen - len(known.components), known.all[:, image.valid_channels]
+    mode = fit_mode(summed, free, key=key, fixed_spectra=fixed)
     if mode.status is Status.INTERRUPTED:
         raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     tails = ((1 - prob) / 2, (1 + prob) / 2)
@@ -122,10 +140,23 @@ def unmix(
         with _bar("abundances") as progress:
             posterior = sample_abundances(counts, posterior, key=key, progress=progress)
     settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
-    result = _result(image, mode, posterior, table, verdict, prob, settings)
+    settings["prior"] = PRIOR
+    result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> list[int]:
+    """Ranks to choose from; one, larger than the number of known components, where spectra are known."""
+    numbers, given = candidates(rank, "rank", largest), len(known.components)
+    if len(known.all) and (len(numbers) > 1 or numbers[0] <= given):
+        raise InputError(
+            f"rank={rank} with {given} known spectra and {len(known.background)} shapes of a background",
+            f"one rank, above the number of known spectra ({given})",
+            f"bs.unmix(si, rank={given + 2}, ...)",
+        )
+    return numbers
 
 
 def _noise_note(counts: npt.NDArray[Any]) -> str:
@@ -148,75 +179,3 @@ def _bar(what: str) -> Iterator[Progress]:
             bar.update(done - bar.n)
 
         yield progress
-
-
-def _result(
-    image: SpectrumImage,
-    mode: NmfMode,
-    posterior: NmfPosterior,
-    table: xr.Dataset,
-    verdict: str,
-    prob: float,
-    settings: dict[str, Any],
-) -> Unmixing:
-    variables = _spectra(image, posterior, prob) | _abundances(image, posterior)
-    variables["total_draws"] = (("draw", "component"), posterior.totals, {"units": "counts"})
-    variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), {"units": "counts"})
-    variables["effective_draws"] = (("component",), posterior.effective["totals"])
-    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
-        "energy": ("energy", image.energy, {"units": image.energy_unit}),
-        "component": np.arange(posterior.spectra.shape[1]),
-    }
-    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
-    data = xr.Dataset(variables, coords=coords).assign(selection)
-    settings |= {
-        "model": "poisson_nmf",
-        "prior": PRIOR,
-        "counts_per_pixel": image.counts_per_pixel,
-        "divergence": mode.divergence,
-        "acceptance": posterior.acceptance,
-        "acquisition": asdict(image.acquisition),
-    }
-    both = mode.status if not mode.status.ok else posterior.status
-    attrs = attributes(name=image.name, method="Poisson NMF", status=str(both), converged=both.ok, settings=settings)
-    attrs |= {
-        "verdict": verdict,
-        "prob": prob,
-        "interval": "equal-tailed",
-        "energy_unit": image.energy_unit,
-        "elements": json.dumps(list(image.elements)),
-        "acquisition": json.dumps(asdict(image.acquisition)),
-    }
-    return Unmixing(data.assign_attrs(attrs))
-
-
-def _spectra(image: SpectrumImage, posterior: NmfPosterior, prob: float) -> dict[str, Any]:
-    """Draws and statistics of the spectra on the whole energy axis; zero in excluded channels."""
-    draws = np.zeros((*posterior.spectra.shape[:2], image.shape[2]), np.float32)
-    draws[:, :, image.valid_channels] = posterior.spectra
-    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0).astype(np.float32)
-    dims, attrs = ("component", "energy"), {"units": "share of the component's counts per channel"}
-    return {
-        "spectra_draws": (("draw", *dims), draws, attrs),
-        "spectra_mean": (dims, draws.mean(axis=0), attrs),
-        "spectra_sd": (dims, draws.std(axis=0, ddof=1), attrs),
-        "spectra_lower": (dims, lower, attrs),
-        "spectra_upper": (dims, upper, attrs),
-    }
-
-
-def _abundances(image: SpectrumImage, posterior: NmfPosterior) -> dict[str, Any]:
-    """Statistics of the abundances on the whole image; NaN in excluded pixels."""
-    lower, upper = posterior.abundance_quantiles
-    statistics = {
-        "mean": posterior.abundance_mean,
-        "sd": posterior.abundance_sd,
-        "lower": lower,
-        "upper": upper,
-    }
-    whole = {}
-    for name, values in statistics.items():
-        grid = np.full((*image.shape[:2], values.shape[1]), np.nan, np.float32)
-        grid[image.valid] = values
-        whole[f"abundances_{name}"] = (("y", "x", "component"), grid, {"units": "counts"})
-    return whole

@@ -17,12 +17,20 @@ counts divide over the channels, for example which step its local dose falls on:
 thickness are both smooth they are correlated by accident, and weights that ignore it spoil the intervals of the
 compositions. Only differences of a between phases matter; the Normal prior fixes the rest.
 
-The labels z are summed out, so that gradient samplers apply. Phases are exchangeable: `canonical` orders them.
+Where the composition also scatters within a phase, each pixel has a position along a direction of its phase:
+
+    l[k, :]   ~ Normal(0, scatter_scale)                      standard deviations of the log shares, signed
+    t[n]      ~ Normal(0, 1)                                  position of pixel n
+    y[n, :]   ~ Multinomial(N[n], softmax(log s[z[n], :] + l[z[n], :] t[n]))
+
+With l = 0 this is the model above. The labels z are summed out, so that gradient samplers apply. Phases are
+exchangeable: `canonical` orders them.
 
 Symbols
 -------
 y : (pixel, channel), counts. N : (pixel,), counts. x : (pixel, covariate), dimensionless.
-s : (phase, channel), fraction of the counts. a : (phase, 1 + covariate), log odds. pi : (pixel, phase).
+s : (phase, channel), fraction of the counts. l : (phase, channel), log ratio. t : (pixel,),
+dimensionless. a : (phase, 1 + covariate), log odds. pi : (pixel, phase).
 
 Sources
 -------
@@ -35,7 +43,12 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 
-DIMS = {"composition": ("phase", "channel"), "weights": ("phase", "coefficient")}
+DIMS = {
+    "composition": ("phase", "channel"),
+    "weights": ("phase", "coefficient"),
+    "scatter": ("phase", "channel"),
+    "position": ("pixel",),
+}
 
 
 def design_matrix(counts, covariates=None):
@@ -44,7 +57,7 @@ def design_matrix(counts, covariates=None):
     return ones if covariates is None else jnp.concatenate([ones, jnp.asarray(covariates)], axis=1)
 
 
-def model(counts, *, phases, covariates=None, weight_scale=3.0):
+def model(counts, *, phases, covariates=None, weight_scale=3.0, scatter_scale=0.0):
     """Counts of pixels that each belong to one phase, given the total of each pixel.
 
     Parameters
@@ -57,14 +70,23 @@ def model(counts, *, phases, covariates=None, weight_scale=3.0):
         Standardised covariates of the weights, dimensionless.
     weight_scale : float
         Prior standard deviation of the intercepts and slopes of the log weights.
+    scatter_scale : float
+        Prior standard deviation of the scatter within phases, log ratio; 0 for none.
     """
     counts = jnp.asarray(counts)
     design = design_matrix(counts, covariates)
     composition = numpyro.sample("composition", dist.Dirichlet(jnp.ones(counts.shape[1])).expand([phases]).to_event(1))
     weights = numpyro.sample("weights", dist.Normal(0.0, weight_scale).expand([phases, design.shape[1]]).to_event(2))
     label = dist.CategoricalLogits(design @ weights.T)
+    logits = jnp.log(composition)[:, None]
+    if scatter_scale > 0:
+        prior = dist.Normal(0.0, scatter_scale).expand([phases, counts.shape[1]]).to_event(2)
+        scatter = numpyro.sample("scatter", prior)
+        with numpyro.plate("pixel", counts.shape[0]):
+            position = numpyro.sample("position", dist.Normal(0.0, 1.0))
+        logits = logits + scatter[:, None] * position[None, :, None]
     totals = counts.sum(axis=1)
-    of_phase = [dist.MultinomialProbs(composition[k], total_count=totals) for k in range(phases)]
+    of_phase = [dist.MultinomialLogits(logits[k], total_count=totals) for k in range(phases)]
     with numpyro.plate("pixel", counts.shape[0]):
         numpyro.sample("counts", dist.MixtureGeneral(label, of_phase), obs=counts)
 
@@ -84,4 +106,7 @@ def initial(counts, *, phases, covariates=None, key):
 def canonical(draws):
     """Order the phases of each draw by the share of their first channel, largest first."""
     order = jnp.argsort(-draws["composition"][..., 0], axis=-1)[..., None]
-    return {name: jnp.take_along_axis(draws[name], order, axis=-2) for name in DIMS}
+    return {
+        name: jnp.take_along_axis(values, order, axis=-2) if DIMS[name][0] == "phase" else values
+        for name, values in draws.items()
+    }

@@ -71,6 +71,8 @@ def test_bad_input(fit: bs.LineUnmixing, image: bs.SpectrumImage) -> None:
         bs.unmix(image, rank=2, elements=["Xx"])
     with pytest.raises(bs.InputError, match="no more components than pixels or lines"):
         bs.unmix(image, rank=9, elements=["O", "Mg"])
+    with pytest.raises(bs.InputError, match="elements alone"):
+        bs.unmix(image, rank=2, elements=["O", "Mg"], background="bremsstrahlung")
 
 
 def test_the_grid_divides_the_simplex() -> None:

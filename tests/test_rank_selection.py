@@ -3,9 +3,23 @@
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
+from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.rank_selection import choose_rank, coarser, count_matrix_of, pixel_block
+from bayesspec.inference.dispersion import NoiseLevel
+from bayesspec.inference.spectral_rank import SpectralRank
+from bayesspec.noise_check import NoiseCheck
+from bayesspec.plot import scree
+from bayesspec.rank_selection import (
+    _decide,
+    _Evidence,
+    _verdict,
+    choose_rank,
+    coarser,
+    pixel_block,
+    select_rank,
+)
 from bayesspec.spectrum_image import SpectrumImage
 
 ENERGY = np.arange(1.0, 65.0)
@@ -51,3 +65,50 @@ def test_matrix_leaves_out_what_is_excluded() -> None:
     assert count_matrix_of(image).shape == (24 * 24 - 100, 60)
     with pytest.raises(InputError, match="no counts in 0 pixels"):
         count_matrix_of(image.with_mask(np.ones((24, 24), bool)))
+
+
+def test_three_voices_make_one_table_and_one_figure() -> None:
+    table = select_rank(image_of(300), range(1, 6))
+    assert (table.attrs["rank"], table.attrs["spectral_rank"], table.attrs["bound_rank"]) == (3, 3, 3)
+    assert set(table.data_vars) >= {"score", "error", "bound", "singular_value", "verdict", "threshold", "elbow"}
+    above = table["singular_value"] > table["threshold"]
+    np.testing.assert_array_equal(above, table["candidate"] <= 3)
+    assert int(table["candidate"].values[table["bound"].values.argmax()]) == 3
+    left, right = scree(table).axes
+    assert left.get_yscale() == "log"
+    assert "held-out" in right.get_ylabel()
+    with pytest.raises(InputError, match="no singular values"):
+        scree(table.drop_vars("singular_value"))
+
+
+def test_singular_values_find_what_held_out_counts_cannot_separate() -> None:
+    table = select_rank(image_of(12), range(1, 5))
+    assert table.attrs["rank"] == 3
+    assert table.attrs["held_out_rank"] <= 3
+
+
+@pytest.mark.parametrize(("fourth", "chosen"), [(1.6, 3), (6.0, 4)])
+def test_what_held_out_counts_do_not_confirm_must_be_strong(fourth: float, chosen: int) -> None:
+    values = np.array([30.0, 15.0, 10.0, fourth, 1.2])
+    edge = SpectralRank(4, values, 1.35, (576, 64))
+    flags = np.zeros(5, np.int8), np.zeros((2, 2), np.int8)
+    check = NoiseCheck(NoiseLevel(1.0, 0.01, 0.0, 1.0), None, *flags, edge, edge, 4)
+    table = xr.Dataset(
+        {"score": ("candidate", [-99.0, -50, 0, -40]), "error": ("candidate", [9.0, 9, 0, 9])},
+        coords={"candidate": [1, 2, 3, 4]},
+    )
+    evidence = _Evidence(3, 4, 4)
+    assert _decide(evidence, table, values, check) == chosen
+    said = _verdict([1, 2, 3, 4], chosen, evidence, check)
+    assert ("cannot tell 3 from 4" in said) == (chosen == 3)
+    assert ("held-out counts confirm 3" in said) == (chosen == 4) or chosen == 3
+
+
+def test_scattered_rates_are_modelled_and_said() -> None:
+    rng = np.random.default_rng(0)
+    image = image_of(2000)
+    scattered = rng.poisson(image.counts * rng.gamma(25, 1 / 25, image.counts.shape))
+    with pytest.warns(UserWarning, match="times the variance of Poisson counts"):
+        table = select_rank(SpectrumImage(scattered, energy=ENERGY), range(1, 7))
+    assert table.attrs["rank"] == 3
+    assert "not" not in table.attrs["verdict"].split(";")[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
 from bayesspec.simulate import OXIDE_RATIOS
@@ -22,6 +23,7 @@ def seg(maps: bs.LineMaps) -> bs.Segmentation:
 
 def test_two_oxides_are_found_with_their_ratios(seg: bs.Segmentation) -> None:
     assert (seg.n_phases, seg.verdict) == (2, "2 phases")
+    assert (seg.scatter == 0).all()
     ratio = seg.ratio("Fe_Ka", "O_Ka")
     assert (np.abs(ratio.mean.values - OXIDE_RATIOS) < 4 * ratio.sd.values).all()
     assert (ratio.sd.values < 0.004).all()
@@ -149,3 +151,33 @@ def test_a_mask_that_leaves_nothing_is_refused() -> None:
 def test_unknown_line_in_a_ratio_is_refused(seg: bs.Segmentation) -> None:
     with pytest.raises(bs.InputError, match=r"one of \['Fe_Ka', 'O_Ka'\]"):
         seg.ratio("Fe_Ka", "Mg_Ka")
+
+
+def test_scatter_within_phases_is_found_and_said() -> None:
+    maps = bs.simulate.iron_oxide_lines(5000, shape=(64, 64), seed=3)
+    assert maps.truth is not None
+    rng = np.random.default_rng(5)
+    ratio = np.log(np.array(OXIDE_RATIOS))[maps.truth["labels"]] + 0.04 * rng.normal(size=(64, 64))
+    total = maps.counts.sum(axis=2, dtype=np.int64)
+    iron = rng.binomial(total, 1 / (1 + np.exp(-ratio)))
+    seg = bs.segment(bs.LineMaps(np.stack([iron, total - iron], axis=2), lines=maps.lines), phases=range(1, 3), seed=0)
+    assert seg.n_phases == 2
+    assert "2 phases whose compositions scatter from pixel to pixel by up to 4" in seg.verdict
+    np.testing.assert_allclose(seg.scatter, 0.04, atol=0.01)
+    found = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(np.sort(found.mean.values)[::-1] - OXIDE_RATIOS) < 4 * found.sd.values.max()).all()
+    assert (found.sd.values < 0.01).all()
+
+
+def test_phases_in_projection_are_not_measured_but_pointed_to_unmixing() -> None:
+    rng = np.random.default_rng(2)
+    fields = np.stack([gaussian_filter(rng.normal(size=(40, 40)), 5, mode="wrap") for _ in range(3)], axis=2)
+    amounts = np.clip(fields / fields.std() + 0.5, 0.02, None)
+    shares = np.array([[0.40, 0.05, 0.25, 0.30], [0.10, 0.45, 0.15, 0.30], [0.05, 0.15, 0.40, 0.40]])
+    counts = rng.poisson(500 * (amounts / amounts.sum(axis=2, keepdims=True)) @ shares)
+    seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka", "Si_Ka", "Mg_Ka")), phases=3, seed=0)
+    assert "overlap within" in seg.verdict
+    assert "bs.unmix" in seg.verdict
+    assert seg.mixed_share > 0.2
+    assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean).all()
+    assert "cannot be compared" in str(seg.compare_phases(0, 1))

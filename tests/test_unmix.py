@@ -1,5 +1,6 @@
 """Unmixing, from counts to components with intervals."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -105,9 +106,50 @@ def test_few_counts_a_pixel_take_their_spectra_from_blocks() -> None:
     np.testing.assert_allclose(fit.abundances["mean"].sum(("y", "x", "component")), image.counts.sum(), rtol=0.01)
 
 
+def test_what_the_counts_cannot_tell_is_said(fit: bs.Unmixing) -> None:
+    table = fit.identifiability
+    assert (table["lower"] <= table["fraction"] + 1e-3).all()
+    assert (table["fraction"] <= table["upper"] + 1e-3).all()
+    assert ((table["spectra_lower"] <= fit.spectra["mean"]) & (fit.spectra["mean"] <= table["spectra_upper"])).all()
+    named = [str(i) for i in np.flatnonzero(~table["identified"].values)]
+    assert ("not identified" in fit.verdict) == bool(named)
+    known = fit.fractions.sd.notnull()
+    assert (known == table["identified"]).all()
+    band = fit.band("Si_Ka", "O_Ka")
+    assert (band["lower"] <= fit.ratio("Si_Ka", "O_Ka").mean).all()
+    with pytest.raises(bs.InputError, match="no background|without a background"):
+        fit.background  # noqa: B018
+
+
+def edges(side: int = 16, counts: float = 800.0) -> tuple[bs.SpectrumImage, np.ndarray, np.ndarray]:
+    """Two edges on a power law whose exponent differs between them; net spectra and background counts."""
+    energy = 200.0 + 6.0 * np.arange(100)
+    step = np.stack([0.5 * (1 + np.tanh((energy - at) / 8.0)) * (energy / at) ** -3.0 for at in (300.0, 520.0)])
+    step = step / step.sum(axis=1, keepdims=True)
+    laws = np.stack([energy**-2.4, energy**-2.9])
+    laws = laws / laws.sum(axis=1, keepdims=True)
+    share = np.clip(np.linspace(-0.5, 1.5, side), 0, 1)[None] * np.ones((side, 1))
+    shares = np.stack([share, 1 - share], axis=-1)
+    rng = np.random.default_rng(0)
+    image = bs.SpectrumImage(rng.poisson(counts * shares @ (0.5 * step + 0.5 * laws)), energy=energy, energy_unit="eV")
+    return image, step, np.full((side, side), 0.5 * counts)
+
+
+def test_a_known_spectrum_stays_and_comes_last() -> None:
+    image, spectra = phantom(side=12)
+    fit = bs.unmix(image, rank=2, spectra=2.0 * spectra[1], seed=0, draws=20, warmup=20)
+    np.testing.assert_allclose(fit.spectra["mean"][1], spectra[1], atol=1e-6)
+    assert angles(fit.spectra["mean"].values[:1], spectra[:1])[0] < 5
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"rank": 2, "background": "cubic"}, "'cubic'"),
+        ({"rank": 2, "background": np.ones((1, 7))}, "shape .1, 7."),
+        ({"rank": 2, "spectra": -np.ones(220)}, "smallest entry of -1"),
+        ({"rank": 1, "spectra": np.ones(220)}, "one rank, above"),
+        ({"background": "bremsstrahlung"}, "one rank"),
         ({"rank": 500}, "from 1 to"),
         ({"rank": 0}, "from 1 to"),
         ({"model": "svd"}, "'svd'"),
@@ -129,7 +171,9 @@ def test_noise_that_is_not_poisson_is_said() -> None:
     scaled = bs.SpectrumImage(10 * image.counts.astype(int), energy=ENERGY, acquisition=image.acquisition)
     with pytest.warns(UserWarning, match="times the variance of Poisson counts"):
         fit = bs.unmix(scaled, rank=2, seed=0, draws=10, warmup=10)
-    assert "not Poisson: the noise has 10 times" in fit.verdict
+    said = re.search(r"not Poisson: the noise has (\d+) times", fit.verdict)
+    assert said is not None
+    assert 9 <= int(said[1]) <= 11
     assert "not Poisson" not in bs.unmix(image, rank=2, seed=0, draws=10, warmup=10).verdict
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesspec import simulate
+from bayesspec import element_maps, simulate
 from bayesspec.errors import InputError
 from bayesspec.simulate import bremsstrahlung, line_profile
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
@@ -84,3 +84,14 @@ def test_eels_is_refused() -> None:
     image = SpectrumImage(np.ones(100, int), np.arange(1.0, 101), "eV", acquisition=Acquisition("EELS"))
     with pytest.raises(InputError, match="X-ray lines need an EDS image"):
         line_windows(image, ["Fe_La"])
+
+
+def test_crowded_soft_lines_keep_their_intensity() -> None:
+    image = simulate.compounds(5000, (48, 48), seed=0)
+    lines = ["C_Ka", "Cr_Ka", "Fe_Ka", "Mg_Ka", "Mn_Kb", "O_Ka"]
+    net, truth = element_maps(image, lines).net(), image.truth
+    order = [truth["lines"].index(line) for line in lines]
+    for phase in range(len(truth["phases"])):
+        found = net[truth["labels"] == phase].sum(axis=0)
+        expected = truth["intensities"][phase, order]
+        np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), atol=0.003)

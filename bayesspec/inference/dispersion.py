@@ -1,23 +1,130 @@
-"""Are counts as noisy as Poisson counts?"""
+"""Are counts as noisy as Poisson counts? The bulk of their singular values tells, whatever the spectra look like."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf_input import check_counts
+from bayesspec.inference.spectral_rank import merge_sparse, noise_values
 
-FEWEST_COUNTS = 20
+SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
+FEWEST_VALUES = 8
+HELPS = 1.2
+_BULK = (0.1, 0.97)
+_POINTS = 2001
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """How noisy counts are.
+
+    Parameters
+    ----------
+    dispersion : float
+        Variance of the noise over that of Poisson counts, in the mean.
+    error : float
+        Standard error of that if the counts are Poisson; infinite where there are too few to tell.
+    scatter : float
+        Relative standard deviation of the rate of every entry that explains the noise best, beside `gain`.
+    gain : float
+        Variance over mean that remains beside that scatter.
+    """
+
+    dispersion: float
+    error: float
+    scatter: float
+    gain: float
+
+    @property
+    def significance(self) -> float:
+        """How many standard errors the dispersion is above one."""
+        return (self.dispersion - 1.0) / self.error
+
+
+def bulk_quantiles(small: int, long: int, probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Quantiles of the squared singular values of unit noise.
+
+    Parameters
+    ----------
+    small, long : int
+        Sides of the matrix.
+    probs : numpy.ndarray (quantile,), float64
+        Probabilities.
+
+    Returns
+    -------
+    numpy.ndarray (quantile,), float64
+        Squares of singular values over the longer side.
+
+    Notes
+    -----
+    Source: Marchenko & Pastur (1967), doi:10.1070/SM1967v001n04ABEH001994.
+    """
+    ratio = small / long
+    low, high = (1 - np.sqrt(ratio)) ** 2, (1 + np.sqrt(ratio)) ** 2
+    angle = np.linspace(0, np.pi, _POINTS)
+    grid = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angle)
+    density = np.square(np.sin(angle)) / np.maximum(grid, 1e-12)
+    share = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    return np.interp(probs, share / share[-1], grid)
+
+
+def noise_level(counts: npt.ArrayLike) -> NoiseLevel:
+    """Compare the bulk of the singular values with that of Poisson noise.
+
+    Components stand above the bulk, so lines, edges and their shapes do not matter.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts.
+
+    Returns
+    -------
+    NoiseLevel
+        Dispersion with its error, and the scatter and gain that describe it.
+
+    Raises
+    ------
+    InputError
+        When the counts cannot be used.
+    """
+    merged = merge_sparse(check_counts(counts))
+    small, long = sorted(merged.shape)
+    if small < FEWEST_VALUES:
+        return NoiseLevel(1.0, np.inf, 0.0, 1.0)
+    expected = merged.sum(axis=1, keepdims=True) * merged.sum(axis=0) / merged.sum()
+    # the variance of a squared standardised count is 2 + 1 / mean; half the values are used, with their order
+    error = float(np.sqrt(2.0 * (2.0 + (1.0 / expected).mean()) / merged.size))
+    fits = [_against_noise(noise_values(merged, scatter), small, long) for scatter in SCATTERS]
+    best = int(np.argmin([distance for _, distance in fits]))
+    if fits[0][1] < fits[best][1] * HELPS:
+        best = 0  # a scatter that hardly helps is none
+    return NoiseLevel(fits[0][0], error, SCATTERS[best], fits[best][0])
+
+
+def _against_noise(values: npt.NDArray[np.float64], small: int, long: int) -> tuple[float, float]:
+    """Level of the noise, and how far the bulk is from that of unit noise at this level; components are left out."""
+    squares, level, above = np.square(values)[::-1], 1.0, 0
+    distance = np.inf
+    for _ in range(_ROUNDS):
+        count = small - above
+        places = (np.arange(count) + 0.5) / count
+        use = (places > _BULK[0]) & (places < _BULK[1])
+        unit = bulk_quantiles(count, long - above, places) * (1.0 - above / long)
+        level = float(np.median(squares[:count][use] / unit[use]))
+        distance = float(np.abs(squares[:count][use] / level / unit[use] - 1.0).mean())
+        edge = (1.0 + np.sqrt(small / long)) ** 2 * (1.0 + small ** (-2.0 / 3.0))
+        above = min(int((squares > edge * level).sum()), small // 2)
+    return level, distance
 
 
 def dispersion(counts: npt.ArrayLike) -> float:
     """Estimate the variance of the noise over its mean: 1 for Poisson counts, the gain for scaled ones.
-
-    Second differences along the channels remove a spectrum that is smooth; their squares are compared with what
-    Poisson noise would give, channel by channel, and the median over the channels is taken, which lines and edges
-    hardly move.
 
     Parameters
     ----------
@@ -34,17 +141,5 @@ def dispersion(counts: npt.ArrayLike) -> float:
     InputError
         When the counts cannot be used.
     """
-    matrix = check_counts(counts)
-    squares, noise = np.zeros(max(matrix.shape[1] - 2, 0)), np.zeros(max(matrix.shape[1] - 2, 0))
-    for rows in np.array_split(matrix, max(1, matrix.size // 2_000_000)):
-        part = _sums(rows.astype(np.float64))
-        squares, noise = squares + part[0], noise + part[1]
-    enough = noise > 6 * FEWEST_COUNTS
-    return float(np.median(squares[enough] / noise[enough])) if enough.any() else 1.0
-
-
-def _sums(x: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Squared second differences, and their expectation under Poisson noise, summed over the pixels."""
-    left, middle, right = x[:, :-2], x[:, 1:-1], x[:, 2:]
-    squares = np.square(left - 2 * middle + right).sum(axis=0)
-    return squares, (left + 4 * middle + right).sum(axis=0)
+    level = noise_level(counts)
+    return level.dispersion if abs(level.significance) > 3.0 else 1.0

@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_scatter import ScatteredFit, nodes
 
 Floats = NDArray[np.float64]
 MOST_VALUES = 1_000_000
+NODES = 17
 
 
 def share_draws(
@@ -51,12 +53,15 @@ def share_draws(
     """
     own = fit.responsibilities.reshape(*np.shape(measured), -1)[measured]
     pixels, phases = own.shape
-    step = -(-pixels * phases * len(compositions) // MOST_VALUES)
+    terms = phases * (NODES if isinstance(fit, ScatteredFit) else 1)
+    step = -(-pixels * terms * len(compositions) // MOST_VALUES)
     kept = counts[measured][::step].astype(np.float64)
     x = covariates[measured][::step]
     design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
-    here = _share(kept, design, fit.log_composition, fit.weights)
-    moved = np.stack([_share(kept, design, np.log(c), w) for c, w in zip(compositions, weights, strict=True)])
+    shift, log_weight = _positions(fit)
+    here = _share(kept, design, fit.log_composition[:, None] + shift, fit.weights, log_weight)
+    log_shares = np.log(compositions)[:, :, None] + shift
+    moved = np.stack([_share(kept, design, u, w, log_weight) for u, w in zip(log_shares, weights, strict=True)])
     scatter = (np.diag(own.sum(axis=0)) - own.T @ own) / pixels**2
     with jax.enable_x64(True):
         noise = np.asarray(jax.random.normal(key, (len(moved), phases), dtype=jnp.float64))
@@ -66,7 +71,17 @@ def share_draws(
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float64)
 
 
-def _share(counts: Floats, design: Floats, log_composition: Floats, weights: Floats) -> Floats:
-    """Mean probability of each phase over the pixels (phase,)."""
-    terms = design @ weights.T + counts @ log_composition.T
-    return np.asarray(softmax(terms, axis=1).mean(axis=0), np.float64)
+def _positions(fit: MixtureFit) -> tuple[Floats, Floats]:
+    """Shifts of the log shares by the scatter within phases (phase, node, channel) and their log weights (node,)."""
+    if not isinstance(fit, ScatteredFit):
+        return np.zeros((fit.n_phases, 1, 1)), np.zeros(1)
+    with jax.enable_x64(True):
+        at, log_weight = (np.asarray(part) for part in nodes(NODES))
+    return fit.scatter[:, None, :] * at[None, :, None], log_weight
+
+
+def _share(counts: Floats, design: Floats, log_shares: Floats, weights: Floats, log_weight: Floats) -> Floats:
+    """Mean probability of each phase over the pixels (phase,); log shares (phase, node, channel)."""
+    log_composition = log_softmax(log_shares, axis=2)
+    terms = np.tensordot(counts, log_composition, axes=(1, 2)) + log_weight
+    return np.asarray(softmax(logsumexp(terms, axis=2) + design @ weights.T, axis=1).mean(axis=0), np.float64)

@@ -42,15 +42,17 @@ def neighbour_covariates(
     Returns
     -------
     ndarray of float64, (y, x, direction * scale)
-        For each of (phases - 1) directions and each width of the Gaussian: the mean residual per count of the pixels
-        around, the pixel itself left out, shifted and scaled to mean 0 and variance 1 over the pixels that are kept.
+        For each direction, of which there are (phases - 1) or (channels - 1), whichever is fewer, and each width of
+        the Gaussian: the mean residual per count of the pixels around, the pixel itself left out, shifted and scaled
+        to mean 0 and variance 1 over the pixels that are kept.
     """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).astype(np.float64)
     pooled = np.maximum(kept.sum(axis=(0, 1)) / kept.sum(), 1e-12)
     totals = kept.sum(axis=2)
     contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
-    directions = np.linalg.svd(contrasts, full_matrices=False)[2][: fit.n_phases - 1]
+    directions = np.linalg.svd(contrasts, full_matrices=False)[2]
+    directions = directions[: min(fit.n_phases, len(pooled)) - 1]
     residuals = (kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T
     wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
     scales = [scale for scale in wanted if scale <= min(here.shape) / 8] or [wanted[0]]
@@ -68,7 +70,12 @@ def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: f
 
 
 def widened(
-    fit: MixtureFit, counts: NDArray[np.integer], covariates: Floats, *, mask: NDArray[np.bool_] | None = None
+    fit: MixtureFit,
+    counts: NDArray[np.integer],
+    covariates: Floats,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    scores_of_pixels: Floats | None = None,
 ) -> MixtureFit:
     """Replace the information of a fit by one that allows for patches, and is nowhere above the model's own.
 
@@ -82,6 +89,8 @@ def widened(
         Covariates of the fit.
     mask : ndarray of bool, (y, x), optional
         True = excluded.
+    scores_of_pixels : ndarray of float64, (pixel, parameter), optional
+        Derivative of the log likelihood of each pixel, where the fit is more than a plain mixture.
 
     Returns
     -------
@@ -99,7 +108,8 @@ def widened(
     if not fit.status.definite:
         return fit
     block = blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
-    scatter = block_scatter(pixel_scores(fit, counts, covariates, mask), block)
+    own = pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
+    scatter = block_scatter(own, block)
     wide = _widened(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
 

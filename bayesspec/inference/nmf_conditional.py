@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from bayesspec.inference.nmf_chain import Chain, Start
 from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, gamma_quantiles
+from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, gamma_quantiles, no_moments
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate
 from bayesspec.inference.nmf_state import Data, Plan, State
 from bayesspec.inference.nmf_sweep import move_pixels
@@ -107,8 +107,8 @@ def _run(
     key: jax.Array,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Moments, list[tuple[npt.NDArray[Any], ...]]]:
-    zero = jnp.zeros_like(chain.state.log_w)
-    state, moments = chain.state, Moments(jnp.zeros((), jnp.float32), zero, zero)
+    fixed = len(chain.state.spectra) - chain.plan.free
+    state, moments = chain.state, no_moments(chain.state.log_w, fixed)
     rows: list[tuple[npt.NDArray[Any], ...]] = []
     for number in range(-BURN_IN, len(spectra)):
         state = state._replace(spectra=jnp.asarray(spectra[max(number, 0)]))
@@ -116,7 +116,7 @@ def _run(
         state, totals, fractions = _step(chain.data, state, step_key, chain.plan)
         if number < 0:
             continue
-        moments = add_draw(moments, state.log_w)
+        moments = add_draw(moments, state.log_w, fixed)
         rows.append(tuple(np.asarray(value) for value in (totals, fractions, state.shape, state.rate)))
         if progress is not None:
             progress(number + 1, len(spectra))

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +20,7 @@ from bayesspec.errors import InputError
 from bayesspec.inference.nmf import NmfMode
 from bayesspec.inference.nmf_chain import Chain, Start
 from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, summarise
+from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, no_moments, summarise
 from bayesspec.inference.nmf_prior import NmfPrior
 from bayesspec.inference.nmf_state import Summary
 
@@ -175,13 +174,13 @@ def _keep(
 ) -> tuple[list[Summary], Moments, npt.NDArray[np.float64], bool]:
     """Sweep and keep, to the end or until interrupted with at least two draws."""
     kept: list[Summary] = []
-    zero = jnp.zeros_like(chain.state.log_w)
-    moments, accepted = Moments(jnp.zeros((), jnp.float32), zero, zero), []
+    fixed = len(chain.state.spectra) - chain.plan.free
+    moments, accepted = no_moments(chain.state.log_w, fixed), []
     complete = True
     try:
         for number in range(draws * thin):
             summary = chain.step(jax.random.fold_in(key, number))
-            moments = add_draw(moments, chain.state.log_w)
+            moments = add_draw(moments, chain.state.log_w, fixed)
             accepted.append(summary.accepted)
             if number % thin == thin - 1:
                 kept.append(summary)

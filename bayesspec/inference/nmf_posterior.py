@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +32,8 @@ class NmfPosterior:
     spectra : numpy.ndarray (draw, component, channel), float32
         Draws; each spectrum sums to one. Free components first, in the order of the mode.
     abundance_mean, abundance_sd : numpy.ndarray (pixel, component), float32
-        Posterior mean and standard deviation, counts.
+        Posterior mean and standard deviation, counts; where spectra were fixed, those of the sum of their abundances
+        follow as a last column.
     abundance_quantiles : numpy.ndarray (prob, pixel, component), float32
         Quantiles of the Gamma distribution with these moments, counts.
     probs : tuple of float
@@ -89,8 +91,27 @@ class Moments(NamedTuple):
     squares: jax.Array
 
 
-@jax.jit
-def add_draw(moments: Moments, log_w: jax.Array) -> Moments:
+def no_moments(log_w: jax.Array, n_fixed: int) -> Moments:
+    """Moments of no draws.
+
+    Parameters
+    ----------
+    log_w : jax.Array (block, row, component), float32
+        Log abundances.
+    n_fixed : int
+        Number of components of fixed spectrum.
+
+    Returns
+    -------
+    Moments
+        Zeros; with a last entry for the sum of the components of fixed spectrum where there are any.
+    """
+    zero = jnp.zeros((*log_w.shape[:2], log_w.shape[2] + (n_fixed > 0)), jnp.float32)
+    return Moments(jnp.zeros((), jnp.float32), zero, zero)
+
+
+@partial(jax.jit, static_argnames=("n_fixed",))
+def add_draw(moments: Moments, log_w: jax.Array, n_fixed: int = 0) -> Moments:
     """Add one draw.
 
     Parameters
@@ -99,6 +120,8 @@ def add_draw(moments: Moments, log_w: jax.Array) -> Moments:
         So far.
     log_w : jax.Array (block, row, component), float32
         Log abundances.
+    n_fixed : int
+        Number of components of fixed spectrum, the last; their sum is followed too.
 
     Returns
     -------
@@ -110,6 +133,8 @@ def add_draw(moments: Moments, log_w: jax.Array) -> Moments:
     Source: Welford (1962), doi:10.1080/00401706.1962.10490022.
     """
     w = jnp.exp(log_w)
+    if n_fixed:
+        w = jnp.concatenate([w, w[..., -n_fixed:].sum(axis=-1, keepdims=True)], axis=-1)
     number = moments.number + 1.0
     off = w - moments.mean
     mean = moments.mean + off / number

@@ -87,7 +87,7 @@ def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | No
 
     Phases and thickness are both smooth, so over a finite map they are correlated by accident. Weights that are free
     on each step of the local dose take that up, whatever its form; weights that ignore it, or follow it by a
-    polynomial, make the intervals of the compositions too short. `benchmarks/segmentation.py` compares them.
+    polynomial, make the intervals of the compositions too short.
 
     Parameters
     ----------

@@ -83,8 +83,37 @@ def biwhiten(
     return rows, columns
 
 
-def tracy_widom_rank(counts: npt.ArrayLike, *, level: float = 0.05) -> SpectralRank:
-    """Count the singular values that Poisson noise alone would not give.
+def noise_values(merged: npt.NDArray[np.float64], scatter: float = 0.0) -> npt.NDArray[np.float64]:
+    """Singular values of merged counts in units of their noise, over the square root of the longer side.
+
+    Parameters
+    ----------
+    merged : numpy.ndarray (row, column), float64
+        Counts without empty rows and columns, as `merge_sparse` gives them.
+    scatter : float
+        Relative standard deviation of the rate of every entry; 0 for Poisson counts.
+
+    Returns
+    -------
+    numpy.ndarray (value,), float64
+        Singular values, falling.
+
+    Notes
+    -----
+    The variance of a count x with relative scatter s is estimated without bias by (x + s^2 x^2) / (1 + s^2):
+    Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, section 4.
+    """
+    variance = (merged + scatter**2 * np.square(merged)) / (1.0 + scatter**2)
+    rows, columns = biwhiten(variance)
+    scaled = np.sqrt(rows)[:, None] * merged * np.sqrt(columns)
+    gram = scaled @ scaled.T if scaled.shape[0] <= scaled.shape[1] else scaled.T @ scaled
+    return np.asarray(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) / max(scaled.shape)), np.float64)
+
+
+def tracy_widom_rank(
+    counts: npt.ArrayLike, *, level: float = 0.05, dispersion: float = 1.0, scatter: float = 0.0
+) -> SpectralRank:
+    """Count the singular values that noise alone would not give.
 
     Parameters
     ----------
@@ -92,6 +121,10 @@ def tracy_widom_rank(counts: npt.ArrayLike, *, level: float = 0.05) -> SpectralR
         Counts. Neighbouring pixels and channels are merged until none is empty and the matrix is small.
     level : float
         Probability that pure noise exceeds the threshold: 0.1, 0.05 or 0.01.
+    dispersion : float
+        Variance of the noise over that of Poisson counts.
+    scatter : float
+        Relative standard deviation of the rate of every entry, beside it.
 
     Returns
     -------
@@ -111,14 +144,67 @@ def tracy_widom_rank(counts: npt.ArrayLike, *, level: float = 0.05) -> SpectralR
     if level not in TRACY_WIDOM:
         raise InputError(f"level={level}", f"one of {sorted(TRACY_WIDOM)}", "level=0.05")
     merged = merge_sparse(check_counts(counts))
-    rows, columns = biwhiten(merged)
-    scaled = np.sqrt(rows)[:, None] * merged * np.sqrt(columns)
-    small, long = sorted(scaled.shape)
-    gram = scaled @ scaled.T if scaled.shape[0] == small else scaled.T @ scaled
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) / long)
+    values = noise_values(merged, scatter) / np.sqrt(dispersion)
+    small, long = sorted(merged.shape)
     threshold = _edge(small, long, level)
     rank = max(1, int((values > threshold).sum()))
-    return SpectralRank(rank, values, threshold, (scaled.shape[0], scaled.shape[1]))
+    return SpectralRank(rank, values, threshold, (merged.shape[0], merged.shape[1]))
+
+
+def component_evidence(values: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Log evidence of every rank, from singular values in units of the noise.
+
+    Parameters
+    ----------
+    values : numpy.ndarray (value,), float64
+        Singular values over the square root of the longer side, falling.
+    shape : (int, int)
+        Rows and columns of the matrix.
+
+    Returns
+    -------
+    numpy.ndarray (1 + value,), float64
+        Variational log evidence of ranks 0, 1, 2, ... relative to rank 0, in nats.
+
+    Notes
+    -----
+    Source: Nakajima, Sugiyama, Babacan & Tomioka (2013), J. Mach. Learn. Res. 14, 1: with x the squared value,
+    a the ratio of the sides and t = (x - 1 - a + sqrt((x - 1 - a)^2 - 4 a)) / 2, a component adds
+    long (t - log(1 + t) - a log(1 + t / a)) / 2.
+    """
+    small, long = sorted(shape)
+    ratio = small / long
+    beyond = np.maximum(np.square(values) - 1.0 - ratio, 2.0 * np.sqrt(ratio))
+    strength = 0.5 * (beyond + np.sqrt(np.maximum(beyond**2 - 4.0 * ratio, 0.0)))
+    gains = 0.5 * long * (strength - np.log1p(strength) - ratio * np.log1p(strength / ratio))
+    return np.concatenate([[0.0], np.cumsum(gains)])
+
+
+def elbow(values: npt.NDArray[np.float64], points: int = 20) -> int:
+    """Components before the elbow of a scree plot, the classical choice.
+
+    Parameters
+    ----------
+    values : numpy.ndarray (value,), float64
+        Singular values, falling.
+    points : int
+        How many to look at.
+
+    Returns
+    -------
+    int
+        One more than the place of the point farthest from the line that joins the first and the last, on a
+        logarithmic scale of their squares.
+
+    Notes
+    -----
+    Source: Satopaa, Albrecht, Irwin & Raghavan (2011), doi:10.1109/ICDCSW.2011.20.
+    """
+    logs = 2.0 * np.log(np.maximum(values[:points], 1e-12))
+    if len(logs) < 3:
+        return len(logs)
+    line = np.linspace(logs[0], logs[-1], len(logs))
+    return 1 + int(np.argmax(line - logs))
 
 
 def _edge(small: int, long: int, level: float) -> float:

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf import NmfMode, Progress, fit_mode
 from bayesspec.inference.nmf_blocks import cut, row_divergences
 from bayesspec.inference.nmf_input import check_counts
+from bayesspec.inference.rank_path import rank_path
 
 PSEUDO_COUNTS = 0.5
 """Counts added to each channel of a spectrum, as its prior does: an empty channel is not impossible."""
@@ -115,6 +116,7 @@ def rank_scores(
     fraction: float = 0.5,
     fixed_spectra: npt.ArrayLike | None = None,
     tolerance: float = 1e-5,
+    progress: Progress | None = None,
 ) -> npt.NDArray[np.float64]:
     """Held-out log likelihood per pixel of every rank.
 
@@ -132,6 +134,8 @@ def rank_scores(
         Known spectra.
     tolerance : float
         Of each fit, see `fit_mode`.
+    progress : callable (done, total), optional
+        Called after each fit.
 
     Returns
     -------
@@ -142,5 +146,18 @@ def rank_scores(
     split_key, fit_key = jax.random.split(key)
     train, test = thin(matrix, fraction, key=split_key)
     ratio = (1.0 - fraction) / fraction
-    modes = (fit_mode(train, rank, key=fit_key, fixed_spectra=fixed_spectra, tolerance=tolerance) for rank in ranks)
-    return np.stack([held_out_score(test, mode, ratio=ratio) for mode in modes])
+    wanted = list(ranks)
+    path: Iterable[NmfMode] = (
+        fit_mode(train, n, key=fit_key, fixed_spectra=fixed_spectra, tolerance=tolerance) for n in wanted
+    )
+    tried = wanted
+    if fixed_spectra is None:
+        tried = list(range(1, max(wanted) + 1))
+        path = rank_path(train, max(wanted), key=fit_key, tolerance=tolerance)
+    scores = {}
+    for done, (rank, mode) in enumerate(zip(tried, path, strict=True), start=1):
+        if rank in wanted:
+            scores[rank] = held_out_score(test, mode, ratio=ratio)
+        if progress is not None:
+            progress(done, len(tried))
+    return np.stack([scores[rank] for rank in wanted])

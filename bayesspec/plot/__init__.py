@@ -1,16 +1,18 @@
 """Figures of results: each function takes a result and returns a matplotlib Figure."""
 
+from bayesspec.plot.checks import checks
 from bayesspec.plot.compare import comparison
 from bayesspec.plot.dose_plan import dose_plan
 from bayesspec.plot.maps import abundance_maps, element_maps
 from bayesspec.plot.phases import phase_map
 from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
-from bayesspec.plot.selection import selection
+from bayesspec.plot.selection import scree, selection
 from bayesspec.plot.spectra import component_spectra, sum_spectrum
 
 __all__ = [
     "abundance_maps",
+    "checks",
     "comparison",
     "component_spectra",
     "count_scatter",
@@ -18,6 +20,7 @@ __all__ = [
     "element_maps",
     "phase_map",
     "ratios",
+    "scree",
     "selection",
     "sum_spectrum",
 ]

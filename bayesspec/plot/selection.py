@@ -11,6 +11,7 @@ from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
 from bayesspec.phases import Segmentation
 from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
+from bayesspec.principal_components import PrincipalComponents
 
 
 def selection(result: Segmentation | Unmixing, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -50,6 +51,57 @@ def selection(result: Segmentation | Unmixing, *, figure: Figure | SubFigure | N
             _panel(ax, table, score, chosen)
             ax.set_xlabel(f"number of {what}")
     return root(canvas)
+
+
+def scree(evidence: xr.Dataset | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None) -> Figure:
+    """Draw the scree plot with the edge of the noise, and the held-out counts beside it.
+
+    Parameters
+    ----------
+    evidence : xarray.Dataset or Unmixing or PrincipalComponents
+        What `select_rank` returned, or a result whose rank was chosen.
+    figure : matplotlib.figure.Figure or SubFigure or None
+        Where to draw; ``None`` for a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Singular values in units of the noise with the edge of the noise and the classical elbow; held-out log
+        likelihood with its standard error.
+
+    Raises
+    ------
+    InputError
+        When nothing was chosen.
+    """
+    table = evidence if isinstance(evidence, xr.Dataset) else evidence.selection
+    if "singular_value" not in table:
+        needed = "the table of bs.select_rank, or a result whose rank was chosen"
+        raise InputError("no singular values", needed, "bs.plot.scree(bs.select_rank(si))")
+    chosen = int(table["candidate"].values[table["verdict"].values == "chosen"][0])
+    with paper():
+        canvas = figure or new_figure(PAGE_IN, 2.1)
+        left, right = canvas.subplots(1, 2)
+        _scree(left, table, chosen)
+        _panel(right, table, "score", chosen)
+        for ax in (left, right):
+            ax.set_xlabel("number of components")
+    return root(canvas)
+
+
+def _scree(ax: Axes, table: xr.Dataset, chosen: int) -> None:
+    numbers, values = table["candidate"].values, table["singular_value"].values
+    ax.plot(numbers, values, "o-", color=INK, mfc="white", linewidth=0.8)
+    ax.axhline(float(table["threshold"]), color="#bbbbbb", linestyle="--", linewidth=0.9, label="edge of the noise")
+    elbow = int(table["elbow"])
+    if elbow in numbers:
+        ax.axvline(elbow, color="#bbbbbb", linewidth=0.9, label=f"classical elbow: {elbow}")
+    ax.plot(chosen, values[numbers == chosen], "o", color=ACCENT, markersize=6, zorder=3)
+    ax.set_yscale("log")
+    ax.set_xticks(numbers)
+    ax.set_ylabel("singular value (noise = 1)")
+    ax.set_title(f"chosen: {chosen}", color=ACCENT)
+    ax.legend()
 
 
 def _panel(ax: Axes, table: xr.Dataset, score: str, chosen: int) -> None:

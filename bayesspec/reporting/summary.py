@@ -89,7 +89,9 @@ def _warnings(result: Segmentation | Unmixing) -> list[str]:
 
 def _phase_warnings(result: Segmentation) -> list[str]:
     found = []
-    if "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
+    if "overlap within" in result.verdict and not result.data.attrs.get("resolved", 1):
+        found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
+    elif "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
         found.append(
             "The ratios of the phases cannot be resolved at this dose: the ratio given is that of the mixture."
         )

@@ -144,7 +144,7 @@ def _shown(value: Any) -> str:
 
 
 def _percent(estimate: Estimate) -> Estimate:
-    return Estimate(100 * estimate.draws, f"{estimate.name} (%)")
+    return estimate.scaled(100.0, f"{estimate.name} (%)")
 
 
 def _note(result: Segmentation | Unmixing) -> str:

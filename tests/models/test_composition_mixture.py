@@ -10,6 +10,8 @@ from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
 
 from bayesspec.inference.mixture import log_joint
+from bayesspec.inference.mixture_mode import Pixels
+from bayesspec.inference.mixture_scatter import Scattered, log_likelihood
 
 
 def point(rng, pixels=40, channels=4, phases=3, covariates=2):
@@ -33,13 +35,45 @@ def test_engine_log_joint_is_that_of_the_model(with_x, phases, strict):
     assert ours == pytest.approx(float(theirs), rel=1e-9)
 
 
+def test_scatter_summed_over_positions_is_that_of_the_engine(strict):
+    rng = np.random.default_rng(4)
+    counts, composition, weights, x = point(rng, pixels=12, phases=2)
+    scatter = 0.1 * rng.normal(size=composition.shape)
+    at = np.linspace(-7, 7, 561)
+    with jax.enable_x64(True):
+        ours = np.asarray(pixel_log_likelihood(counts, composition, scatter, weights, x))
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        sites = {"composition": composition, "weights": weights, "scatter": scatter}
+        options = {"phases": 2, "covariates": x, "scatter_scale": 0.3}
+
+        def given(t):
+            values = sites | {"position": jnp.full(len(counts), t)}
+            run = handlers.substitute(handlers.seed(composition_mixture.model, 0), values)
+            return handlers.trace(run).get_trace(counts, **options)["counts"]["fn"].log_prob(jnp.asarray(counts))
+
+        theirs = np.stack([np.asarray(value) for value in jax.lax.map(given, jnp.asarray(at))])
+    weight = np.exp(-0.5 * at**2) * (at[1] - at[0]) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(ours, np.log(weight @ np.exp(theirs)), rtol=2e-4)
+
+
+def pixel_log_likelihood(counts, composition, scatter, weights, x):
+    design = np.concatenate([np.ones((len(counts), 1)), x], axis=1)
+    pixels = Pixels(*(jnp.asarray(part, jnp.float64) for part in (counts, counts.sum(axis=1), design)))
+    return log_likelihood(Scattered(*(jnp.asarray(p) for p in (np.log(composition), scatter, weights))), pixels, 257)
+
+
 def test_dims_name_every_axis_of_every_latent_site():
     counts, _, _, x = point(np.random.default_rng(1))
     trace = handlers.trace(handlers.seed(composition_mixture.model, 0)).get_trace(counts, phases=3, covariates=x)
     latent = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
+    assert set(latent) == {"composition", "weights"}
+    run = handlers.trace(handlers.seed(composition_mixture.model, 0))
+    trace = run.get_trace(counts, phases=3, covariates=x, scatter_scale=0.1)
+    latent = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
     assert set(latent) == set(composition_mixture.DIMS)
     for name, dims in composition_mixture.DIMS.items():
         assert latent[name]["value"].ndim == len(dims)
+    assert latent["position"]["value"].shape == (len(counts),)
     assert latent["composition"]["value"].shape == (3, 4)
     assert latent["weights"]["value"].shape == (3, 3)
 

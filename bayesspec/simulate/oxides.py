@@ -1,4 +1,4 @@
-"""Phantoms: simulated spectrum images that know their truth."""
+"""Magnetite beside haematite: the two iron oxides whose line ratios are hard to tell apart."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.element_maps import LineMaps
-from bayesspec.errors import InputError
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.xray import gaussian_shares, xray_line
+from bayesspec.simulate.counting import check_sample, uneven_thickness
+from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, bremsstrahlung, line_profile
+from bayesspec.spectrum_image import SpectrumImage
 
 OXIDES = ("magnetite", "haematite")
 OXIDE_RATIOS = (0.783, 0.698)
-_ENERGY_KEV: npt.NDArray[np.float64] = np.asarray(0.1 + 0.01 * np.arange(1000), np.float64)
-_ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0, elevation_deg=22.0)
 _BACKGROUND_SHARE = 0.10
-_FE_L_PER_KA = 0.25
 
 
 def iron_oxides(
@@ -58,21 +55,21 @@ def iron_oxides(
     InputError
         When the dose is not positive or the shape is smaller than 2 x 2.
     """
-    _check(counts_per_pixel, shape)
+    check_sample("iron_oxides", counts_per_pixel, shape)
     rng = np.random.default_rng(seed)
     truth = _oxide_sample(rng, shape, blur, uneven)
     truth["spectra"] = np.stack([_oxide_spectrum(ratio) for ratio in OXIDE_RATIOS])
     dose = counts_per_pixel * truth["thickness"]
-    counts = np.empty((*shape, len(_ENERGY_KEV)), np.uint16)
+    counts = np.empty((*shape, len(ENERGY_KEV)), np.uint16)
     for row in range(shape[0]):
         counts[row] = rng.poisson(dose[row, :, None] * truth["spectra"][truth["labels"][row]])
     return SpectrumImage(
         counts,
-        energy=_ENERGY_KEV,
+        energy=ENERGY_KEV,
         pixel_size=(1.0, 1.0),
         pixel_unit="nm",
         elements=("Fe", "O"),
-        acquisition=_ACQUISITION,
+        acquisition=ACQUISITION,
         name=f"iron oxides, {counts_per_pixel:g} counts/pixel",
         truth=truth,
     )
@@ -105,23 +102,14 @@ def iron_oxide_lines(
     InputError
         When the dose is not positive or the shape is smaller than 2 x 2.
     """
-    _check(counts_per_pixel, shape)
+    check_sample("iron_oxides", counts_per_pixel, shape)
     rng = np.random.default_rng(seed)
     truth = _oxide_sample(rng, shape, blur, uneven)
     ratio = truth["ratio"][truth["labels"]]
     shares = np.stack([ratio, np.ones(shape)], axis=-1) / (1 + ratio)[..., None]
     counts = rng.poisson(counts_per_pixel * truth["thickness"][..., None] * shares)
     name = f"iron oxides, {counts_per_pixel:g} line counts/pixel"
-    return LineMaps(counts, lines=("Fe_Ka", "O_Ka"), acquisition=_ACQUISITION, name=name, truth=truth)
-
-
-def _check(counts_per_pixel: float, shape: tuple[int, int]) -> None:
-    if not counts_per_pixel > 0 or len(shape) != 2 or min(shape) < 2:
-        raise InputError(
-            f"counts_per_pixel={counts_per_pixel}, shape={shape}",
-            "a positive dose and at least 2 x 2 pixels",
-            "bs.simulate.iron_oxides(counts_per_pixel=200, shape=(128, 128), seed=0)",
-        )
+    return LineMaps(counts, lines=("Fe_Ka", "O_Ka"), acquisition=ACQUISITION, name=name, truth=truth)
 
 
 def _oxide_sample(rng: np.random.Generator, shape: tuple[int, int], blur: float, uneven: float) -> dict[str, Any]:
@@ -129,78 +117,16 @@ def _oxide_sample(rng: np.random.Generator, shape: tuple[int, int], blur: float,
     labels = (grains > np.quantile(grains, 0.6)).astype(np.int64)
     return {
         "labels": labels,
-        "thickness": _thickness(rng, shape, uneven),
+        "thickness": uneven_thickness(rng, shape, uneven),
         "ratio": np.array(OXIDE_RATIOS),
         "ratio_lines": ("Fe_Ka", "O_Ka"),
         "phases": OXIDES,
     }
 
 
-def _thickness(rng: np.random.Generator, shape: tuple[int, int], uneven: float) -> npt.NDArray[np.float64]:
-    field = gaussian_filter(rng.normal(size=shape), max(shape) / 6, mode="wrap")
-    field = field - field.mean()
-    thickness = 1 + uneven * field / max(float(np.abs(field).max()), 1e-300)
-    return thickness / thickness.mean()
-
-
 def _oxide_spectrum(ratio: float) -> npt.NDArray[np.float64]:
-    lines = ratio * line_profile("Fe_Ka", _ENERGY_KEV) + line_profile("O_Ka", _ENERGY_KEV)
-    lines = lines + ratio * _FE_L_PER_KA * line_profile("Fe_La", _ENERGY_KEV)
-    background = bremsstrahlung(_ENERGY_KEV, 200.0)
+    lines = ratio * line_profile("Fe_Ka", ENERGY_KEV) + line_profile("O_Ka", ENERGY_KEV)
+    lines = lines + ratio * FE_L_PER_KA * line_profile("Fe_La", ENERGY_KEV)
+    background = bremsstrahlung(ENERGY_KEV, 200.0)
     spectrum = (1 - _BACKGROUND_SHARE) * lines / lines.sum() + _BACKGROUND_SHARE * background
     return spectrum / spectrum.sum()
-
-
-def line_profile(
-    line: str, energy_kev: npt.NDArray[np.float64], resolution_mn_ka_ev: float = 130.0
-) -> npt.NDArray[np.float64]:
-    """Spectrum of a line and of what the same vacancy emits along with it.
-
-    Parameters
-    ----------
-    line : str
-        Name such as ``"Fe_Ka"``; the line itself has intensity 1, its satellites come on top.
-    energy_kev : array, shape (energy,)
-        Evenly spaced channel centres in keV.
-    resolution_mn_ka_ev : float
-        Detector resolution at Mn Ka in eV.
-
-    Returns
-    -------
-    array, shape (energy,), float64
-        Intensity per channel.
-
-    Raises
-    ------
-    InputError
-        When the line is not known.
-    """
-    found = xray_line(line)
-    parts = list(found.members) + [(energy, weight) for _, energy, weight in found.satellites]
-    energies, weights = np.array(parts).T
-    return gaussian_shares(energies, weights, energy_kev, resolution_mn_ka_ev)
-
-
-def bremsstrahlung(energy_kev: npt.NDArray[np.float64], beam_energy_kev: float) -> npt.NDArray[np.float64]:
-    """Kramers' background with a detector window that absorbs soft X-rays.
-
-    Parameters
-    ----------
-    energy_kev : array, shape (energy,)
-        Channel centres in keV, positive.
-    beam_energy_kev : float
-        Beam energy in keV.
-
-    Returns
-    -------
-    array, shape (energy,), float64
-        Share per channel, summing to 1.
-
-    Notes
-    -----
-    Source: Kramers, Phil. Mag. 46 (1923) 836, doi:10.1080/14786442308565244: intensity per energy
-    ~ (E0 - E) / E. The window's transmission exp(-(0.35 keV / E)^3) stands for a light-element detector.
-    """
-    kramers = np.clip(beam_energy_kev - energy_kev, 0, None) / energy_kev
-    kramers = kramers * np.exp(-((0.35 / energy_kev) ** 3))
-    return kramers / kramers.sum()

@@ -1,0 +1,308 @@
+"""Which other factorisations describe the counts as well: the set of feasible transforms and extremes over it.
+
+Spectra H and abundances W may be replaced by T H and W T^-1 without any change of the fit, as long as both stay
+non-negative. With rows of T that sum to one the spectra stay normalised. The counts cannot tell these
+factorisations apart, so what differs between them is not known from the counts alone. Noise blurs the borders:
+an entry may be negative by `TOLERANCE` standard deviations of its own noise. Abundances are averaged over groups
+of pixels with similar shares, and channels are added over runs as well as taken singly: sums of what is
+non-negative are non-negative, and have less noise.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.vq import kmeans2
+from scipy.optimize import linprog
+
+Array = npt.NDArray[np.float64]
+TOLERANCE = 3.0
+"""Standard deviations by which an entry may be negative: thousands of entries are looked at."""
+GROUPS = (16, 64, 256)
+RUNS = (1, 4, 16)
+FINEST = 256
+"""Channels, or runs of them, that are looked at on their own."""
+LARGEST_SAMPLE = 20_000
+SWEEPS = 40
+PATIENCE = 2
+"""Sweeps without a gain of `GAIN` before the search ends."""
+GAIN = 1e-3
+BLUR = 0.1 * TOLERANCE
+"""How far below zero the search may be: the borders are curved, and steps along them are straight."""
+SMALLEST_REGION = 1e-4
+FLOOR = 1e-12
+WORST_CONDITION = 1e6
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Mean abundances of groups of pixels with similar shares; a pixel belongs to several groups.
+
+    Parameters
+    ----------
+    abundances : numpy.ndarray (group, component), float64
+        Mean abundances, counts.
+    pixels : numpy.ndarray (group,), float64
+        Number of pixels in each group.
+    finest : int
+        The last so many groups hold every pixel once.
+    """
+
+    abundances: Array
+    pixels: Array
+    finest: int
+
+
+def group_pixels(abundances: npt.ArrayLike, seed: int) -> Groups:
+    """Group pixels by their shares, coarsely and finely.
+
+    Parameters
+    ----------
+    abundances : array (pixel, component), float
+        Abundances, counts.
+    seed : int
+        Seed of the grouping.
+
+    Returns
+    -------
+    Groups
+        Means over the groups, the finest grouping last.
+
+    Notes
+    -----
+    Source: MacQueen (1967), k-means.
+    """
+    values = np.asarray(abundances, np.float64)
+    shares = values / np.maximum(values.sum(axis=1, keepdims=True), FLOOR)
+    rng = np.random.default_rng(seed)
+    sample = shares if len(shares) <= LARGEST_SAMPLE else shares[rng.choice(len(shares), LARGEST_SAMPLE, replace=False)]
+    means, sizes = [], []
+    for number in GROUPS:
+        centres = cluster_centres(sample, number, rng)
+        nearest = _nearest(shares, centres)
+        count = np.bincount(nearest, minlength=len(centres)).astype(np.float64)
+        sums = np.stack([np.bincount(nearest, column, len(centres)) for column in values.T], axis=1)
+        means.append(sums[count > 0] / count[count > 0, None])
+        sizes.append(count[count > 0])
+    return Groups(np.concatenate(means), np.concatenate(sizes), len(sizes[-1]))
+
+
+def _over_noise(spectra: Array, noise: Array, abundances: Array, blur: Array) -> Array:
+    return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel()]) + TOLERANCE
+
+
+def cluster_centres(points: Array, number: int, rng: np.random.Generator) -> Array:
+    """Centres of clusters of points.
+
+    Parameters
+    ----------
+    points : numpy.ndarray (point, dimension), float64
+        Points.
+    number : int
+        Number of clusters at most; one that becomes empty keeps its centre.
+    rng : numpy.random.Generator
+        Where the first centres come from.
+
+    Returns
+    -------
+    numpy.ndarray (cluster, dimension), float64
+        Centres.
+    """
+    first = points[rng.choice(len(points), min(number, len(points)), replace=False)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no harm here
+        return np.asarray(kmeans2(points, first, iter=10, minit="matrix", missing="warn")[0], np.float64)
+
+
+def _nearest(points: Array, centres: Array) -> npt.NDArray[np.int64]:
+    half = 0.5 * (centres**2).sum(axis=1)
+    parts = np.array_split(points, max(1, len(points) // 4096))
+    return np.concatenate([np.argmin(half - part @ centres.T, axis=1) for part in parts])
+
+
+class FeasibleSet:
+    """Transforms T that leave the fit as it is and both factors non-negative within the noise.
+
+    Parameters
+    ----------
+    groups : Groups
+        Abundances, counts.
+    spectra : array (component, channel), float
+        Spectra, each summing to one; those that are fixed last.
+    n_fixed : int
+        Number of fixed spectra. They do not change.
+    background : int
+        How many of these, the last, are background. Components give to it but take nothing from it: of all
+        factorisations that differ in this the one with the smallest components is meant.
+    """
+
+    def __init__(self, groups: Groups, spectra: npt.ArrayLike, n_fixed: int = 0, background: int = 0) -> None:
+        self.groups, self.spectra = groups, np.asarray(spectra, np.float64)
+        components = len(self.spectra)
+        self.components, self.free, self.background = components, components - n_fixed, background
+        self.pairs = np.array([(k, j) for k in range(self.free) for j in range(components) if j != k]).reshape(-1, 2)
+        known = components - background
+        # shapes of one background are too alike to be told apart in a group: their sum is looked at
+        self._together = np.eye(components)[:, : known + (background > 0)]
+        self._together[known:, known:] = 1.0
+        self.totals = (groups.abundances * groups.pixels[:, None])[-groups.finest :].sum(axis=0)
+        mean = np.maximum(groups.abundances @ self.spectra, FLOOR)
+        self._pixel_noise = _inverses(np.einsum("kc,lc,gc->gkl", self.spectra, self.spectra, 1 / mean, optimize=True))
+        self._pixel_noise /= groups.pixels[:, None, None]
+        fine, n = groups.abundances[-groups.finest :], groups.pixels[-groups.finest :]
+        by_channel = np.einsum("gk,gl,gc->ckl", fine * n[:, None], fine, 1 / mean[-groups.finest :], optimize=True)
+        channel_noise = _inverses(by_channel)
+        self.spectra_noise = np.sqrt(np.einsum("ckk->kc", channel_noise))
+        finest = max(1, self.spectra.shape[1] // FINEST)
+        runs = [finest * run for run in RUNS if run == 1 or finest * run * 4 <= self.spectra.shape[1]]
+        self.runs = np.concatenate([_add_runs(self.spectra.T, run) for run in runs])
+        self._run_noise = np.concatenate([_add_runs(channel_noise, run) for run in runs])
+        self.run_noise = np.sqrt(np.einsum("ckk->ck", self._run_noise))
+
+    def transform(self, values: Array) -> Array:
+        """Matrix T of the values off its diagonal, (direction,); rows sum to one."""
+        matrix = np.zeros((self.components, self.components))
+        matrix[self.pairs[:, 0], self.pairs[:, 1]] = values
+        return matrix + np.diag(1.0 - matrix.sum(axis=1))
+
+    def excess(self, matrix: Array) -> tuple[Array, Array]:
+        """How far the factors are above their lowest values, in units of the noise, with the slopes.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray (component, component), float64
+            Transform T.
+
+        Returns
+        -------
+        excess : numpy.ndarray (entry,), float64
+            Entries of both factors over their noise, plus the tolerance; negative where not feasible.
+        slopes : numpy.ndarray (entry, direction), float64
+            Derivatives by the values off the diagonal of T, the noise held.
+        """
+        (spectra, noise), (abundances, blur) = self._factors(matrix)
+        inverse, (gains, losses) = np.linalg.inv(matrix) @ self._together, self.pairs.T
+        grown = (self.runs[:, losses] - self.runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
+        fallen = -abundances[:, None, gains] * (inverse[losses] - inverse[gains]).T[None]
+        parts = [(grown / noise[..., None]).reshape(-1, len(gains)), (fallen / blur[..., None]).reshape(-1, len(gains))]
+        return _over_noise(spectra, noise, abundances, blur), np.concatenate(parts)
+
+    def slack(self, matrix: Array) -> float:
+        """Smallest excess at a transform; negative where it is not feasible, float."""
+        if np.linalg.cond(matrix) > WORST_CONDITION:
+            return -np.inf
+        (spectra, noise), (abundances, blur) = self._factors(matrix)
+        return float(_over_noise(spectra, noise, abundances, blur).min())
+
+    def _factors(self, matrix: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Both factors at a transform, with their noise."""
+        inverse, top = np.linalg.inv(matrix) @ self._together, matrix[: self.free]
+        spread = np.einsum("kl,clm,km->ck", top, self._run_noise, top, optimize=True)
+        blur = np.einsum("lk,glm,mk->gk", inverse, self._pixel_noise, inverse, optimize=True)
+        noise, blur = (np.sqrt(np.maximum(part, FLOOR**2)) for part in (spread, blur))
+        return (self.runs @ top.T, noise), (self.groups.abundances @ inverse, blur)
+
+    def wander(self, steps: int, rng: np.random.Generator) -> list[Array]:
+        """Feasible transforms far from the identity and from each other.
+
+        Parameters
+        ----------
+        steps : int
+            How many.
+        rng : numpy.random.Generator
+            Where the directions come from.
+
+        Returns
+        -------
+        list of numpy.ndarray (component, component), float64
+            The transforms.
+
+        Notes
+        -----
+        Source: hit and run, Smith (1984), doi:10.1287/opre.32.6.1296.
+        """
+        values, found = np.zeros(len(self.pairs)), []
+        given = self.pairs[:, 1] >= self.components - self.background
+        for _ in range(steps):
+            direction = rng.normal(size=len(values))
+            direction /= np.linalg.norm(direction)
+            length = 1.0
+            while length > SMALLEST_REGION:
+                trial = values + length * direction
+                if not (trial[given] > 0).any() and self.slack(self.transform(trial)) >= 0.0:
+                    break
+                length *= 0.6
+            if length > SMALLEST_REGION:
+                found.append(self.transform(trial))
+                values = values + rng.uniform(0.3, 1.0) * length * direction
+                values = values if self.slack(self.transform(values)) >= 0 else trial
+        return found
+
+    def extreme(self, functional: Callable[[Array], tuple[float, Array]], start: Array | None = None) -> Array:
+        """Transform of the largest value of a functional, by linear programs in a region that adapts.
+
+        Parameters
+        ----------
+        functional : callable
+            Value and slopes (direction,) of what is to be large, at a transform.
+        start : numpy.ndarray (component, component), float64, optional
+            A feasible transform to start from; the identity when not given.
+
+        Returns
+        -------
+        numpy.ndarray (component, component), float64
+            The transform; where it started when nothing else is feasible.
+        """
+        gains, losses = self.pairs.T
+        values, region = np.zeros(len(self.pairs)) if start is None else start[gains, losses], 0.1
+        point = self.transform(values)
+        excess, slopes = self.excess(point)
+        value, gradient = functional(point)
+        matrix, best, stalled = point, value, 0
+        for _ in range(SWEEPS):
+            step = self._program(values, excess, slopes, gradient, region) if len(values) else None
+            if step is None or region < SMALLEST_REGION or stalled > PATIENCE:
+                break
+            point = self.transform(values + step)
+            restored = excess.min() < -0.5 * BLUR
+            new_value, new_gradient = functional(point)
+            if self.slack(point) < -BLUR or not (new_value > value or restored):
+                region /= 2.5
+                continue
+            values, value, gradient, region = values + step, new_value, new_gradient, 1.5 * region
+            excess, slopes = self.excess(point)
+            stalled = 0 if value > best + GAIN * max(abs(best), 1e-2) else stalled + 1
+            if value > best:
+                matrix, best = point, value
+        return matrix
+
+    def _program(self, values: Array, excess: Array, slopes: Array, gradient: Array, region: float) -> Array | None:
+        """Best step of the linearised problem; entries that no step can reach are left out."""
+        reach = np.abs(slopes).sum(axis=1) * region > excess
+        given = self.pairs[:, 1] >= self.components - self.background
+        upper = np.where(given, np.minimum(region, -values), region)
+        scale = max(float(np.abs(gradient).max()), FLOOR)
+        found = linprog(
+            -gradient / scale,
+            -slopes[reach] if reach.any() else None,
+            excess[reach] if reach.any() else None,
+            bounds=np.stack([np.full(len(values), -region), upper], axis=1),
+            method="highs",
+        )
+        return np.asarray(found.x, np.float64) if found.status == 0 else None
+
+
+def _inverses(matrices: Array) -> Array:
+    """Covariances from informations, safe where an information is nearly singular."""
+    size = matrices.shape[-1]
+    scale = np.sqrt(np.maximum(np.einsum("...kk->...k", matrices), FLOOR))
+    outer = scale[..., :, None] * scale[..., None, :]
+    return np.linalg.inv(matrices / outer + 1e-6 * np.eye(size)) / outer
+
+
+def _add_runs(values: Array, run: int) -> Array:
+    return np.add.reduceat(values, np.arange(0, len(values), run), axis=0)

@@ -1,0 +1,41 @@
+"""Dead and hot channels and pixels: sums that their neighbours contradict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import maximum_filter, minimum_filter
+
+FACTOR = 4.0
+"""A sum is hot above this times the largest of its neighbours, and dead below this part of the smallest."""
+SIGMAS = 6.0
+WINDOW = 5
+
+
+def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+    """Find sums that are far above or far below all of their neighbours.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray (channel,) or (y, x), integer
+        Counts summed over everything else.
+    valid : numpy.ndarray, the same shape, bool
+        What is not excluded.
+
+    Returns
+    -------
+    numpy.ndarray, the same shape, int8
+        1 for hot, -1 for dead, 0 for all others.
+    """
+    around = np.ones((WINDOW,) * sums.ndim, bool)
+    around[(WINDOW // 2,) * sums.ndim] = False
+    values = sums.astype(np.float64)
+    highest = maximum_filter(np.where(valid, values, -np.inf), footprint=around, mode="constant", cval=-np.inf)
+    lowest = minimum_filter(np.where(valid, values, np.inf), footprint=around, mode="constant", cval=np.inf)
+    known = valid & np.isfinite(highest) & np.isfinite(lowest)
+    with np.errstate(invalid="ignore"):
+        hot = known & (values > FACTOR * highest + SIGMAS * np.sqrt(FACTOR * np.maximum(highest, 1.0) + values))
+        dead = known & (values < lowest / FACTOR - SIGMAS * np.sqrt(np.maximum(lowest, 0.0)) / FACTOR)
+    return (hot.astype(np.int8) - dead.astype(np.int8)).astype(np.int8)

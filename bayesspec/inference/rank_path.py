@@ -1,0 +1,94 @@
+"""Factorisations of one, two, three, ... components, each started from the last, under one compilation.
+
+The factors of all ranks have the shape of the largest: components that are not there yet have no abundance, and the
+multiplicative steps leave them so. A new component starts where the residuals of the last fit point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf_input import check_counts, check_rank
+
+Array = npt.NDArray[np.float64]
+TRIAL_CYCLES = 10
+BLOCK_ENTRIES = 4_000_000
+SHARE = 0.05
+
+
+def rank_path(counts: npt.ArrayLike, largest: int, *, key: jax.Array, tolerance: float = 1e-4) -> Iterator[NmfMode]:
+    """Fit all ranks up to the largest, one after the other.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), integer
+        Counts.
+    largest : int
+        The largest rank.
+    key : jax.Array
+        Random key, see `fit_mode`.
+    tolerance : float
+        Of each fit, see `fit_mode`.
+
+    Yields
+    ------
+    NmfMode
+        Ranks 1, 2, ..., `largest`.
+
+    Raises
+    ------
+    InputError
+        When the counts or the rank cannot be used.
+    """
+    matrix = check_counts(counts)
+    check_rank(largest, matrix.shape)
+    channel = matrix.sum(axis=0, dtype=np.float64) + 0.5
+    w = np.zeros((len(matrix), largest))
+    w[:, 0] = matrix.sum(axis=1, dtype=np.float64)
+    h = np.tile(channel / channel.sum(), (largest, 1))
+    for rank in range(1, largest + 1):
+        if rank > 1:
+            w, h = _grown(matrix, w, h, rank, key)
+        mode = fit_mode(matrix, largest, key=key, init=(w, h), tolerance=tolerance)
+        w, h = mode.abundances.astype(np.float64), mode.spectra.astype(np.float64)
+        yield replace(mode, spectra=mode.spectra[:rank], abundances=mode.abundances[:, :rank])
+
+
+def _grown(matrix: npt.NDArray[Any], w: Array, h: Array, rank: int, key: jax.Array) -> tuple[Array, Array]:
+    """Add a component on the side of the residuals that lowers the divergence more."""
+    trials = []
+    for spectrum, abundance in _sides(matrix, w, h):
+        more, wider = w * (1 - SHARE), h.copy()
+        more[:, rank - 1], wider[rank - 1] = abundance, spectrum
+        trials.append(fit_mode(matrix, w.shape[1], key=key, init=(more, wider), max_iterations=TRIAL_CYCLES))
+    best = min(trials, key=lambda mode: mode.divergence)
+    return best.abundances.astype(np.float64), best.spectra.astype(np.float64)
+
+
+def _sides(matrix: npt.NDArray[Any], w: Array, h: Array) -> list[tuple[Array, Array]]:
+    """Spectra and abundances of both signs of the leading direction of the residuals, in units of their noise."""
+    scale = np.sqrt(np.maximum(matrix.sum(axis=0, dtype=np.float64), 0.5) / matrix.sum(dtype=np.float64))
+    dose = np.sqrt(np.maximum(matrix.sum(axis=1, dtype=np.float64), 1.0))
+    rows = np.array_split(np.arange(len(matrix)), max(1, matrix.size // BLOCK_ENTRIES))
+    gram = sum(part.T @ part for part in (_residual(matrix, w, h, r, dose, scale) for r in rows))
+    vector = np.linalg.eigh(gram)[1][:, -1]
+    along = np.concatenate([_residual(matrix, w, h, r, dose, scale) @ vector for r in rows])
+    sides = []
+    for sign in (1.0, -1.0):
+        spectrum = np.maximum(sign * vector, 0.0) * scale + 1e-3 * scale**2
+        abundance = SHARE * dose**2 * (0.1 + np.maximum(sign * along, 0.0) / np.maximum(np.abs(along).mean(), 1e-12))
+        sides.append((spectrum / spectrum.sum(), abundance))
+    return sides
+
+
+def _residual(
+    matrix: npt.NDArray[Any], w: Array, h: Array, rows: npt.NDArray[np.intp], dose: Array, scale: Array
+) -> Array:
+    return np.asarray((matrix[rows] - w[rows] @ h) / (dose[rows, None] * scale), np.float64)

@@ -1,0 +1,203 @@
+"""Are the counts of an image Poisson counts on one energy axis? What is not, and what it does to the rank."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from bayesspec.count_matrix import count_matrix_of
+from bayesspec.inference.dispersion import NoiseLevel, noise_level
+from bayesspec.inference.drift import Drift, find_drift
+from bayesspec.inference.outliers import outliers
+from bayesspec.inference.score_maps import Layout
+from bayesspec.inference.spectral_rank import SpectralRank, tracy_widom_rank
+from bayesspec.results import pixel_coords
+from bayesspec.spectrum_image import SpectrumImage
+
+LEVEL = 0.01
+SIGMAS = 3.0
+LEAST_DISPERSION = 0.02
+LARGEST = 4_000_000
+TESTS = ("dispersion", "drift", "channels", "pixels")
+
+
+@dataclass(frozen=True)
+class NoiseCheck:
+    """What the noise of an image is, and the rank with and without what is wrong with it.
+
+    Parameters
+    ----------
+    noise : NoiseLevel
+        Dispersion of the counts.
+    drift : Drift or None
+        Drift of the energy axis, if that explains components.
+    channels : numpy.ndarray (energy,), int8
+        1 where a channel is hot, -1 where it is dead.
+    pixels : numpy.ndarray (y, x), int8
+        The same for pixels.
+    raw : SpectralRank
+        Singular values and rank of the counts if they were Poisson.
+    corrected : SpectralRank
+        The same with the dispersion that was found, and without dead and hot channels and pixels.
+    cleaned : int
+        Rank without dead and hot channels and pixels alone.
+    """
+
+    noise: NoiseLevel
+    drift: Drift | None
+    channels: npt.NDArray[np.int8]
+    pixels: npt.NDArray[np.int8]
+    raw: SpectralRank
+    corrected: SpectralRank
+    cleaned: int
+
+    @property
+    def overdispersed(self) -> bool:
+        """Whether the counts are noisier than Poisson counts."""
+        return self.noise.significance > SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
+
+    @property
+    def rank(self) -> int:
+        """Number of components once all that was found is modelled."""
+        return self.corrected.rank if self.drift is None else self.drift.rank
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, each in words; empty where nothing is."""
+        found = [self._dispersion(), self._drift(), _named(self.channels, "channel"), _named(self.pixels, "pixel")]
+        return [words for words in found if words]
+
+    def _dispersion(self) -> str:
+        if not self.overdispersed:
+            return ""
+        words = f"the noise has {self.noise.dispersion:.3g} times the variance of Poisson counts"
+        if self.noise.scatter:
+            return f"{words}: rates scatter by {100 * self.noise.scatter:.0f} % from entry to entry"
+        return f"{words} (a gain, or correlated noise)"
+
+    def _drift(self) -> str:
+        if self.drift is None:
+            return ""
+        return (
+            f"the energy axis drifts by {self.drift.size:.2g} channels (root mean square), which shows as "
+            f"{self.drift.raw_rank - self.drift.rank} spurious components"
+        )
+
+
+def _named(flags: npt.NDArray[np.int8], what: str) -> str:
+    words = []
+    for sign, name in ((1, "hot"), (-1, "dead")):
+        places = np.argwhere(flags == sign)
+        if len(places):
+            listed = ", ".join(str(tuple(map(int, p))) if len(p) > 1 else str(int(p[0])) for p in places[:5])
+            more = ", ..." if len(places) > 5 else ""
+            words.append(f"{len(places)} {name} {what}{'s' if len(places) > 1 else ''}: {listed}{more}")
+    return "; ".join(words)
+
+
+def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> NoiseCheck:
+    """Test the counts of an image, and find the rank with what was found.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    key : jax.Array
+        Random key.
+    drift : bool
+        Whether to look for a drift of the energy axis, which takes several fits.
+
+    Returns
+    -------
+    NoiseCheck
+        What was found.
+
+    Raises
+    ------
+    InputError
+        When there are no counts.
+    """
+    counts = count_matrix_of(image)
+    channels = outliers(image.sum_spectrum(), image.valid_channels)
+    pixels = outliers(image.intensity(), image.valid)
+    raw = tracy_widom_rank(counts, level=LEVEL)
+    kept = counts[pixels[image.valid] == 0][:, channels[image.valid_channels] == 0]
+    clean = kept if kept.any() else counts
+    noise = noise_level(clean)
+    cleaned = tracy_widom_rank(clean, level=LEVEL)
+    found = NoiseCheck(noise, None, channels, pixels, raw, cleaned, cleaned.rank)
+    options = {"dispersion": noise.gain, "scatter": noise.scatter} if found.overdispersed else {}
+    corrected = tracy_widom_rank(clean, level=LEVEL, **options)
+    shifted = None
+    if drift and corrected.rank > 1 and clean.size <= LARGEST:
+        valid = image.valid & (pixels == 0)
+        shifted = find_drift(clean, Layout(valid), key=key, **options)
+    return NoiseCheck(noise, shifted, channels, pixels, raw, corrected, cleaned.rank)
+
+
+def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
+    """Test whether the counts of an image are Poisson counts on one energy axis, and what it does to the rank.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts of an EDS or EELS image.
+    seed : int
+        Seed of the fits that look for a drift.
+
+    Returns
+    -------
+    xarray.Dataset, dims (test,) and (y, x)
+        For ``dispersion``, ``drift``, ``channels`` and ``pixels``: ``value`` (variance over mean; root-mean-square
+        drift in channels; number of dead and hot ones), ``rank`` (components above the noise once this is modelled),
+        ``ok`` and ``verdict`` in words. ``drift_map`` (y, x): the shift of every pixel in channels. Attributes:
+        ``rank_as_poisson``, ``rank`` with everything modelled, ``verdict``.
+
+    Raises
+    ------
+    InputError
+        When there are no counts.
+
+    Warns
+    -----
+    UserWarning
+        When something is wrong.
+
+    Notes
+    -----
+    Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, for dispersion and rank.
+    """
+    found = check_noise(image, key=jax.random.key(seed))
+    if found.problems:
+        warnings.warn("; ".join(found.problems), stacklevel=2)
+    drift = found.drift
+    shifts = np.full(image.shape[:2], np.nan)
+    if drift is not None:
+        shifts[image.valid & (found.pixels == 0)] = drift.shifts
+    words = [found._dispersion(), found._drift(), _named(found.channels, "channel"), _named(found.pixels, "pixel")]
+    values = [
+        found.noise.dispersion,
+        drift.size if drift else 0.0,
+        *(float(np.abs(f).sum()) for f in (found.channels, found.pixels)),
+    ]
+    ranks = [found.corrected.rank, drift.rank if drift else found.corrected.rank, found.cleaned, found.cleaned]
+    return xr.Dataset(
+        {
+            "value": ("test", values),
+            "rank": ("test", ranks),
+            "ok": ("test", [not w for w in words]),
+            "verdict": ("test", [w or "nothing found" for w in words]),
+            "drift_map": (("y", "x"), shifts, {"units": "channels"}),
+        },
+        coords={"test": list(TESTS), **pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit)},
+        attrs={
+            "rank_as_poisson": found.raw.rank,
+            "rank": found.rank,
+            "verdict": "; ".join(found.problems) or "Poisson counts on one energy axis, as far as these counts tell",
+        },
+    )

@@ -1,0 +1,95 @@
+"""What an EDS detector records: lines with their satellites, and bremsstrahlung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.spectrum_image import Acquisition
+from bayesspec.xray import gaussian_shares, xray_line
+
+ENERGY_KEV: npt.NDArray[np.float64] = np.asarray(0.1 + 0.01 * np.arange(1000), np.float64)
+ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0, elevation_deg=22.0)
+FE_L_PER_KA = 0.25
+
+
+def emission(lines: Mapping[str, float], background: float) -> npt.NDArray[np.float64]:
+    """Spectrum of a compound: its lines with what the same vacancies emit, on bremsstrahlung.
+
+    Parameters
+    ----------
+    lines : mapping of str to float
+        Intensity of each line, such as ``{"Fe_Ka": 3.1, "O_Ka": 4.0}``, in any unit.
+    background : float
+        Share of the bremsstrahlung in all counts, from 0 to 1.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Share of the counts per channel of `ENERGY_KEV`, summing to 1.
+
+    Raises
+    ------
+    InputError
+        When a line is not known.
+    """
+    total = sum((value * line_profile(name, ENERGY_KEV) for name, value in lines.items()), np.zeros(len(ENERGY_KEV)))
+    spectrum = (1 - background) * total / total.sum() + background * bremsstrahlung(ENERGY_KEV, 200.0)
+    return spectrum / spectrum.sum()
+
+
+def line_profile(
+    line: str, energy_kev: npt.NDArray[np.float64], resolution_mn_ka_ev: float = 130.0
+) -> npt.NDArray[np.float64]:
+    """Spectrum of a line and of what the same vacancy emits along with it.
+
+    Parameters
+    ----------
+    line : str
+        Name such as ``"Fe_Ka"``; the line itself has intensity 1, its satellites come on top.
+    energy_kev : array, shape (energy,)
+        Evenly spaced channel centres in keV.
+    resolution_mn_ka_ev : float
+        Detector resolution at Mn Ka in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Intensity per channel.
+
+    Raises
+    ------
+    InputError
+        When the line is not known.
+    """
+    found = xray_line(line)
+    parts = list(found.members) + [(energy, weight) for _, energy, weight in found.satellites]
+    energies, weights = np.array(parts).T
+    return gaussian_shares(energies, weights, energy_kev, resolution_mn_ka_ev)
+
+
+def bremsstrahlung(energy_kev: npt.NDArray[np.float64], beam_energy_kev: float) -> npt.NDArray[np.float64]:
+    """Kramers' background with a detector window that absorbs soft X-rays.
+
+    Parameters
+    ----------
+    energy_kev : array, shape (energy,)
+        Channel centres in keV, positive.
+    beam_energy_kev : float
+        Beam energy in keV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Share per channel, summing to 1.
+
+    Notes
+    -----
+    Source: Kramers, Phil. Mag. 46 (1923) 836, doi:10.1080/14786442308565244: intensity per energy
+    ~ (E0 - E) / E. The window's transmission exp(-(0.35 keV / E)^3) stands for a light-element detector.
+    """
+    kramers = np.clip(beam_energy_kev - energy_kev, 0, None) / energy_kev
+    kramers = kramers * np.exp(-((0.35 / energy_kev) ** 3))
+    return kramers / kramers.sum()

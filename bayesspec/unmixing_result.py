@@ -1,0 +1,184 @@
+"""From the posterior of a factorisation to a labelled result, with what the counts cannot tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from bayesspec.components import Unmixing
+from bayesspec.inference.nmf import NmfMode
+from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
+from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_posterior import NmfPosterior
+from bayesspec.known_spectra import KnownSpectra
+from bayesspec.results import attributes, pixel_coords
+from bayesspec.spectrum_image import SpectrumImage
+
+NOISE_WIDTH = 1.96
+"""Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
+SHARE = {"units": "share of the component's counts per channel"}
+COUNTS = {"units": "counts"}
+Variables = dict[str, Any]
+
+
+def unmixing_result(
+    image: SpectrumImage,
+    mode: NmfMode,
+    posterior: NmfPosterior,
+    known: KnownSpectra,
+    table: xr.Dataset,
+    verdict: str,
+    prob: float,
+    settings: dict[str, Any],
+) -> Unmixing:
+    """Label a posterior, and find what is feasible beside it.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image that was unmixed.
+    mode : NmfMode
+        Where the sampling started.
+    posterior : NmfPosterior
+        Draws and moments; the spectra of the background are last.
+    known : KnownSpectra
+        Spectra that were fixed.
+    table : xarray.Dataset
+        Scores of the ranks.
+    verdict : str
+        The number of components in words.
+    prob : float
+        Probability of the intervals.
+    settings : dict
+        Seed and options, for the provenance.
+
+    Returns
+    -------
+    Unmixing
+        The result.
+    """
+    n = posterior.spectra.shape[1] - len(known.background)
+    variables = _spectra(image, posterior.spectra[:, :n], prob) | _abundances(image, posterior, n)
+    variables |= _background(image, posterior, known, n) | _feasible(image, posterior, known, int(settings["seed"]))
+    variables["total_draws"] = (("draw", "component"), posterior.totals[:, :n], COUNTS)
+    variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), COUNTS)
+    variables["effective_draws"] = (("component",), _least_effective(posterior)[:n])
+    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
+        "energy": ("energy", image.energy, {"units": image.energy_unit}),
+        "component": np.arange(n),
+    }
+    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
+    data = xr.Dataset(variables, coords=coords).assign(selection)
+    both = mode.status if not mode.status.ok else posterior.status
+    settings = settings | {
+        "model": "poisson_nmf",
+        "counts_per_pixel": image.counts_per_pixel,
+        "divergence": mode.divergence,
+        "acceptance": posterior.acceptance,
+        "background": known.what or "none",
+        "known spectra": len(known.components),
+        "acquisition": asdict(image.acquisition),
+    }
+    attrs = attributes(name=image.name, method="Poisson NMF", status=str(both), converged=both.ok, settings=settings)
+    attrs |= {
+        "verdict": verdict,
+        "prob": prob,
+        "interval": "equal-tailed",
+        "energy_unit": image.energy_unit,
+        "elements": json.dumps(list(image.elements)),
+        "acquisition": json.dumps(asdict(image.acquisition)),
+    }
+    result = Unmixing(data.assign_attrs(attrs))
+    return Unmixing(result.data.assign_attrs(verdict=verdict + _identified_note(result)))
+
+
+def _identified_note(result: Unmixing) -> str:
+    """Name the components whose share the counts do not determine; a clause for the verdict."""
+    unknown = np.flatnonzero(~result.identifiability["identified"].values)
+    if not len(unknown):
+        return ""
+    who = ", ".join(map(str, unknown))
+    what = f"component {who} is" if len(unknown) == 1 else f"components {who} are"
+    return f"; {what} not identified by the counts alone: bands in place of intervals"
+
+
+def _least_effective(posterior: NmfPosterior) -> npt.NDArray[np.float64]:
+    """Effective draws of the worst of a component's total, share and mixing with the others."""
+    least = np.minimum(posterior.effective["totals"], posterior.effective["fractions"])
+    mixing = posterior.effective["mixing"].min(axis=1)
+    return np.minimum(least, np.append(mixing, np.full(len(least) - len(mixing), np.inf)))
+
+
+def _spectra(image: SpectrumImage, kept: npt.NDArray[np.float32], prob: float) -> Variables:
+    """Draws and statistics of the spectra on the whole energy axis; zero in excluded channels."""
+    draws = np.zeros((*kept.shape[:2], image.shape[2]), np.float32)
+    draws[:, :, image.valid_channels] = kept
+    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0).astype(np.float32)
+    dims = ("component", "energy")
+    return {
+        "spectra_draws": (("draw", *dims), draws, SHARE),
+        "spectra_mean": (dims, draws.mean(axis=0), SHARE),
+        "spectra_sd": (dims, draws.std(axis=0, ddof=1), SHARE),
+        "spectra_lower": (dims, lower, SHARE),
+        "spectra_upper": (dims, upper, SHARE),
+    }
+
+
+def _moments(posterior: NmfPosterior) -> dict[str, npt.NDArray[np.float32]]:
+    lower, upper = posterior.abundance_quantiles
+    return {"mean": posterior.abundance_mean, "sd": posterior.abundance_sd, "lower": lower, "upper": upper}
+
+
+def _abundances(image: SpectrumImage, posterior: NmfPosterior, n: int) -> Variables:
+    """Statistics of the abundances on the whole image; NaN in excluded pixels."""
+    return {
+        f"abundances_{name}": (("y", "x", "component"), _grid(image, values[:, :n]), COUNTS)
+        for name, values in _moments(posterior).items()
+    }
+
+
+def _grid(image: SpectrumImage, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    grid = np.full((*image.shape[:2], *values.shape[1:]), np.nan, np.float32)
+    grid[image.valid] = values
+    return grid
+
+
+def _background(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra, n: int) -> Variables:
+    """Shapes and totals of the background; its counts in every pixel, all shapes together."""
+    if not len(known.background):
+        return {}
+    sums = {
+        f"background_{name}": (("y", "x"), _grid(image, values[:, -1]), COUNTS)
+        for name, values in _moments(posterior).items()
+    }
+    return sums | {
+        "background_shapes": (("background", "energy"), known.background, {"units": "share per channel"}),
+        "background_total_draws": (("draw", "background"), posterior.totals[:, n:], COUNTS),
+    }
+
+
+def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra, seed: int) -> Variables:
+    """Factorisations at the limits of what fits as well, and the band of the spectra over them."""
+    spectra = posterior.spectra.mean(axis=0, dtype=np.float64)
+    components = len(spectra)
+    groups = group_pixels(posterior.abundance_mean[:, :components], seed)
+    background = len(known.background)
+    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background)
+    transforms, n = extreme_transforms(feasible, seed), components - background
+    limits = transforms[:, :n] @ spectra
+    noise = NOISE_WIDTH * feasible.spectra_noise[:n]
+    noise[feasible.free :] = 0.0
+    low, high = (np.zeros((n, image.shape[2]), np.float32) for _ in range(2))
+    low[:, image.valid_channels] = np.maximum(limits.min(axis=0) - noise, 0.0)
+    high[:, image.valid_channels] = np.maximum(limits.max(axis=0), 0.0) + noise
+    return {
+        "feasible_transforms": (("transform", "part", "from_part"), transforms),
+        "feasible_fractions": (("transform", "component"), fractions(feasible, transforms)[:, :n]),
+        "feasible_spectra_lower": (("component", "energy"), low, SHARE),
+        "feasible_spectra_upper": (("component", "energy"), high, SHARE),
+    }

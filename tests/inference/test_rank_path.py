@@ -1,0 +1,27 @@
+"""All ranks from one compilation, as good as fits of their own."""
+
+import jax
+import numpy as np
+
+from bayesspec.inference import nmf
+from bayesspec.inference.nmf import fit_mode
+from bayesspec.inference.rank_path import rank_path
+
+
+def simulated(seed=0):
+    rng = np.random.default_rng(seed)
+    spectra = rng.dirichlet(np.full(30, 0.4), 3)
+    return rng.poisson(rng.gamma(0.7, 150.0, (200, 3)) @ spectra)
+
+
+def test_path_is_as_good_as_single_fits_and_compiled_once(strict):
+    counts, key = simulated(), jax.random.key(0)
+    path = rank_path(counts, 4, key=key, tolerance=1e-5)
+    modes = [next(path)]
+    compiled = nmf._cycle._cache_size()
+    modes += list(path)
+    assert nmf._cycle._cache_size() == compiled
+    assert [mode.spectra.shape for mode in modes] == [(rank, 30) for rank in (1, 2, 3, 4)]
+    for rank, mode in enumerate(modes, start=1):
+        assert mode.divergence < 1.01 * fit_mode(counts, rank, key=key).divergence
+        np.testing.assert_allclose(mode.spectra.sum(axis=1), 1, rtol=1e-4)
