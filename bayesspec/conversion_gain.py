@@ -12,6 +12,7 @@ from bayesspec.inference.dispersion import dispersion
 from bayesspec.spectrum_image import SpectrumImage
 
 POISSON_RANGE = (0.8, 1.25)
+FEWEST_COUNTS = 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class GainCorrection:
     gain : float
         What the counts were divided by.
     left : float
-        Variance over mean that is left: 1 where the gain explains the noise.
+        Variance over mean that is left in the bulk of the singular values: 1 where the gain explains the noise, more
+        where noise is alike over several channels or pixels.
     """
 
     image: SpectrumImage
@@ -34,7 +36,10 @@ class GainCorrection:
 
 
 def noise_gain(image: SpectrumImage) -> float:
-    """Estimate the variance of the noise over its mean: 1 for single events, the gain for a camera.
+    """Estimate the gain from one channel to the next: variance of the noise over its mean, 1 for single events.
+
+    Second differences along the energy remove a spectrum that is smooth; the median over the channels of their squares,
+    against what single events would give, is hardly moved by edges.
 
     Parameters
     ----------
@@ -44,9 +49,14 @@ def noise_gain(image: SpectrumImage) -> float:
     Returns
     -------
     float
-        Variance over mean, from second differences along the energy.
+        Variance over mean; 1 where there are too few counts to tell.
     """
-    return dispersion(image.counts[image.valid][:, image.valid_channels])
+    x = image.counts[image.valid][:, image.valid_channels].astype(np.float64)
+    left, middle, right = x[:, :-2], x[:, 1:-1], x[:, 2:]
+    squares = np.square(left - 2 * middle + right).sum(axis=0)
+    expected = (left + 4 * middle + right).sum(axis=0)
+    enough = expected > 6 * FEWEST_COUNTS
+    return float(np.median(squares[enough] / expected[enough])) if enough.any() else 1.0
 
 
 def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrection:
@@ -84,13 +94,13 @@ def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrecti
         raise InputError(f"gain={gain}", f"from 1 to {image.counts_per_pixel:.3g} counts", f"gain={found:.2g}")
     counts = np.rint(image.counts / used).astype(np.int64)
     divided = replace(image, counts=counts, name=f"{image.name}, counts over {used:.3g}", truth=None)
-    left = noise_gain(divided)
+    left = dispersion(divided.counts[divided.valid][:, divided.valid_channels])
     if gain is None:
         warnings.warn(f"the counts are divided by a gain of {used:.3g}, estimated from their noise", stacklevel=2)
     if not POISSON_RANGE[0] < left < POISSON_RANGE[1]:
         warnings.warn(
-            f"a gain of {used:.3g} leaves noise of {left:.2g} times the variance of Poisson counts: intervals are off "
-            f"by about {np.sqrt(left):.2g}",
+            f"a gain of {used:.3g} leaves noise of {left:.2g} times the variance of Poisson counts, as noise that "
+            f"neighbouring channels share does: intervals are off by about {np.sqrt(left):.2g}",
             stacklevel=2,
         )
     return GainCorrection(divided, used, left)
