@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import jax
@@ -17,6 +17,7 @@ from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
+from bayesspec.line_unmixing import unmix_lines
 from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
@@ -38,6 +39,7 @@ def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
     *,
+    elements: Sequence[str] | None = None,
     model: str = "nmf",
     background: str | npt.ArrayLike | None = None,
     spectra: npt.ArrayLike | None = None,
@@ -63,6 +65,10 @@ def unmix(
     rank : int or iterable of int
         Number of components, those of known spectrum counted and the background not, or the numbers to choose
         from; one number where spectra or a background are given.
+    elements : sequence of str or None
+        Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
+        (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
+        Values come without intervals: ``status`` says why.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -94,6 +100,12 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    if elements is not None and (model != "nmf" or background is not None or spectra is not None):
+        raise InputError(
+            f"elements={list(elements)} with model={model!r}, a background or known spectra",
+            "elements alone: their lines and a continuum are all the spectra there can be",
+            "bs.unmix(si, rank=3, elements=['Fe', 'O'])",
+        )
     if model == "pca":
         return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
@@ -105,6 +117,12 @@ def unmix(
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
     verdict += noise_note(counts)
+    if elements is not None:
+        with _bar(f"components, rank {chosen}") as progress:
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+        if strict and not lines.converged:
+            raise FitError(lines.status)
+        return lines
     block = pixel_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     free, fixed = chosen - len(known.components), known.all[:, image.valid_channels]
