@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.checks import check
 from bayesspec.compare import compare
+from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "Component",
     "DosePlan",
     "EnergyCalibration",
     "Estimate",

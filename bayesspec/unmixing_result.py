@@ -68,6 +68,8 @@ def unmixing_result(
     variables["total_draws"] = (("draw", "component"), posterior.totals[:, :n], COUNTS)
     variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), COUNTS)
     variables["effective_draws"] = (("component",), _least_effective(posterior)[:n])
+    if mode.stability is not None:
+        variables["stability"] = (("component",), mode.stability[:n])
     coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
         "energy": ("energy", image.energy, {"units": image.energy_unit}),
         "component": np.arange(n),

@@ -13,7 +13,7 @@ from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
 
-unmix_module = sys.modules["bayesspec.unmix"]
+start_module = sys.modules["bayesspec.unmixing_start"]
 ENERGY = 0.2 + 0.04 * np.arange(220)
 
 
@@ -121,18 +121,15 @@ def test_what_the_counts_cannot_tell_is_said(fit: bs.Unmixing) -> None:
         fit.background  # noqa: B018
 
 
-def edges(side: int = 16, counts: float = 800.0) -> tuple[bs.SpectrumImage, np.ndarray, np.ndarray]:
-    """Two edges on a power law whose exponent differs between them; net spectra and background counts."""
-    energy = 200.0 + 6.0 * np.arange(100)
-    step = np.stack([0.5 * (1 + np.tanh((energy - at) / 8.0)) * (energy / at) ** -3.0 for at in (300.0, 520.0)])
-    step = step / step.sum(axis=1, keepdims=True)
-    laws = np.stack([energy**-2.4, energy**-2.9])
-    laws = laws / laws.sum(axis=1, keepdims=True)
-    share = np.clip(np.linspace(-0.5, 1.5, side), 0, 1)[None] * np.ones((side, 1))
-    shares = np.stack([share, 1 - share], axis=-1)
-    rng = np.random.default_rng(0)
-    image = bs.SpectrumImage(rng.poisson(counts * shares @ (0.5 * step + 0.5 * laws)), energy=energy, energy_unit="eV")
-    return image, step, np.full((side, side), 0.5 * counts)
+def test_another_fit_is_knowledge(fit: bs.Unmixing) -> None:
+    image, spectra = phantom(counts_per_pixel=400, side=12, seed=3)
+    iron = int(np.argmin(angles(fit.spectra["mean"].values, spectra[:1])))
+    prior = fit.component(iron)
+    found = bs.unmix(image, rank=2, prior_from=prior, seed=0, draws=20, warmup=20)
+    own = angles(found.spectra["mean"].values[:1], prior.mean.values[None])[0]
+    assert own < 2
+    with pytest.raises(bs.InputError, match="component 7 of 2"):
+        fit.component(7)
 
 
 def test_a_known_spectrum_stays_and_comes_last() -> None:
@@ -181,6 +178,6 @@ def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPat
     def cut_short(*given: object, **options: object) -> NmfMode:
         return replace(fit_mode(*given, **options), status=Status.INTERRUPTED)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(unmix_module, "fit_mode", cut_short)
+    monkeypatch.setattr(start_module, "fit_mode", cut_short)
     with pytest.raises(KeyboardInterrupt):
         bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)
