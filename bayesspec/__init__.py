@@ -8,6 +8,7 @@ from bayesspec.checks import check
 from bayesspec.compare import compare
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
+from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
@@ -46,6 +47,7 @@ __all__ = [
     "EnergyCalibration",
     "Estimate",
     "FitError",
+    "GainCorrection",
     "Identification",
     "InputError",
     "IntensityMaps",
@@ -63,6 +65,7 @@ __all__ = [
     "check",
     "classical",
     "compare",
+    "divide_gain",
     "element_maps",
     "fit",
     "fit_lines",

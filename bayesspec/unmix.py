@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import jax
-import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
@@ -17,13 +14,14 @@ from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.dispersion import dispersion
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.nmf_prior import NmfPrior
 from bayesspec.inference.nmf_unload import unload_posterior
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
+from bayesspec.line_unmixing import unmix_lines
+from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
@@ -34,7 +32,6 @@ from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.unmixing_result import unmixing_result
 from bayesspec.unmixing_start import best_start
 
-NOISY = 1.2
 MOST_PIXELS = 6000
 """Pixels, or blocks of them, on which the spectra are sampled: more cost time and find worse places to start from."""
 PRIOR = (
@@ -48,6 +45,7 @@ def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
     *,
+    elements: Sequence[str] | None = None,
     model: str = "nmf",
     background: str | npt.ArrayLike | None = None,
     spectra: npt.ArrayLike | None = None,
@@ -60,8 +58,8 @@ def unmix(
 ) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
 
-    Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
-    held-out counts within one standard error of the best. Intervals come from a sampler that draws the
+    Counts are Poisson with a rate of abundances times spectra. The rank is chosen
+    as `bs.select_rank` does. Intervals come from a sampler that draws the
     abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
     pixels hold fewer than 500 counts, or are more than 6000, the spectra are sampled on sums over blocks of pixels.
     The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
@@ -75,6 +73,10 @@ def unmix(
     rank : int or iterable of int
         Number of components, those of known spectrum counted and the background not, or the numbers to choose
         from; one number where spectra or a background are given.
+    elements : sequence of str or None
+        Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
+        (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
+        Values come without intervals: ``status`` says why.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -109,6 +111,12 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    if elements is not None and (model != "nmf" or background is not None or spectra is not None):
+        raise InputError(
+            f"elements={list(elements)} with model={model!r}, a background or known spectra",
+            "elements alone: their lines and a continuum are all the spectra there can be",
+            "bs.unmix(si, rank=3, elements=['Fe', 'O'])",
+        )
     if model == "pca":
         return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
@@ -119,7 +127,13 @@ def unmix(
     numbers = _numbers(rank, known, min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
-    verdict += _noise_note(counts)
+    verdict += noise_note(counts)
+    if elements is not None:
+        with _bar(f"components, rank {chosen}") as progress:
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+        if strict and not lines.converged:
+            raise FitError(lines.status)
+        return lines
     block = max(pixel_block(image), math.ceil(math.sqrt(len(counts) / MOST_PIXELS)))
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode = best_start(summed, chosen, known, image.valid_channels, key=key, seed=seed)
@@ -155,16 +169,6 @@ def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> li
             f"bs.unmix(si, rank={given + 2}, ...)",
         )
     return numbers
-
-
-def _noise_note(counts: npt.NDArray[Any]) -> str:
-    """Warn where the noise is not that of counts; a clause for the verdict, empty where it is."""
-    gain = dispersion(counts)
-    if gain < NOISY:
-        return ""
-    note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
-    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
-    return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
 @contextmanager

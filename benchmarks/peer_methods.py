@@ -72,10 +72,11 @@ def hyperspy_clusters(maps: bs.LineMaps, n: int, seed: int) -> Phases:
     return hard(np.asarray(signal.get_cluster_labels(merged=True).data, int), maps)
 
 
-def segmentation(maps: bs.LineMaps, n: int, seed: int) -> Phases:
-    """bayesspec, which chooses the number of phases itself."""
-    seg = bs.segment(maps, phases=range(1, n + 3), seed=seed)
-    ratio = seg.ratio(*maps.truth["ratio_lines"])
+def segmentation(data: bs.LineMaps | bs.SpectrumImage, n: int, seed: int) -> Phases:
+    """bayesspec, on line counts or whole spectra; it chooses the number of phases itself."""
+    options = {} if isinstance(data, bs.LineMaps) else {"method": "spectra"}
+    seg = bs.segment(data, phases=range(1, n + 2), seed=seed, **options)
+    ratio = seg.ratio(*data.truth["ratio_lines"])
     lower, upper = (end.values for end in ratio.interval(0.9))
     return Phases(seg.labels.values, ratio.mean.values, lower, upper, seg.n_phases)
 
@@ -176,4 +177,5 @@ UNMIXING = {
     "NumPyro SVI": numpyro_svi,
     "bayesspec": unmixing(),
 }
-BACKGROUND = "bayesspec, background apart"
+APART = {"bayesspec, background apart": unmixing(background="power_law")}
+SPECTRA = {"bayesspec, whole spectra": segmentation}

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from peer_methods import BACKGROUND, SEGMENTING, UNMIXING, Components, Phases, unmixing
+from peer_methods import APART, SEGMENTING, SPECTRA, UNMIXING, Components, Phases
 from scipy.optimize import linear_sum_assignment
 
 import bayesspec as bs
 from bayesspec.labels import match_phases
 
+SEGMENTED = ("iron_oxides", "compounds")
+WHOLE = "bayesspec, whole spectra"
 SIX_LINES = ("C_Ka", "Cr_Ka", "Fe_Ka", "Mg_Ka", "Mn_Kb", "O_Ka")
 DOSES = {
     "iron_oxides": (20, 60, 200, 600, 2000, 6000, 20000),
@@ -41,18 +43,19 @@ COMPONENT_COLUMNS = ("spectral angle", "map correlation", "90 % covers", "s", "G
 Row = dict[str, float]
 
 
-def sample(case: str, dose: float, seed: int) -> bs.LineMaps | bs.SpectrumImage:
-    """One image of a case."""
+def sample(case: str, method: str, dose: float, seed: int) -> bs.LineMaps | bs.SpectrumImage:
+    """One image of a case: spectra for methods that take them whole, else line counts."""
     if case == "iron_oxides":
         return bs.simulate.iron_oxide_lines(dose, seed=seed)
     if case == "compounds":
-        return bs.element_maps(bs.simulate.compounds(dose, seed=seed), SIX_LINES)
+        image = bs.simulate.compounds(dose, seed=seed)
+        return image if method == WHOLE else bs.element_maps(image, SIX_LINES)
     if case == "eels_edges":
         return bs.simulate.eels_edges(dose, seed=seed)
     return bs.simulate.particles(dose, seed=seed)
 
 
-def phase_row(found: Phases, maps: bs.LineMaps) -> Row:
+def phase_row(found: Phases, maps: bs.LineMaps | bs.SpectrumImage) -> Row:
     """Scores of a segmentation."""
     truth = maps.truth
     partner = match_phases(found.labels, truth["labels"])
@@ -92,12 +95,11 @@ def component_row(found: Components, image: bs.SpectrumImage, part: str) -> Row:
 
 def measure(case: str, method: str, doses: list[float], seeds: int, out: Connection) -> None:
     """Run one method on all images of a case, in a process of its own."""
-    methods = SEGMENTING if case in ("iron_oxides", "compounds") else UNMIXING
-    run = unmixing(background="power_law") if method == BACKGROUND else methods[method]
+    run = (SEGMENTING | SPECTRA)[method] if case in SEGMENTED else (UNMIXING | APART)[method]
     for dose in doses:
         for seed in range(seeds):
-            data = sample(case, dose, seed)
-            number = len(data.truth["ratio"] if isinstance(data, bs.LineMaps) else data.truth["spectra"])
+            data = sample(case, method, dose, seed)
+            number = len(data.truth["ratio" if case in SEGMENTED else "spectra"])
             begun = time.perf_counter()
             try:
                 found = run(data, number, seed)
@@ -105,7 +107,7 @@ def measure(case: str, method: str, doses: list[float], seeds: int, out: Connect
                 out.send((dose, f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"))
                 return
             seconds = time.perf_counter() - begun
-            part = "edges" if method == BACKGROUND else "spectra"
+            part = "edges" if method in APART else "spectra"
             row = phase_row(found, data) if isinstance(found, Phases) else component_row(found, data, part)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             out.send((dose, row | {"s": seconds, "GB": memory}))
@@ -180,11 +182,11 @@ def main() -> None:
     everything = {}
     for case in chosen.case:
         doses = [float(d) for d in DOSES[case] if not chosen.doses or d in chosen.doses]
-        segmenting = case in ("iron_oxides", "compounds")
-        names = [*(SEGMENTING if segmenting else UNMIXING)] + ([BACKGROUND] if case == "eels_edges" else [])
+        names = [*(SEGMENTING if case in SEGMENTED else UNMIXING)]
+        names += {"compounds": [*SPECTRA], "eels_edges": [*APART]}.get(case, [])
         found = {n: list(results(case, n, doses, chosen.seeds, chosen.limit)) for n in names if n not in chosen.without}
         everything[case] = found
-        table(case, found, PHASE_COLUMNS if segmenting else COMPONENT_COLUMNS)
+        table(case, found, PHASE_COLUMNS if case in SEGMENTED else COMPONENT_COLUMNS)
     if chosen.figure:
         draw(everything, chosen.figure)
 

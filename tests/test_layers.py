@@ -25,7 +25,7 @@ LAYERS = (
     ("simulate",),
     ("inference",),
     ("posterior", "dose_plan"),
-    ("planning", "energy_calibration"),
+    ("planning", "energy_calibration", "conversion_gain"),
     ("results", "phase_comparison", "condensed_design", "phase_fits", "bands", "component"),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps"),
     ("line_identification", "spectral_maps"),
