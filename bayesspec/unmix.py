@@ -111,9 +111,10 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
-    if elements is not None and (model != "nmf" or background is not None or spectra is not None):
+    others = any(given is not None for given in (background, spectra, prior_from))
+    if elements is not None and (model != "nmf" or others):
         raise InputError(
-            f"elements={list(elements)} with model={model!r}, a background or known spectra",
+            f"elements={list(elements)} with model={model!r}, a background, known spectra or a prior",
             "elements alone: their lines and a continuum are all the spectra there can be",
             "bs.unmix(si, rank=3, elements=['Fe', 'O'])",
         )
