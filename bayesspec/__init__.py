@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from bayesspec import classical, simulate
 from bayesspec.checks import check
 from bayesspec.compare import compare
+from bayesspec.component import Component
 from bayesspec.components import Unmixing
+from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "Component",
     "DosePlan",
     "EnergyCalibration",
     "Estimate",
     "FitError",
+    "GainCorrection",
     "Identification",
     "InputError",
     "IntensityMaps",
@@ -61,6 +65,7 @@ __all__ = [
     "check",
     "classical",
     "compare",
+    "divide_gain",
     "element_maps",
     "fit",
     "fit_lines",

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.bands import BandedEstimate
+from bayesspec.component import Component
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
@@ -87,6 +88,33 @@ class Unmixing(Result):
         feasible = self.data.get("feasible_fractions")
         return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
 
+    def component(self, number: int) -> Component:
+        """One component, to be handed to the fit of another sample.
+
+        Parameters
+        ----------
+        number : int
+            Which one, from 0.
+
+        Returns
+        -------
+        Component
+            Its spectrum with draws; ``bs.unmix(other, rank=3, prior_from=fit.component(0))``.
+
+        Raises
+        ------
+        InputError
+            When there is no such component, or the method gives no draws.
+        """
+        draws = self.data["spectra_draws"]
+        if not 0 <= number < self.rank or draws.sizes["draw"] < 2:
+            raise InputError(
+                f"component {number} of {self.rank}, {draws.sizes['draw']} draws",
+                f"a number from 0 to {self.rank - 1}, of a fit with draws",
+                "bs.unmix(si, 2).component(0)",
+            )
+        return Component(draws.isel(component=number, drop=True), f"{number} of {self.name!r}")
+
     @property
     def background(self) -> xr.Dataset:
         """Background apart from the components.
@@ -115,7 +143,8 @@ class Unmixing(Result):
 
         ``fraction``, ``lower``, ``upper``: the component's share of the counts and the feasible band of it, over all
         factorisations that fit as well; ``effective_draws``; ``identified``, whether the interval of the share is
-        made by the counts and not by the prior; dims (component,). ``spectra_lower``, ``spectra_upper``: the band of
+        made by the counts and not by the prior; ``stability``, the mean cosine of the spectrum with its partner in fits
+        from other starts; dims (component,). ``spectra_lower``, ``spectra_upper``: the band of
         every entry of the spectra, widened by its noise, dims (component, energy).
 
         Raises

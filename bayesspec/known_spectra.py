@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.component import Component
 from bayesspec.errors import InputError
 from bayesspec.spectrum_image import SpectrumImage
 
@@ -29,20 +31,33 @@ class KnownSpectra:
         Shapes of the background, each summing to 1 over the channels in use.
     what : str
         What the background is, for the provenance; empty when there is none.
+    expected : array, shape (component, energy), float64
+        Spectra known with an uncertainty, each summing to 1 over the channels in use.
+    counts : tuple of float
+        Number of counts that each of these is worth.
     """
 
     components: Array
     background: Array
     what: str
+    expected: Array
+    counts: tuple[float, ...]
 
     @property
     def all(self) -> Array:
         """Components, then the background: array (spectrum, energy), float64."""
         return np.concatenate([self.components, self.background])
 
+    def seen(self, channels: npt.NDArray[np.bool_]) -> tuple[tuple[float, ...], ...]:
+        """Counts per channel that the spectra known with an uncertainty are worth, on the channels in use."""
+        return tuple(tuple(n * row[channels]) for n, row in zip(self.counts, self.expected, strict=True))
+
 
 def known_spectra(
-    image: SpectrumImage, spectra: npt.ArrayLike | None, background: str | npt.ArrayLike | None
+    image: SpectrumImage,
+    spectra: npt.ArrayLike | None,
+    background: str | npt.ArrayLike | None,
+    prior_from: Component | Sequence[Component] | None = None,
 ) -> KnownSpectra:
     """Collect what is known, on the channels of an image.
 
@@ -54,6 +69,8 @@ def known_spectra(
         Known spectra of components, in any scale.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy) or (energy,), or None
         A background by name, or its shapes in any scale.
+    prior_from : Component, sequence of Component, or None
+        Components of other fits that are expected here.
 
     Returns
     -------
@@ -66,6 +83,9 @@ def known_spectra(
         When a name is not known, does not fit the axis, or an array has the wrong shape or negative entries.
     """
     components = _given(image, spectra, "spectra")
+    priors = [prior_from] if isinstance(prior_from, Component) else list(prior_from or ())
+    expected = _given(image, [prior.on(image.energy) for prior in priors] if priors else None, "prior_from")
+    counts = tuple(prior.counts for prior in priors)
     if isinstance(background, str):
         shapes = {"power_law": power_laws, "bremsstrahlung": bremsstrahlung_shapes}
         if background not in shapes:
@@ -74,9 +94,9 @@ def known_spectra(
                 "'power_law', 'bremsstrahlung', None, or an array of shapes (background, energy)",
                 "bs.unmix(si, 4, background='power_law')",
             )
-        return KnownSpectra(components, _normalised(image, shapes[background](image)), background)
-    shapes_given = _given(image, background, "background")
-    return KnownSpectra(components, shapes_given, f"{len(shapes_given)} given" if len(shapes_given) else "")
+        return KnownSpectra(components, _normalised(image, shapes[background](image)), background, expected, counts)
+    given = _given(image, background, "background")
+    return KnownSpectra(components, given, f"{len(given)} given" if len(given) else "", expected, counts)
 
 
 def power_laws(image: SpectrumImage) -> Array:

@@ -12,7 +12,11 @@ from bayesspec.posterior import Estimate
 
 
 class LineUnmixing(Unmixing):
-    """Components with joint draws of the counts in each line, overlap and continuum told apart by the model."""
+    """Components with the counts in each line, overlap and continuum told apart by the model; values only.
+
+    No scheme for intervals that was tried covers what it claims, so there is a single draw and every standard deviation
+    is NaN.
+    """
 
     kind = "line unmixing"
 

@@ -217,7 +217,7 @@ def _check(image: SpectrumImage, elements: Sequence[str], lines: Sequence[str]) 
         raise InputError(
             f"an {image.acquisition.technique} image in {image.energy_unit}",
             "an EDS image in keV: X-ray lines are fitted",
-            "bs.fit_edges(si, elements=[...]) for energy losses",
+            "bs.unmix(bs.divide_gain(si).image, rank=4) for energy losses",
         )
     if not elements and not lines:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.dispersion import NoiseLevel, noise_level
+from bayesspec.inference.dispersion import NoiseLevel, dispersion, noise_level
 from bayesspec.inference.drift import Drift, find_drift
 from bayesspec.inference.outliers import outliers
 from bayesspec.inference.score_maps import Layout
@@ -22,6 +23,7 @@ from bayesspec.spectrum_image import SpectrumImage
 LEVEL = 0.01
 SIGMAS = 3.0
 LEAST_DISPERSION = 0.02
+NOISY = 1.2
 LARGEST = 4_000_000
 TESTS = ("dispersion", "drift", "channels", "pixels")
 
@@ -69,10 +71,21 @@ class NoiseCheck:
     @property
     def problems(self) -> list[str]:
         """What is wrong, each in words; empty where nothing is."""
-        found = [self._dispersion(), self._drift(), _named(self.channels, "channel"), _named(self.pixels, "pixel")]
-        return [words for words in found if words]
+        return [words for words in self.words if words]
 
-    def _dispersion(self) -> str:
+    @property
+    def words(self) -> list[str]:
+        """What each test found, in the order of `TESTS`; empty where it found nothing."""
+        return [
+            self.dispersion_words,
+            self.drift_words,
+            _named(self.channels, "channel"),
+            _named(self.pixels, "pixel"),
+        ]
+
+    @property
+    def dispersion_words(self) -> str:
+        """What the dispersion is, empty where it is that of Poisson counts."""
         if not self.overdispersed:
             return ""
         words = f"the noise has {self.noise.dispersion:.3g} times the variance of Poisson counts"
@@ -80,12 +93,15 @@ class NoiseCheck:
             return f"{words}: rates scatter by {100 * self.noise.scatter:.0f} % from entry to entry"
         return f"{words} (a gain, or correlated noise)"
 
-    def _drift(self) -> str:
+    @property
+    def drift_words(self) -> str:
+        """What the drift is, empty where there is none."""
         if self.drift is None:
             return ""
+        spurious = self.drift.raw_rank - self.drift.rank
         return (
             f"the energy axis drifts by {self.drift.size:.2g} channels (root mean square), which shows as "
-            f"{self.drift.raw_rank - self.drift.rank} spurious components"
+            f"{spurious} spurious component{'s' if spurious > 1 else ''}"
         )
 
 
@@ -98,6 +114,32 @@ def _named(flags: npt.NDArray[np.int8], what: str) -> str:
             more = ", ..." if len(places) > 5 else ""
             words.append(f"{len(places)} {name} {what}{'s' if len(places) > 1 else ''}: {listed}{more}")
     return "; ".join(words)
+
+
+def noise_note(counts: npt.NDArray[Any]) -> str:
+    """Warn where the noise is clearly not that of counts.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), integer
+        Counts.
+
+    Returns
+    -------
+    str
+        A clause to append to a verdict, empty where there is nothing to say.
+
+    Warns
+    -----
+    UserWarning
+        When the variance is more than 1.2 times that of Poisson counts.
+    """
+    gain = dispersion(counts)
+    if gain < NOISY:
+        return ""
+    note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
+    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
+    return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
 def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> NoiseCheck:
@@ -179,7 +221,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     shifts = np.full(image.shape[:2], np.nan)
     if drift is not None:
         shifts[image.valid & (found.pixels == 0)] = drift.shifts
-    words = [found._dispersion(), found._drift(), _named(found.channels, "channel"), _named(found.pixels, "pixel")]
+    words = found.words
     values = [
         found.noise.dispersion,
         drift.size if drift else 0.0,

@@ -20,6 +20,7 @@ from bayesspec.inference.pca import fit_pca
 from bayesspec.inference.pca_linear import fit_linear
 from bayesspec.inference.score_maps import Layout
 from bayesspec.inference.status import Status
+from bayesspec.noise_check import noise_note
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
 from bayesspec.rank_selection import choose_rank
@@ -104,6 +105,7 @@ def pca(
     counts = count_matrix_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
     table, verdict, chosen = choose_rank(image, numbers, jax.random.key(seed))
+    verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
         parts = _fit(counts, chosen, link, Layout(image.valid) if neighbours else None, bar)
     if parts.status is Status.INTERRUPTED:

@@ -11,9 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_scatter import ScatteredFit, efficient_scores, excess_scores, fit_scatter
 from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.scattered_fit import ScatteredFit, efficient_scores, excess_scatter, fit_scatter
 
 Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -175,7 +175,9 @@ def with_scatter(
     found: ScatteredFit | None = None
     fewest = max(2 if coherent else 1, _families(best))
     for fit in (fit for fit in path if fewest <= fit.n_phases <= best.n_phases):
-        if fit.n_phases == best.n_phases and excess_scores(fit, counts, mask).max() < NOTABLE_SCORE:
+        excess = excess_scatter(fit, counts, mask)
+        same = fit.n_phases == best.n_phases
+        if excess.sd.max() > 2 * LARGEST_SCATTER or (same and excess.score.max() < NOTABLE_SCORE):
             continue
         trial = fit_scatter(fit, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)
         if found is not None and trial.bic > found.bic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_scatter import ScatteredFit
+from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.phase_fits import PhaseFits
 from bayesspec.selection import limit_note
 

@@ -117,7 +117,7 @@ def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tup
     check = check_noise(image, key=key)
     table, verdict, chosen, _ = _choose(image, numbers, key, check)
     if check.drift is not None:
-        verdict += f"; {check.problems[int(check.overdispersed)]}"
+        verdict += f"; {check.drift_words}"
     return table, verdict, chosen
 
 

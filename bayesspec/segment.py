@@ -18,8 +18,8 @@ from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.mixture_scatter import ScatteredFit
 from bayesspec.inference.phase_scores import phase_score
+from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.inference.thinning import thin
 from bayesspec.phase_fits import PhaseFits, explained, phase_fits
 from bayesspec.phase_verdict import phase_verdict
@@ -78,16 +78,21 @@ def segment(
     Returns
     -------
     Segmentation
-        Labels, probabilities, ratios with draws, verdict and selection.
+        Labels, probabilities, ratios with draws, verdict and selection. Where neighbours show two phases whose ratios
+        the dose does not resolve, their labels come without ratios.
 
     Raises
     ------
     InputError
-        When there are fewer than two lines, no counts, or more phases than pixels.
+        When there are fewer than two lines, no counts, more phases than pixels, or fewer than two draws.
     FitError
         When `strict` and the fit did not converge or has no covariance.
     """
     maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
+    if not isinstance(maps, LineMaps):
+        raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
+    if draws < 2:
+        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -101,7 +106,10 @@ def segment(
     hidden = best.n_phases == 1 and coherent
     if hidden and 2 in numbers:
         pair = phase_fits(path[1], path[0], counts, mask)
-        fits, hidden = (pair, False) if pair.clear else (fits, True)
+        if pair.clear:
+            fits, hidden = pair, False
+        elif pair.labelled.bic < path[0].bic:
+            fits = pair._replace(resolved=False)
     verdict = phase_verdict(fits, path, numbers, hidden=hidden)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
     if strict and not result.converged:

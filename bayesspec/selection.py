@@ -33,7 +33,7 @@ def candidates(numbers: int | Iterable[int], what: str, largest: int) -> list[in
     InputError
         When there is none, or one is not between 1 and `largest`.
     """
-    wanted = [numbers] if isinstance(numbers, (int, np.integer)) else list(numbers)
+    wanted = list(numbers) if isinstance(numbers, Iterable) else [numbers]
     whole = all(isinstance(n, (int, np.integer)) for n in wanted)
     if not wanted or not whole or min(wanted) < 1 or max(wanted) > largest:
         raise InputError(

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import jax
-import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.dispersion import dispersion
-from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf_prior import NmfPrior
+from bayesspec.inference.nmf_unload import unload_posterior
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
+from bayesspec.line_unmixing import unmix_lines
+from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
@@ -29,8 +30,10 @@ from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.unmixing_result import unmixing_result
+from bayesspec.unmixing_start import best_start
 
-NOISY = 1.2
+MOST_PIXELS = 6000
+"""Pixels, or blocks of them, on which the spectra are sampled: more cost time and find worse places to start from."""
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -42,9 +45,11 @@ def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
     *,
+    elements: Sequence[str] | None = None,
     model: str = "nmf",
     background: str | npt.ArrayLike | None = None,
     spectra: npt.ArrayLike | None = None,
+    prior_from: Component | Sequence[Component] | None = None,
     seed: int = 0,
     draws: int = 200,
     warmup: int = 60,
@@ -53,10 +58,11 @@ def unmix(
 ) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
 
-    Counts are Poisson with a rate of abundances times spectra. The rank is the smallest whose fit predicts
-    held-out counts within one standard error of the best. Intervals come from a sampler that draws the
+    Counts are Poisson with a rate of abundances times spectra. The rank is chosen
+    as `bs.select_rank` does. Intervals come from a sampler that draws the
     abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
-    pixels hold fewer than 500 counts the spectra are sampled on sums over blocks of pixels. What other spectra and
+    pixels hold fewer than 500 counts, or are more than 6000, the spectra are sampled on sums over blocks of pixels.
+    The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
     so and its band stands in place of an interval.
 
@@ -67,6 +73,10 @@ def unmix(
     rank : int or iterable of int
         Number of components, those of known spectrum counted and the background not, or the numbers to choose
         from; one number where spectra or a background are given.
+    elements : sequence of str or None
+        Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
+        (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
+        Values come without intervals: ``status`` says why.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -74,6 +84,9 @@ def unmix(
         (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes.
     spectra : array, shape (n, energy), or None
         Spectra of components that are known, such as ``fit.spectra["mean"][0]``; they come last in the result.
+    prior_from : Component, sequence of Component, or None
+        Components of fits of other samples that are expected here too, ``fit.component(0)``: their spectra enter the
+        prior with the weight of the counts that they are worth; they come first in the result.
     seed : int
         Seed of starts, draws and the division into fitted and held-out counts.
     draws : int
@@ -98,29 +111,46 @@ def unmix(
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    others = any(given is not None for given in (background, spectra, prior_from))
+    if elements is not None and (model != "nmf" or others):
+        raise InputError(
+            f"elements={list(elements)} with model={model!r}, a background, known spectra or a prior",
+            "elements alone: their lines and a continuum are all the spectra there can be",
+            "bs.unmix(si, rank=3, elements=['Fe', 'O'])",
+        )
     if model == "pca":
         return pca(image, rank, seed=seed, draws=draws, prob=prob, strict=strict)
     if model != "nmf":
         models = "a model that bs.unmix knows: 'nmf' or 'pca'"
         raise InputError(f"model={model!r}", models, "bs.unmix(si, rank=4, model='nmf')")
     counts = count_matrix_of(image)
-    known = known_spectra(image, spectra, background)
+    known = known_spectra(image, spectra, background, prior_from)
     numbers = _numbers(rank, known, min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
-    verdict += _noise_note(counts)
-    block = pixel_block(image)
+    verdict += noise_note(counts)
+    if elements is not None:
+        with _bar(f"components, rank {chosen}") as progress:
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+        if strict and not lines.converged:
+            raise FitError(lines.status)
+        return lines
+    block = max(pixel_block(image), math.ceil(math.sqrt(len(counts) / MOST_PIXELS)))
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
-    free, fixed = chosen - len(known.components), known.all[:, image.valid_channels]
-    mode = fit_mode(summed, free, key=key, fixed_spectra=fixed)
+    mode = best_start(summed, chosen, known, image.valid_channels, key=key, seed=seed)
     if mode.status is Status.INTERRUPTED:
         raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     tails = ((1 - prob) / 2, (1 + prob) / 2)
     with _bar(f"spectra, rank {chosen}") as progress:
-        posterior = sample(summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, progress=progress)
+        prior = NmfPrior(seen=known.seen(image.valid_channels))
+        posterior = sample(
+            summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, prior=prior, progress=progress
+        )
     if block > 1:
         with _bar("abundances") as progress:
             posterior = sample_abundances(counts, posterior, key=key, progress=progress)
+    if len(known.background):
+        posterior = unload_posterior(posterior, len(known.background), seed)
     settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
     settings["prior"] = PRIOR
     result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings)
@@ -131,24 +161,15 @@ def unmix(
 
 def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> list[int]:
     """Ranks to choose from; one, larger than the number of known components, where spectra are known."""
-    numbers, given = candidates(rank, "rank", largest), len(known.components)
-    if len(known.all) and (len(numbers) > 1 or numbers[0] <= given):
+    numbers, given = candidates(rank, "rank", largest), len(known.components) + len(known.expected)
+    one = len(numbers) == 1 and numbers[0] >= max(given, len(known.components) + 1)
+    if given + len(known.background) and not one:
         raise InputError(
             f"rank={rank} with {given} known spectra and {len(known.background)} shapes of a background",
             f"one rank, above the number of known spectra ({given})",
             f"bs.unmix(si, rank={given + 2}, ...)",
         )
     return numbers
-
-
-def _noise_note(counts: npt.NDArray[Any]) -> str:
-    """Warn where the noise is not that of counts; a clause for the verdict, empty where it is."""
-    gain = dispersion(counts)
-    if gain < NOISY:
-        return ""
-    note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
-    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
-    return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
 @contextmanager

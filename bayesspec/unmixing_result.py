@@ -68,6 +68,8 @@ def unmixing_result(
     variables["total_draws"] = (("draw", "component"), posterior.totals[:, :n], COUNTS)
     variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), COUNTS)
     variables["effective_draws"] = (("component",), _least_effective(posterior)[:n])
+    if mode.stability is not None:
+        variables["stability"] = (("component",), mode.stability[:n])
     coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
         "energy": ("energy", image.energy, {"units": image.energy_unit}),
         "component": np.arange(n),
@@ -94,7 +96,36 @@ def unmixing_result(
         "acquisition": json.dumps(asdict(image.acquisition)),
     }
     result = Unmixing(data.assign_attrs(attrs))
-    return Unmixing(result.data.assign_attrs(verdict=verdict + _identified_note(result)))
+    return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
+
+
+def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) -> xr.Dataset:
+    """Let the intervals of components that are not identified span what is feasible."""
+    data, known = result.data, result.identifiability["identified"]
+    if bool(known.all()):
+        return data
+    limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior), strict=True))
+    wider: Variables = {}
+    for end, outer in (("lower", np.minimum), ("upper", np.maximum)):
+        spectra, abundances = data[f"spectra_{end}"], data[f"abundances_{end}"]
+        wider[f"spectra_{end}"] = spectra.where(known, outer(spectra, data[f"feasible_spectra_{end}"]))
+        feasible = abundances.copy(data=_grid(image, limits[end].astype(np.float32)))
+        wider[f"abundances_{end}"] = abundances.where(known, outer(abundances, feasible))
+    return data.assign(wider).assign_attrs(interval="equal-tailed; feasible band where not identified")
+
+
+def _feasible_abundances(
+    data: xr.Dataset, posterior: NmfPosterior
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Smallest and largest mean abundance over the feasible factorisations, not below zero."""
+    transforms, n = data["feasible_transforms"].values, data.sizes["component"]
+    mean = posterior.abundance_mean[:, : transforms.shape[1]]
+    low, high = mean[:, :n].copy(), mean[:, :n].copy()
+    for matrix in transforms:
+        moved = mean @ np.linalg.inv(matrix)[:, :n].astype(np.float32)
+        np.minimum(low, moved, out=low)
+        np.maximum(high, moved, out=high)
+    return np.maximum(low, 0.0), high
 
 
 def _identified_note(result: Unmixing) -> str:

@@ -62,8 +62,8 @@ def model(
         Counts.
     rank : int
         Number of components whose spectrum is free.
-    concentration : float
-        Dirichlet concentration of the spectra, at least 0.05.
+    concentration : float or array (rank, energy)
+        Dirichlet concentration of the spectra, at least 0.05; counts known to be of one component alone add to it.
     shape_range, rate_range : tuple of two floats
         Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
     fixed_spectra : array (fixed_component, energy), float, optional
@@ -75,7 +75,7 @@ def model(
         shape = numpyro.sample("shape", dist.LogUniform(*shape_range))
         rate = numpyro.sample("rate", dist.LogUniform(*rate_range))
     with numpyro.plate("free_component", rank):
-        spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.full(channels, concentration)))
+        spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.broadcast_to(concentration, (rank, channels))))
     known = spectra if fixed_spectra is None else jnp.concatenate([spectra, fixed_spectra])
     with numpyro.plate("pixel", pixels):
         abundances = numpyro.sample("abundances", dist.Gamma(shape, rate).to_event(1))

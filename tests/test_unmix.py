@@ -13,7 +13,7 @@ from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
 
-unmix_module = sys.modules["bayesspec.unmix"]
+start_module = sys.modules["bayesspec.unmixing_start"]
 ENERGY = 0.2 + 0.04 * np.arange(220)
 
 
@@ -54,9 +54,10 @@ def test_intervals_bracket_the_mean_and_shrink_with_probability(fit: bs.Unmixing
     for table in (fit.spectra, fit.abundances):
         assert (table["lower"] <= table["upper"]).all()
         assert float((table["lower"] <= table["mean"]).mean()) > 0.95
-    half = bs.unmix(phantom()[0], rank=2, seed=0, draws=100, warmup=50, prob=0.5)
-    wide, narrow = ((f.abundances["upper"] - f.abundances["lower"]).mean() for f in (fit, half))
-    assert float(narrow) < 0.5 * float(wide)
+    wide, narrow = (bs.unmix(phantom()[0], rank=1, seed=0, draws=100, warmup=20, prob=p) for p in (0.95, 0.5))
+    spread = [float((f.abundances["upper"] - f.abundances["lower"]).mean()) for f in (wide, narrow)]
+    assert wide.identifiability["identified"].all()
+    assert spread[1] < 0.5 * spread[0]
 
 
 def test_line_ratios_come_from_the_spectra(fit: bs.Unmixing) -> None:
@@ -135,6 +136,34 @@ def edges(side: int = 16, counts: float = 800.0) -> tuple[bs.SpectrumImage, np.n
     return image, step, np.full((side, side), 0.5 * counts)
 
 
+def test_a_background_is_kept_apart_from_the_components() -> None:
+    image, step, counts = edges()
+    fit = bs.unmix(image, rank=2, background="power_law", seed=0, draws=60, warmup=60)
+    own = step[np.argmax(fit.spectra["mean"].values @ step.T, axis=1)]
+    assert sorted(own.argmax(axis=1)) == sorted(step.argmax(axis=1))
+    assert float(((fit.spectra["lower"] <= own) & (own <= fit.spectra["upper"])).mean()) > 0.95
+    assert (fit.spectra["mean"].values[:, image.energy < 270].sum(axis=1) < 0.02).all()  # none is left before the edges
+    background = fit.background
+    assert background["mean"].shape == (16, 16)
+    np.testing.assert_allclose(background["mean"].mean(), counts.mean(), rtol=0.1)
+    np.testing.assert_allclose(background["spectrum"].sum(), background["mean"].sum(), rtol=1e-2)
+    inside = (background["lower"] <= counts) & (counts <= background["upper"])
+    assert float(inside.mean()) > 0.85
+    assert fit.rank == 2
+    assert float(fit.fractions.mean.sum()) == pytest.approx(0.5, abs=0.06)
+
+
+def test_another_fit_is_knowledge(fit: bs.Unmixing) -> None:
+    image, spectra = phantom(counts_per_pixel=400, side=12, seed=3)
+    iron = int(np.argmin(angles(fit.spectra["mean"].values, spectra[:1])))
+    prior = fit.component(iron)
+    found = bs.unmix(image, rank=2, prior_from=prior, seed=0, draws=20, warmup=20)
+    own = angles(found.spectra["mean"].values[:1], prior.mean.values[None])[0]
+    assert own < 2
+    with pytest.raises(bs.InputError, match="component 7 of 2"):
+        fit.component(7)
+
+
 def test_a_known_spectrum_stays_and_comes_last() -> None:
     image, spectra = phantom(side=12)
     fit = bs.unmix(image, rank=2, spectra=2.0 * spectra[1], seed=0, draws=20, warmup=20)
@@ -181,6 +210,6 @@ def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPat
     def cut_short(*given: object, **options: object) -> NmfMode:
         return replace(fit_mode(*given, **options), status=Status.INTERRUPTED)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(unmix_module, "fit_mode", cut_short)
+    monkeypatch.setattr(start_module, "fit_mode", cut_short)
     with pytest.raises(KeyboardInterrupt):
         bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)

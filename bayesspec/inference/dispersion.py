@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ def bulk_quantiles(small: int, long: int, probs: npt.NDArray[np.float64]) -> npt
     return np.interp(probs, share / share[-1], grid)
 
 
-def noise_level(counts: npt.ArrayLike) -> NoiseLevel:
+def noise_level(counts: npt.ArrayLike, scatters: Sequence[float] = SCATTERS) -> NoiseLevel:
     """Compare the bulk of the singular values with that of Poisson noise.
 
     Components stand above the bulk, so lines, edges and their shapes do not matter.
@@ -82,6 +83,8 @@ def noise_level(counts: npt.ArrayLike) -> NoiseLevel:
     ----------
     counts : array (pixel, channel), integer
         Counts.
+    scatters : sequence of float
+        Relative scatters to try, 0 first.
 
     Returns
     -------
@@ -100,11 +103,11 @@ def noise_level(counts: npt.ArrayLike) -> NoiseLevel:
     expected = merged.sum(axis=1, keepdims=True) * merged.sum(axis=0) / merged.sum()
     # the variance of a squared standardised count is 2 + 1 / mean; half the values are used, with their order
     error = float(np.sqrt(2.0 * (2.0 + (1.0 / expected).mean()) / merged.size))
-    fits = [_against_noise(noise_values(merged, scatter), small, long) for scatter in SCATTERS]
+    fits = [_against_noise(noise_values(merged, scatter), small, long) for scatter in scatters]
     best = int(np.argmin([distance for _, distance in fits]))
     if fits[0][1] < fits[best][1] * HELPS:
         best = 0  # a scatter that hardly helps is none
-    return NoiseLevel(fits[0][0], error, SCATTERS[best], fits[best][0])
+    return NoiseLevel(fits[0][0], error, scatters[best], fits[best][0])
 
 
 def _against_noise(values: npt.NDArray[np.float64], small: int, long: int) -> tuple[float, float]:
@@ -141,5 +144,5 @@ def dispersion(counts: npt.ArrayLike) -> float:
     InputError
         When the counts cannot be used.
     """
-    level = noise_level(counts)
+    level = noise_level(counts, (0.0,))
     return level.dispersion if abs(level.significance) > 3.0 else 1.0

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp, softmax
 
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_scatter import ScatteredFit, nodes
+from bayesspec.inference.mixture_scatter import nodes
+from bayesspec.inference.scattered_fit import ScatteredFit
 
 Floats = NDArray[np.float64]
 MOST_VALUES = 1_000_000

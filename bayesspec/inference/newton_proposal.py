@@ -54,8 +54,8 @@ def add_diagonal(packed: jax.Array, diagonal: jax.Array) -> jax.Array:
     ----------
     packed : jax.Array (pair, problem), float
         Symmetric matrices, packed as `pairs`.
-    diagonal : jax.Array (unknown, 1), float
-        The same for all problems.
+    diagonal : jax.Array (unknown, 1) or (unknown, problem), float
+        What is added; the same for all problems, or one for each.
 
     Returns
     -------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
 from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step, row_divergences
 from bayesspec.inference.nmf_input import check_counts, check_fixed, check_rank
@@ -42,6 +43,9 @@ class NmfMode:
         How the fit ended.
     n_fixed : int
         Number of components whose spectrum was fixed.
+    stability : numpy.ndarray (component,), float64, or None
+        How alike the spectrum is in fits from other starts: mean cosine with its partner, one when all starts find
+        the same; None where the start was given.
     """
 
     spectra: npt.NDArray[np.float32]
@@ -50,6 +54,23 @@ class NmfMode:
     iterations: int
     status: Status
     n_fixed: int = 0
+    stability: npt.NDArray[np.float64] | None = None
+
+    def reordered(self, order: npt.NDArray[np.int64]) -> NmfMode:
+        """Put the components in another order.
+
+        Parameters
+        ----------
+        order : numpy.ndarray (component,), int64
+            Which component comes where.
+
+        Returns
+        -------
+        NmfMode
+            The same fit.
+        """
+        known = None if self.stability is None else self.stability[order]
+        return replace(self, spectra=self.spectra[order], abundances=self.abundances[:, order], stability=known)
 
 
 @jax.jit
@@ -142,8 +163,8 @@ def _coarse_fixed(fixed: Matrix, run: int) -> Matrix:
     return np.add.reduceat(fixed, np.arange(0, fixed.shape[1], run), axis=1)
 
 
-def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix]:
-    """Fit the coarse counts from every start; carry the best fit over to the full counts."""
+def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix, Matrix]:
+    """Fit the coarse counts from every start; carry the best fit over to the full counts, with its stability."""
     coarse = coarsen(counts)
     blocks, known = cut(coarse.counts), _coarse_fixed(fixed, coarse.channel_run)
     fits = []
@@ -151,10 +172,20 @@ def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed:
         w, h = _begin(coarse.counts, spectra, known)
         point, value, _, _ = _descend(blocks, (blocks.split(w), jnp.asarray(h)), free, COARSE_TOLERANCE, COARSE_CYCLES)
         fits.append((value, point))
-    best = min(fits, key=lambda fit: fit[0])[1]
+    fits.sort(key=lambda fit: fit[0])
+    best, others = fits[0][1], [np.asarray(point[1]) for _, point in fits[1:]]
+    agreement = [_agreement(np.asarray(best[1]), other, rank) for other in others] or [np.ones(len(best[1]))]
     w_full, h_full = refine(coarse, counts, blocks.join(best[0]), np.asarray(best[1]))
     h_full[rank:] = fixed
-    return w_full, h_full
+    return w_full, h_full, np.mean(agreement, axis=0)
+
+
+def _agreement(spectra: Matrix, others: Matrix, rank: int) -> Matrix:
+    """Cosine of each free spectrum with its partner in another fit; one for those that are fixed."""
+    a, b = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (spectra, others))
+    cosines = a[:rank] @ b[:rank].T
+    rows, partners = linear_sum_assignment(-cosines)
+    return np.append(cosines[rows, partners], np.ones(len(spectra) - rank))
 
 
 def fit_mode(
@@ -209,15 +240,16 @@ def fit_mode(
     free = jnp.arange(rank + len(fixed)) < rank
     if init is None:
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1, dtype=jnp.int32))
-        w, h = _best_start(matrix, rank, fixed, free, seed)
+        w, h, stability = _best_start(matrix, rank, fixed, free, seed)
     else:
+        stability = None
         w, h = _given_start(init)
     blocks = cut(matrix)
     start = (blocks.split(w), jnp.asarray(h))
     point, value, cycles, status = _descend(blocks, start, free, tolerance, max_iterations, progress)
     w, h = blocks.join(point[0]), np.asarray(point[1])
     order = np.append(np.argsort(-w[:, :rank].sum(axis=0), kind="stable"), np.arange(rank, len(h)))
-    return NmfMode(h[order], w[:, order], value, cycles, status, len(fixed))
+    return NmfMode(h, w, value, cycles, status, len(fixed), stability).reordered(order)
 
 
 def _given_start(init: tuple[npt.ArrayLike, npt.ArrayLike]) -> tuple[Matrix, Matrix]:

@@ -67,9 +67,9 @@ def _noise(counts: jax.Array, state: State) -> Noise:
 
 
 @partial(jax.jit, static_argnames=("plan",))
-def _information(target: Target, factors: Factors, plan: Plan) -> jax.Array:
+def _information(target: Target, factors: Factors, concentration: jax.Array, plan: Plan) -> jax.Array:
     pairs = directions(plan.free, factors.spectra.shape[0])
-    return slopes(target, plan.merged, factors, pairs, plan.prior.concentration).outer
+    return slopes(target, plan.merged, factors, pairs, concentration).outer
 
 
 @partial(jax.jit, static_argnames=("plan",))
@@ -122,7 +122,8 @@ class Chain:
         moves = COUPLING_MOVES[counts.size > MANY_ENTRIES]
         self.plan = Plan(free, len(counts), runs, runs.coupling, moves, prior)
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
-        self.data = Data(self.blocks.counts, merged, valid, empty)
+        concentration = prior.concentrations(free, counts.shape[1])
+        self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration))
         self.state = self._with_likelihood(_settle(self.data, state, key, self.plan))
         self.directions = len(directions(free, len(start.spectra)))
         self.log_size, self.root = 0.0, np.eye(self.directions)
@@ -160,7 +161,7 @@ class Chain:
             return
         target = Target(self.data.merged, self.data.valid, self.data.noise, self.state.shape)
         factors = Factors(self.state.log_w, self.state.spectra)
-        outer = np.asarray(_information(target, factors, self.plan))
+        outer = np.asarray(_information(target, factors, self.data.concentration, self.plan))
         scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))
         correlation = outer / np.outer(scale, scale) + 0.01 * np.eye(len(outer))
         self.root = np.linalg.cholesky(np.linalg.inv(correlation) / np.outer(scale, scale))

@@ -117,7 +117,7 @@ class ChannelProblem(NamedTuple):
 
 
 def channel_problem(
-    spectra: jax.Array, sums: ChannelSums, totals: jax.Array, scale: jax.Array, concentration: float
+    spectra: jax.Array, sums: ChannelSums, totals: jax.Array, scale: jax.Array, concentration: jax.Array
 ) -> ChannelProblem:
     """Gradient and precision of the channels in log h, the scale of the spectra being free.
 
@@ -131,7 +131,7 @@ def channel_problem(
         Total abundances, counts.
     scale : jax.Array (free component,), float64
         The free scale: scale x h has independent Gamma(concentration, 1) entries.
-    concentration : float
+    concentration : jax.Array (free component, channel), float64
         Dirichlet concentration.
 
     Returns
@@ -142,5 +142,4 @@ def channel_problem(
     slope = (totals + scale)[:, None]
     gradient = spectra * (sums.received - slope) + concentration
     information = pair_products(spectra) * sums.gram
-    prior = jnp.full((spectra.shape[0], 1), concentration, spectra.dtype)
-    return ChannelProblem(spectra, gradient, add_diagonal(information, prior))
+    return ChannelProblem(spectra, gradient, add_diagonal(information, concentration))

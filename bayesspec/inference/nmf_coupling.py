@@ -70,7 +70,7 @@ def coupling_moves(
     *,
     pairs: npt.NDArray[np.int32],
     free: int,
-    concentration: float,
+    concentration: jax.Array,
     moves: int,
 ) -> tuple[Factors, jax.Array, jax.Array]:
     """Move along all directions several times on merged channels, then decide on the full counts.
@@ -84,7 +84,7 @@ def coupling_moves(
     full : jax.Array (block, row, channel), unsigned integer
         Full counts.
     factors : Factors
-        Current factors; channels x concentration x spectra has independent Gamma(concentration, 1) entries.
+        Current factors; spectra times their summed concentration have independent Gamma(concentration, 1) entries.
     step : Step
         Size of the moves.
     key : jax.Array
@@ -93,7 +93,7 @@ def coupling_moves(
         As `directions` lists them.
     free : int
         Number of components with a free spectrum.
-    concentration : float
+    concentration : jax.Array (free component, channel), float64
         Dirichlet concentration of the spectra.
     moves : int
         Number of moves on the merged channels.

@@ -117,7 +117,7 @@ def likelihood_change(counts: jax.Array, valid: jax.Array, run: int, old: Factor
     return jax.lax.scan(visit, start, (counts, valid, old.log_w, new.log_w))[0]
 
 
-def prior_change(target: Target, old: Factors, new: Factors, free: int, concentration: float) -> jax.Array:
+def prior_change(target: Target, old: Factors, new: Factors, free: int, concentration: jax.Array) -> jax.Array:
     """Change of the log prior in the logarithms, the rate of the abundances integrated out.
 
     Parameters
@@ -128,7 +128,7 @@ def prior_change(target: Target, old: Factors, new: Factors, free: int, concentr
         The settings.
     free : int
         Number of components with a free spectrum.
-    concentration : float
+    concentration : jax.Array (free component, channel), float64
         Dirichlet concentration of the spectra.
 
     Returns
@@ -142,7 +142,7 @@ def prior_change(target: Target, old: Factors, new: Factors, free: int, concentr
     pixels = mask.astype(jnp.float64).sum()
     abundances = target.shape * (logs - pixels * jnp.log(totals[1] / totals[0]))
     before, after = (f.spectra[:free].astype(jnp.float64) for f in (old, new))
-    grown = (after - before) * (concentration * before.shape[1])
+    grown = (after - before) * concentration.sum(axis=1, keepdims=True)
     return abundances.sum() + (concentration * jnp.log(after / before) - grown).sum()
 
 
@@ -161,7 +161,9 @@ class Slopes(NamedTuple):
     outer: jax.Array
 
 
-def slopes(target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int32], concentration: float) -> Slopes:
+def slopes(
+    target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int32], concentration: jax.Array
+) -> Slopes:
     """Differentiate the log density along all directions, in one pass.
 
     Parameters
@@ -174,7 +176,7 @@ def slopes(target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int
         Where.
     pairs : numpy.ndarray (direction, 2), int32
         As `directions` lists them.
-    concentration : float
+    concentration : jax.Array (free component, channel), float64
         Dirichlet concentration of the spectra.
 
     Returns
@@ -186,8 +188,9 @@ def slopes(target: Target, run: int, factors: Factors, pairs: npt.NDArray[np.int
     spectra, merged = factors.spectra, merge(factors.spectra, run)
     log_slope, slope, jacobian = soft_shift_slopes(jnp.log(spectra[gains]), target.noise.spectra[gains])
     grown = spectra[losses] * slope
-    weight = concentration * spectra.shape[1]
-    by_channel = (spectra[losses] * (concentration * log_slope + jacobian) - weight * grown).astype(jnp.float64)
+    own = concentration.astype(jnp.float32)
+    weight = own.sum(axis=1, keepdims=True)[gains]
+    by_channel = (spectra[losses] * (own[gains] * log_slope + jacobian) - weight * grown).astype(jnp.float64)
     grown = merge(grown, run)
     sums, grown_sums = merged.sum(axis=1)[None], grown.sum(axis=1)[None]
     totals = (jnp.exp(factors.log_w) * target.valid).astype(jnp.float64).sum(axis=(0, 1))

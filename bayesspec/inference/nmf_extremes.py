@@ -12,6 +12,8 @@ from bayesspec.inference.nmf_feasible import FLOOR, FeasibleSet, cluster_centres
 Array = npt.NDArray[np.float64]
 DIRECTIONS = 4
 """Directions per spectrum, besides those towards the other spectra, in which it is pushed to its limits."""
+MOST_OTHERS = 5
+"""Other spectra up to which each of them is a direction."""
 WANDERED = 40
 """Steps of a random walk that looks for other places to start from."""
 RESTARTS = 2
@@ -105,4 +107,5 @@ def _directions(feasible: FeasibleSet, k: int, seed: int) -> Array:
     change = feasible.spectra[others] - feasible.spectra[k]
     sized = (change / np.maximum(np.linalg.norm(change, axis=0), FLOOR)).T
     centres = cluster_centres(sized, DIRECTIONS, np.random.default_rng(seed)) if len(others) > 1 else sized[:0]
-    return np.concatenate([np.eye(len(others)), centres])
+    towards = np.eye(len(others)) if len(others) <= MOST_OTHERS else centres[:0]
+    return np.concatenate([towards, centres])

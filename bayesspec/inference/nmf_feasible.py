@@ -159,9 +159,14 @@ class FeasibleSet:
         self.spectra_noise = np.sqrt(np.einsum("ckk->kc", channel_noise))
         finest = max(1, self.spectra.shape[1] // FINEST)
         runs = [finest * run for run in RUNS if run == 1 or finest * run * 4 <= self.spectra.shape[1]]
-        self.runs = np.concatenate([_add_runs(self.spectra.T, run) for run in runs])
+        self._lengths = runs
+        self.runs = np.stack([self.in_runs(row) for row in self.spectra], axis=1)
         self._run_noise = np.concatenate([_add_runs(channel_noise, run) for run in runs])
         self.run_noise = np.sqrt(np.einsum("ckk->ck", self._run_noise))
+
+    def in_runs(self, spectrum: Array) -> Array:
+        """Sums of a spectrum over the runs of channels that are looked at, (run,)."""
+        return np.concatenate([_add_runs(spectrum, run) for run in self._lengths])
 
     def transform(self, values: Array) -> Array:
         """Matrix T of the values off its diagonal, (direction,); rows sum to one."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax.scipy.special import gammaln, polygamma
+from scipy.optimize import minimize_scalar
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
@@ -17,6 +18,7 @@ from bayesspec.inference.nmf_blocks import cut, row_divergences
 from bayesspec.inference.nmf_input import check_counts
 from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
 
+CONCENTRATION_RANGE = (0.2, 5.0)
 SHAPE_STEPS = 3
 """Metropolis steps in the shape per sweep; each costs nothing beside a pass over the counts."""
 
@@ -29,6 +31,9 @@ class NmfPrior:
     ----------
     concentration : float
         Dirichlet concentration of the spectra, at least 0.05.
+    seen : tuple of (tuple of float, or None), optional
+        For the first free components, counts per channel that are known from elsewhere to come from the component
+        alone; they add to its concentration. ``None`` for a component of which nothing is known.
     shape_range, rate_range : (float, float)
         Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
 
@@ -41,6 +46,7 @@ class NmfPrior:
     concentration: float = CONCENTRATION
     shape_range: tuple[float, float] = SHAPE_RANGE
     rate_range: tuple[float, float] = RATE_RANGE
+    seen: tuple[tuple[float, ...] | None, ...] = ()
 
     def __post_init__(self) -> None:
         smallest = min(self.concentration, self.shape_range[0])
@@ -49,9 +55,59 @@ class NmfPrior:
                 f"a prior concentration or shape of {smallest}", "0.05 or more", "NmfPrior(concentration=0.5)"
             )
 
+    def concentrations(self, free: int, channels: int) -> npt.NDArray[np.float64]:
+        """Dirichlet concentration of every entry of the spectra.
+
+        Parameters
+        ----------
+        free, channels : int
+            Number of free components and of channels.
+
+        Returns
+        -------
+        numpy.ndarray (free, channels), float64
+            Concentrations.
+        """
+        values = np.full((free, channels), self.concentration)
+        for row, counts in zip(values, self.seen, strict=False):
+            row += 0.0 if counts is None else np.asarray(counts)
+        return values
+
+
+def fitted_concentration(spectra: npt.ArrayLike, totals: npt.ArrayLike) -> float:
+    """Dirichlet concentration under which spectra as these are most probable.
+
+    Parameters
+    ----------
+    spectra : array (component, channel), float
+        Estimated spectra, each summing to one.
+    totals : array (component,), float
+        Counts that each rests on.
+
+    Returns
+    -------
+    float
+        Between `CONCENTRATION_RANGE`: low for spectra with empty channels, high for smooth ones.
+
+    Notes
+    -----
+    Source: Minka (2000), Estimating a Dirichlet distribution: the Dirichlet-multinomial likelihood.
+    """
+    h, n = np.asarray(spectra, np.float64), np.asarray(totals, np.float64)
+    counts, channels = h * n[:, None], h.shape[1]
+
+    def loss(log_a: float) -> float:
+        a = float(np.exp(log_a))
+        whole = gammaln64(channels * a) - gammaln64(n + channels * a)
+        return -float((whole + (gammaln64(counts + a) - gammaln64(a)).sum(axis=1)).sum())
+
+    bounds = [float(np.log(end)) for end in CONCENTRATION_RANGE]
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
 
 def log_prior(
     log_spectra: jax.Array,
+    concentration: jax.Array,
     sum_log: jax.Array,
     total: jax.Array,
     shape: jax.Array,
@@ -65,6 +121,8 @@ def log_prior(
     ----------
     log_spectra : jax.Array (free component, channel), float64
         Logarithms of the spectra.
+    concentration : jax.Array (free component, channel), float64
+        Dirichlet concentrations.
     sum_log, total : jax.Array (component,), float64
         Sums over the pixels of the log abundances and of the abundances (counts).
     shape, rate : jax.Array (component,), float64
@@ -79,10 +137,8 @@ def log_prior(
     jax.Array (), float64
         Log density in nats.
     """
-    free, channels = log_spectra.shape
-    a = prior.concentration
-    normaliser = gammaln(jnp.asarray(a * channels)) - channels * gammaln(jnp.asarray(a))
-    spectra = free * normaliser + (a - 1.0) * log_spectra.sum()
+    normaliser = gammaln(concentration.sum(axis=1)).sum() - gammaln(concentration).sum()
+    spectra = normaliser + ((concentration - 1.0) * log_spectra).sum()
     gamma = pixels * (shape * jnp.log(rate) - gammaln(shape)) + (shape - 1.0) * sum_log - rate * total
     widths = [float(np.log(np.log(high / low))) for low, high in (prior.shape_range, prior.rate_range)]
     return spectra + (gamma - jnp.log(shape) - jnp.log(rate) - sum(widths)).sum()
@@ -149,8 +205,10 @@ def log_joint(
     free = len(h) - n_fixed
     with jax.enable_x64(True):
         log_h, sum_log, total = np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0)
-        a, b, c, d, e = (jnp.asarray(part, jnp.float64) for part in (log_h, sum_log, total, shape, rate))
-        return likelihood + float(log_prior(a, b, c, d, e, len(w), prior or NmfPrior()))
+        prior = prior or NmfPrior()
+        known = prior.concentrations(free, h.shape[1])
+        a, b, c, d, e, f = (jnp.asarray(part, jnp.float64) for part in (log_h, known, sum_log, total, shape, rate))
+        return likelihood + float(log_prior(a, b, c, d, e, f, len(w), prior))
 
 
 def _log_shape_density(

@@ -73,12 +73,15 @@ class Data(NamedTuple):
         One, and zero in the filling of the last block.
     noise : Noise
         Noise of both factors, for the coupling moves.
+    concentration : jax.Array (free component, channel), float64
+        Dirichlet concentration of the spectra.
     """
 
     counts: jax.Array
     merged: jax.Array
     valid: jax.Array
     noise: Noise
+    concentration: jax.Array
 
 
 @dataclass(frozen=True)

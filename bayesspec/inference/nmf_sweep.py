@@ -50,7 +50,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
         What is kept of it.
     """
     keys = jax.random.split(key, 5)
-    loose = _loosen(state, keys[0], plan)
+    loose = _loosen(state, keys[0], data.concentration, plan)
     log_w, sums, pixel_gain, pixels_moved = move_pixels(data, loose, keys[1], plan)
     spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
     factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
@@ -64,7 +64,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
             keys[3],
             pairs=directions(plan.free, spectra.shape[0]),
             free=plan.free,
-            concentration=plan.prior.concentration,
+            concentration=data.concentration,
             moves=plan.moves,
         )
     likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain
@@ -80,9 +80,9 @@ def _scaled(state: State, scale: jax.Array) -> State:
     return State(log_w, spectra, state.shape, state.rate * scale, state.log_likelihood)
 
 
-def _loosen(state: State, key: jax.Array, plan: Plan) -> State:
+def _loosen(state: State, key: jax.Array, concentration: jax.Array, plan: Plan) -> State:
     """Draw the scale of the free spectra, in units of its mean."""
-    mean = plan.prior.concentration * state.spectra.shape[1]
+    mean = concentration.sum(axis=1)
     scale = jax.random.gamma(key, mean, (plan.free,), jnp.float64) / mean
     fixed = jnp.ones(state.spectra.shape[0] - plan.free, jnp.float64)
     return _scaled(state, jnp.append(scale, fixed))
@@ -108,7 +108,7 @@ def _finish(
     sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
     shape, rate = draw_shape_and_rate(key, shape, sum_log, totals, plan.pixels, plan.prior)
     log_spectra = jnp.log(spectra[: plan.free].astype(jnp.float64))
-    density = log_prior(log_spectra, sum_log, totals, shape, rate, plan.pixels, plan.prior)
+    density = log_prior(log_spectra, data.concentration, sum_log, totals, shape, rate, plan.pixels, plan.prior)
     shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
     fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
     summary = Summary(spectra, totals, fractions, shape, rate, likelihood + density, accepted)
@@ -143,10 +143,10 @@ def _move_channels(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Move every channel, the scale of the spectra being free."""
     normal_key, uniform_key = jax.random.split(key)
-    free, a = plan.free, plan.prior.concentration
+    free, a = plan.free, data.concentration
     w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))[:free]
-    scale = jnp.full_like(totals, a * spectra.shape[1])
+    scale = a.sum(axis=1)
     old = channel_problem(spectra[:free].astype(jnp.float64), sums, totals, scale, a)
     forward = newton_proposal(old.gradient, old.precision)
     drawn = forward.displace(jax.random.normal(normal_key, old.spectra.shape, jnp.float64))

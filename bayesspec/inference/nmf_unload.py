@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
+from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.nmf import NmfMode
 from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_posterior import NmfPosterior, gamma_quantiles
 
 Array = npt.NDArray[np.float64]
 DEPTH = 1.0
@@ -61,3 +63,68 @@ def _largest_share(spectrum: Array, shapes: Array, depth: Array) -> Array:
     rows, limits = np.concatenate([shapes, total]), np.append(spectrum + depth, MOST)
     found = linprog(-np.ones(shapes.shape[1]), rows, limits, bounds=bounds, method="highs")
     return np.asarray(found.x, np.float64) if found.status == 0 else np.zeros(shapes.shape[1])
+
+
+def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> NmfPosterior:
+    """Take as much background as possible out of the components of every draw.
+
+    Parameters
+    ----------
+    posterior : NmfPosterior
+        Draws; the background's shapes are the last spectra.
+    background : int
+        Number of shapes of the background.
+    seed : int
+        Seed of the grouping of pixels that the noise comes from.
+
+    Returns
+    -------
+    NmfPosterior
+        The same draws, of spectra without background. The moments of the abundances are scaled by the mean share
+        taken out, and the background's own widened as if the components were independent of it.
+    """
+    spectra, totals, fractions = (np.array(v, np.float64) for v in _draws(posterior))
+    mean = spectra.mean(axis=0)
+    groups = group_pixels(posterior.abundance_mean[:, : len(mean)], seed)
+    feasible = FeasibleSet(groups, mean, posterior.n_fixed, background)
+    depth, shapes = DEPTH * feasible.run_noise, feasible.runs[:, -background:]
+    shares = np.zeros((*spectra.shape[:2], background))
+    for draw, k in np.ndindex(len(spectra), feasible.free):
+        shares[draw, k] = _largest_share(feasible.in_runs(spectra[draw, k]), shapes, depth[:, k])
+        net = np.maximum(spectra[draw, k] - shares[draw, k] @ mean[-background:], 0.0)
+        shares[draw, k] *= net.sum() > 0
+        spectra[draw, k] = net / net.sum() if net.sum() > 0 else spectra[draw, k]
+    for values in (totals, fractions):
+        values[:, -background:] += np.einsum("dk,dkb->db", values, shares)
+        values *= 1.0 - shares.sum(axis=2)
+    abundances, sd = _moved(posterior, shares.mean(axis=0), background)
+    mixing = (spectra @ np.linalg.pinv(mean))[:, : feasible.free]
+    sizes = {"totals": totals, "fractions": fractions, "mixing": mixing[:, :, : feasible.components - background]}
+    return replace(
+        posterior,
+        spectra=spectra.astype(np.float32),
+        totals=totals,
+        fractions=fractions,
+        abundance_mean=abundances.astype(np.float32),
+        abundance_sd=sd.astype(np.float32),
+        abundance_quantiles=gamma_quantiles(abundances, sd, posterior.probs),
+        effective={name: effective_sample_size(values) for name, values in sizes.items()},
+    )
+
+
+def _draws(posterior: NmfPosterior) -> tuple[npt.NDArray[np.floating], ...]:
+    return posterior.spectra, posterior.totals, posterior.fractions
+
+
+def _moved(posterior: NmfPosterior, shares: Array, background: int) -> tuple[Array, Array]:
+    """Mean and standard deviation of the abundances, the last column being the sum over the fixed spectra."""
+    mean, sd = posterior.abundance_mean.astype(np.float64), posterior.abundance_sd.astype(np.float64)
+    components = len(shares)
+    given, left = shares.sum(axis=1), 1.0 - shares.sum(axis=1)
+    mean[:, -1] += mean[:, :components] @ given
+    sd[:, -1] = np.sqrt(sd[:, -1] ** 2 + sd[:, :components] ** 2 @ given**2)
+    first = components - background
+    mean[:, first:components] += mean[:, :components] @ shares
+    mean[:, :components] *= left
+    sd[:, :components] *= left
+    return mean, sd

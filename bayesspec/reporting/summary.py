@@ -92,9 +92,8 @@ def _phase_warnings(result: Segmentation) -> list[str]:
     if "overlap within" in result.verdict and not result.data.attrs.get("resolved", 1):
         found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
     elif "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
-        found.append(
-            "The ratios of the phases cannot be resolved at this dose: the ratio given is that of the mixture."
-        )
+        given = ": the ratio given is that of the mixture" if np.isfinite(result.intensities.values).all() else ""
+        found.append(f"The ratios of the phases cannot be resolved at this dose{given}.")
     if not np.isfinite(result.intensities.values).all():
         found.append("No standard errors exist for this fit: ratios are not resolved.")
     empty = int((result.labels.values < 0).sum())

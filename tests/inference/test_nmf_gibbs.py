@@ -183,13 +183,14 @@ def test_coupling_slopes_are_the_derivatives_of_the_density(strict):
     with jax.enable_x64(True):
         target, factors = coupled()
         every, size = directions(3, 3), 1e-3
-        score = slopes(target, 1, factors, every, 0.5).score
+        concentration = 0.5 + jnp.arange(3 * factors.spectra.shape[1], dtype=jnp.float64).reshape(3, -1) % 7
+        score = slopes(target, 1, factors, every, concentration).score
 
         @jax.jit
         def change(e):
             new, by_pixel, by_channel = shift_all(factors, target.noise, e, jnp.asarray(every))
             value = likelihood_change(target.counts, target.valid, 1, factors, new)
-            value = value + prior_change(target, factors, new, 3, 0.5)
+            value = value + prior_change(target, factors, new, 3, concentration)
             jacobian = by_channel.sum() + (by_pixel * target.valid[..., 0]).sum()
             return value + jacobian.astype(jnp.float64)
 

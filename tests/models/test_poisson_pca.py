@@ -71,7 +71,7 @@ def test_bound_lies_below_the_evidence_and_close_to_it():
 
 def test_log_rates_agree_with_nuts():
     counts = simulated()
-    sampler = MCMC(NUTS(poisson_pca.model), num_warmup=300, num_samples=600, progress_bar=False)
+    sampler = MCMC(NUTS(poisson_pca.model), num_warmup=200, num_samples=500, progress_bar=False)
     sampler.run(jax.random.key(0), jnp.asarray(counts), rank=1)
     draws = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     theirs = draws["mean_log"][:, None] + draws["scores"] @ draws["loadings"]

@@ -1,0 +1,106 @@
+"""Cameras count in units of their own: the gain between them and single events, and counts without it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayesspec.errors import InputError
+from bayesspec.inference.dispersion import dispersion
+from bayesspec.spectrum_image import SpectrumImage
+
+POISSON_RANGE = (0.8, 1.25)
+FEWEST_COUNTS = 20
+
+
+@dataclass(frozen=True)
+class GainCorrection:
+    """Counts divided by the gain.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts over gain, rounded: variance and mean are alike, as for single events.
+    gain : float
+        What the counts were divided by.
+    left : float
+        Variance over mean that is left in the bulk of the singular values: 1 where the gain explains the noise, more
+        where noise is alike over several channels or pixels.
+    """
+
+    image: SpectrumImage
+    gain: float
+    left: float
+
+
+def noise_gain(image: SpectrumImage) -> float:
+    """Estimate the gain from one channel to the next: variance of the noise over its mean, 1 for single events.
+
+    Second differences along the energy remove a spectrum that is smooth; the median over the channels of their squares,
+    against what single events would give, is hardly moved by edges.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    float
+        Variance over mean; 1 where there are too few counts to tell.
+    """
+    x = image.counts[image.valid][:, image.valid_channels].astype(np.float64)
+    left, middle, right = x[:, :-2], x[:, 1:-1], x[:, 2:]
+    squares = np.square(left - 2 * middle + right).sum(axis=0)
+    expected = (left + 4 * middle + right).sum(axis=0)
+    enough = expected > 6 * FEWEST_COUNTS
+    return float(np.median(squares[enough] / expected[enough])) if enough.any() else 1.0
+
+
+def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrection:
+    """Divide the counts by the gain, so that Poisson models hold for what is left.
+
+    A Poisson model of y / g is the scaled Poisson model of y, of variance g times the mean; the quotients are rounded
+    to whole counts, which adds a twelfth of a count to the variance.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts of a camera, such as an EELS image.
+    gain : float or None
+        Counts per event; ``None`` estimates it from the noise, and says so.
+
+    Returns
+    -------
+    GainCorrection
+        The image in events, the gain and what it leaves.
+
+    Raises
+    ------
+    InputError
+        When the gain is below 1 or leaves less than an event a pixel, or the noise is that of counts already.
+    """
+    found = noise_gain(image)
+    if gain is None and found < POISSON_RANGE[1]:
+        raise InputError(
+            f"noise of {found:.2f} times the variance of Poisson counts in {image.name!r}",
+            "a gain: these counts are single events already",
+            "the image as it is",
+        )
+    used = found if gain is None else float(gain)
+    if not 1.0 <= used < image.counts_per_pixel:
+        raise InputError(f"gain={gain}", f"from 1 to {image.counts_per_pixel:.3g} counts", f"gain={found:.2g}")
+    counts = np.rint(image.counts / used).astype(np.int64)
+    divided = replace(image, counts=counts, name=f"{image.name}, counts over {used:.3g}", truth=None)
+    left = dispersion(divided.counts[divided.valid][:, divided.valid_channels])
+    if gain is None:
+        warnings.warn(f"the counts are divided by a gain of {used:.3g}, estimated from their noise", stacklevel=2)
+    if not POISSON_RANGE[0] < left < POISSON_RANGE[1]:
+        warnings.warn(
+            f"a gain of {used:.3g} leaves noise of {left:.2g} times the variance of Poisson counts, as noise that "
+            f"neighbouring channels share does: intervals are off by about {np.sqrt(left):.2g}",
+            stacklevel=2,
+        )
+    return GainCorrection(divided, used, left)

@@ -1,0 +1,108 @@
+"""What the counts cannot tell: do the reported bands hold the truth, and how near do the spectra come.
+
+Run: ``python benchmarks/identifiability.py --case {purity,eels,all} --replicates 40``.
+
+Purity: three components, 32 x 32 x 100, 500 counts a pixel, no pixel purer than 1, .8 or .6; whether the band of
+every component's share of the counts holds the true one, how wide it is, and the coverage of the intervals that are
+claimed. EELS: edges on a shared power law, 200, 2000 and 20000 counts a pixel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import jax
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from unmixing import angle, divergence, eels
+
+import bayesspec as bs
+from bayesspec.inference.nmf import fit_mode
+from bayesspec.inference.nmf_compact import compact
+from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
+from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_gibbs import sample
+
+
+def impure(purity: float, seed: int, counts: float = 500.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, spectra and shares of the counts; no pixel is purer than asked."""
+    rng = np.random.default_rng(seed)
+    spectra = rng.dirichlet(np.full(100, 0.5), 3)
+    mix = (purity - 1 / 3) / (1 - 1 / 3)
+    shares = mix * rng.dirichlet(np.full(3, 0.5), 1024) + (1 - mix) / 3
+    return rng.poisson(counts * shares @ spectra), spectra, shares.mean(axis=0)
+
+
+def band(purity: float, seed: int, draws: int) -> np.ndarray:
+    """Whether the band holds the truth, its width, whether an interval is claimed and holds; per component."""
+    counts, spectra, truth = impure(purity, seed)
+    key = jax.random.key(seed)
+    fit = sample(counts, compact(fit_mode(counts, 3, key=key), 0, seed), key=key, draws=draws, warmup=100)
+    mean = fit.spectra.mean(axis=0)
+    truth = truth[linear_sum_assignment(-(mean @ spectra.T))[1]]
+    feasible = FeasibleSet(group_pixels(fit.abundance_mean, seed), mean)
+    shares = fractions(feasible, extreme_transforms(feasible, seed))
+    low, high = shares.min(axis=0), shares.max(axis=0)
+    left, right = np.quantile(fit.totals / fit.totals.sum(axis=1, keepdims=True), (0.025, 0.975), axis=0)
+    claimed = (high - low) <= 2 * (right - left)
+    return np.stack([(low <= truth) & (truth <= high), high - low, claimed, (left <= truth) & (truth <= right)])
+
+
+def purity_case(replicates: int, draws: int) -> None:
+    """Print how often the band holds the true share of the counts."""
+    for purity in (1.0, 0.8, 0.6):
+        started = time.perf_counter()
+        rows = np.stack([band(purity, seed, draws) for seed in range(replicates)])
+        inside, width, claimed, covered = np.moveaxis(rows, 1, 0)
+        held = f"{covered[claimed > 0].mean():.2f}" if claimed.any() else "none claimed"
+        print(
+            f"purity {purity}: band holds {inside.mean():.3f} of the components' shares (all three in "
+            f"{inside.all(axis=1).mean():.3f} of {replicates}), mean width {width.mean():.3f}; claimed "
+            f"{claimed.mean():.2f}, of these 95 % intervals hold {held}; "
+            f"{(time.perf_counter() - started) / replicates:.1f} s each",
+            flush=True,
+        )
+
+
+def eels_case(seeds: int) -> None:
+    """Print angles, band coverage and divergence from the noise-free truth."""
+    for counts in (200.0, 2000.0, 20000.0):
+        for seed in range(seeds):
+            data, truth = eels(counts, seed=seed)
+            image = bs.SpectrumImage(
+                data.reshape(134, 134, -1), energy=200.0 + 2.0 * np.arange(data.shape[1]), energy_unit="eV"
+            )
+            started = time.perf_counter()
+            fit = bs.unmix(image, 4, seed=seed, draws=100)
+            seconds = time.perf_counter() - started
+            found = fit.spectra["mean"].values.astype(np.float64)
+            cosines = found @ truth.T / np.linalg.norm(found, axis=1)[:, None] / np.linalg.norm(truth, axis=1)
+            own = truth[linear_sum_assignment(-cosines)[1]]
+            table = fit.identifiability
+            held = (table["spectra_lower"].values <= own) & (own <= table["spectra_upper"].values)
+            off = divergence(data, fit.abundances["mean"].values.reshape(-1, 4), found) / data.size
+            print(
+                f"eels {counts:.0f} counts, seed {seed}: angle {angle(found, truth):.2f} degrees, band holds "
+                f"{held.mean():.3f} of the entries, divergence from the counts {1e3 * off:.2f}e-3 an entry, "
+                f"{seconds:.0f} s; {fit.verdict}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Run the cases asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", choices=["purity", "eels", "all"], default="all")
+    parser.add_argument("--replicates", type=int, default=40)
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=1, help="data sets of the EELS case")
+    options = parser.parse_args()
+    if options.case in ("purity", "all"):
+        purity_case(options.replicates, options.draws)
+    if options.case in ("eels", "all"):
+        eels_case(options.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A simulated lamella of three minerals that overlap along the beam: at.% of unmixing into lines."""
+
+import sys
+import time
+from itertools import permutations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+import bayesspec as bs
+from bayesspec.simulate import bremsstrahlung, line_profile
+
+AXIS = 0.15 + 0.01 * np.arange(1200)
+ELEMENTS = ["O", "Mg", "Al", "Si", "Ca", "Fe"]
+MINERALS = {
+    "bridgmanite": {"Mg": 0.445, "Si": 0.419, "Al": 0.074, "Fe": 0.035, "Ca": 0.031, "O": 1.4},
+    "ferropericlase": {"Mg": 0.522, "Fe": 0.104, "O": 0.626},
+    "Ca-perovskite": {"Ca": 0.188, "Si": 0.173, "O": 0.534},
+}
+YIELD = {"O": 0.6, "Mg": 0.9, "Al": 1.0, "Si": 1.0, "Ca": 1.0, "Fe": 0.9}
+CONTINUUM = 0.2
+
+
+def atoms(mineral: str) -> np.ndarray:
+    values = np.array([MINERALS[mineral].get(e, 0.0) for e in ELEMENTS])
+    return 100 * values / values.sum()
+
+
+def spectra() -> np.ndarray:
+    rows = []
+    for mineral in MINERALS:
+        shares = dict(zip(ELEMENTS, atoms(mineral), strict=True))
+        lines = sum(share * YIELD[e] * line_profile(f"{e}_Ka", AXIS) for e, share in shares.items())
+        rows.append((1 - CONTINUUM) * lines / lines.sum() + CONTINUUM * bremsstrahlung(AXIS, 200.0))
+    return np.stack(rows)
+
+
+def sample(dose: float, size: int, seed: int) -> tuple[bs.SpectrumImage, np.ndarray]:
+    """Grains that taper off along the beam in a matrix, under uneven thickness; no pixel holds one mineral alone."""
+    rng = np.random.default_rng(seed)
+    second, third = (gaussian_filter(rng.normal(size=(size, size)), 5, mode="wrap") for _ in range(2))
+    second, third = (0.9 / (1 + np.exp(-6 * (g / g.std() - 1.0))) for g in (second, third))
+    share = np.stack([np.clip(1 - second - third, 0.03, None), second + 0.002, third + 0.002], axis=2)
+    thickness = gaussian_filter(rng.normal(size=(size, size)), size / 6, mode="wrap")
+    abundance = share / share.sum(axis=2, keepdims=True) * (1 + 0.25 * thickness / np.abs(thickness).max())[..., None]
+    counts = rng.poisson(dose * abundance / abundance.sum(axis=2).mean() @ spectra()).astype(np.uint16)
+    image = bs.SpectrumImage(
+        counts, energy=AXIS, elements=tuple(ELEMENTS), acquisition=bs.Acquisition("EDS", 200.0, 130.0), name="lamella"
+    )
+    return image, abundance
+
+
+def atomic_percent(draws: np.ndarray) -> np.ndarray:
+    found = draws / np.array([YIELD[e] for e in ELEMENTS])
+    return 100 * found / found.sum(axis=-1, keepdims=True)
+
+
+def matched(found: np.ndarray, truth: np.ndarray) -> list[int]:
+    """Order of the found components that is nearest to the truth."""
+    orders = permutations(range(len(truth)))
+    return list(min(orders, key=lambda order: float(np.abs(found[list(order)] - truth).sum())))
+
+
+def main(runs: int, dose: float = 175.0, size: int = 72) -> None:
+    truth = np.stack([atoms(m) for m in MINERALS])
+    errors, seconds, verdicts = [], [], []
+    for seed in range(runs):
+        image, _ = sample(dose, size, seed)
+        start = time.perf_counter()
+        fit = bs.unmix(image, rank=3, elements=ELEMENTS, seed=seed)
+        seconds.append(time.perf_counter() - start)
+        drawn = atomic_percent(fit.intensities([f"{e}_Ka" for e in ELEMENTS]).values)
+        drawn = drawn[:, matched(drawn.mean(axis=0), truth)]
+        errors.append(drawn.mean(axis=0) - truth)
+        verdicts.append(fit.verdict)
+    print(f"{runs} lamellae of {size} x {size} pixels, {dose:g} counts/pixel, {np.median(seconds):.1f} s each")
+    print(f"  mean error {np.abs(errors).mean():.2f} at.%; bias by mineral and element:")
+    print(np.mean(errors, axis=0).round(2))
+    print(f"  verdict of the last: {verdicts[-1]}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)

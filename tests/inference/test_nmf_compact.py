@@ -1,0 +1,64 @@
+"""From the best fit to the one that is meant: least background, closest spectra."""
+
+import numpy as np
+import pytest
+
+from bayesspec.inference.nmf import NmfMode
+from bayesspec.inference.nmf_compact import compact
+from bayesspec.inference.nmf_unload import unload
+from bayesspec.inference.status import Status
+
+
+def as_mode(abundances: np.ndarray, spectra: np.ndarray, fixed: int = 0) -> NmfMode:
+    sums = spectra.sum(axis=1)
+    weights, shares = (abundances * sums).astype(np.float32), (spectra / sums[:, None]).astype(np.float32)
+    return NmfMode(shares, weights, 1.0, 1, Status.CONVERGED, fixed, np.linspace(0.8, 1.0, len(spectra)))
+
+
+def truth(seed: int = 0, floor: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Abundances with many zeros and spectra without any."""
+    rng = np.random.default_rng(seed)
+    spectra = rng.dirichlet(np.full(40, 0.7), 3) + floor / 40
+    abundances = rng.gamma(1.0, 2000.0, (400, 3)) * (rng.random((400, 3)) < 0.6) + 0.1
+    return abundances, spectra / spectra.sum(axis=1, keepdims=True)
+
+
+def angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (a.astype(float), b))
+    return np.degrees(np.arccos(np.clip((a @ b.T).max(axis=1), -1, 1)))
+
+
+def test_spectra_that_are_too_extreme_are_drawn_together() -> None:
+    abundances, spectra = truth()
+    apart = np.eye(3) + 0.2 * (np.eye(3) - 1 / 3)  # as likelihood does: holes in spectra, no zero in the abundances
+    start = as_mode(abundances @ np.linalg.inv(apart), np.maximum(apart @ spectra, 1e-6))
+    found = compact(start, 0, 0)
+    assert angles(start.spectra, spectra).max() > 3.0
+    assert angles(found.spectra, spectra).max() < 1.5
+    mean = start.abundances.astype(float) @ start.spectra
+    np.testing.assert_allclose(found.abundances.astype(float) @ found.spectra, mean, rtol=0.2, atol=0.02 * mean.max())
+    assert (np.diff(found.abundances.sum(axis=0)) <= 0).all()
+
+
+def test_one_component_stays() -> None:
+    mode = as_mode(np.ones((5, 1)), np.ones((1, 4)))
+    assert compact(mode, 0, 0) is mode
+
+
+@pytest.mark.parametrize("loaded", [0.2, 0.6])
+def test_background_is_taken_out_of_the_components(loaded: float) -> None:
+    abundances, spectra = truth(floor=0.0)
+    spectra[0, :15] = spectra[1, 25:] = 1e-7
+    spectra /= spectra.sum(axis=1, keepdims=True)
+    energy = np.linspace(1, 4, 40)
+    shapes = np.stack([energy**-2.0, energy**-3.0])
+    shapes /= shapes.sum(axis=1, keepdims=True)
+    mixed = spectra.copy()
+    mixed[0] = (1 - loaded) * spectra[0] + loaded * shapes.mean(axis=0)
+    everything = np.concatenate([abundances, np.full((400, 2), 1000.0)], axis=1)
+    mode = as_mode(everything, np.concatenate([mixed, shapes]), 2)
+    found = unload(mode, 2, 0)
+    assert angles(found.spectra[:1], spectra[:1])[0] < 3.0
+    np.testing.assert_allclose(found.spectra[3:], mode.spectra[3:])
+    np.testing.assert_allclose(found.abundances.sum(axis=1), everything.sum(axis=1), rtol=1e-3)
+    assert found.abundances[:, 3:].mean() > mode.abundances[:, 3:].mean() + 0.3 * loaded * abundances[:, 0].mean()
