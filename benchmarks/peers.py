@@ -1,6 +1,8 @@
 """bayesspec beside the methods in use: ratios, labels, spectra, maps, time, memory, and whether intervals cover.
 
-    pip install -e '.[bench]' && python benchmarks/peers.py --seeds 10
+    pip install -e '.[bench]' && pip install --no-deps espm && python benchmarks/peers.py --seeds 10
+
+(espm runs beside today's HyperSpy, but its declared dependencies would bring an older one.)
 
 Every method runs in a process of its own; times include compilation the first time it is needed, and memory is the peak
 of the process. Prints one Markdown table a case: median over the seeds, and the range in parentheses. A method that is

@@ -15,7 +15,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
-    folder = os.environ.get("BAYESSPEC_DATA", "")
+    folder = os.environ.setdefault("BAYESSPEC_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
     missing = [name for name in NEED_DATA.get(path.stem, ()) if not Path(folder, name).is_dir()]
     if missing:
         pytest.skip(f"needs {', '.join(missing)} in the folder that BAYESSPEC_DATA names")
