@@ -10,26 +10,18 @@ import argparse
 import itertools
 
 import numpy as np
-from segmentation import log_ratios, oxides
+from segmentation import RATIOS, oxides, reported
 
 from bayesspec import plan_dose
-from bayesspec.inference.mixture import fit_path, with_covariates
-from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates
-from bayesspec.inference.phase_scores import dose_covariates
-
-RATIOS = (0.783, 0.698)
 
 
-def fitted(counts: np.ndarray) -> np.ndarray | None:
+def fitted(counts: np.ndarray, seed: int) -> np.ndarray | None:
     """Errors of both log ratios as `bayesspec.segment` measures them; None where it claims no two phases."""
-    one, two = fit_path(counts, 2)
-    dose = dose_covariates(counts.sum(axis=2))
-    fit = with_covariates(two, counts, np.concatenate([neighbour_covariates(counts, two), dose], axis=2))
-    if one.bic - fit.bic <= CLEAR_BIC:
-        fit = with_covariates(two, counts, dose)
-        if two.bic >= one.bic:
-            return None
-    return log_ratios(fit)[0] - np.log(RATIOS)
+    fits = reported(counts, seed)
+    if not fits.resolved or fits.measured.n_phases != 2:
+        return None
+    log_ratios = fits.measured.log_composition[:, 0] - fits.measured.log_composition[:, 1]
+    return np.sort(log_ratios)[::-1] - np.log(RATIOS)
 
 
 def main() -> None:
@@ -46,7 +38,7 @@ def main() -> None:
         found = []
         for k in range(chosen.replicates):
             rng = np.random.default_rng([k, int(dose), int(10 * blur)])
-            found.append(fitted(oxides(rng, dose=dose, kind="even", blur=blur, size=chosen.size)[0]))
+            found.append(fitted(oxides(rng, dose=dose, kind="even", grain=str(blur), size=chosen.size)[0], k))
         errors = np.array([e for e in found if e is not None]).reshape(-1, 2)
         rmse = 100 * np.sqrt((errors**2).mean(axis=0)) if len(errors) else np.full(2, np.nan)
         forecast = 100 * (plan["sd"].values[0] / plan["ratio"].values)

@@ -113,8 +113,7 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     """
     shifts = directions(mixture, counts, active, shape=shape)
     part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
-    kinds = 1 if counts.shape[1] == 2 else 2
     phases = [k for k in range(active.shape[0]) if bool(active[k])]
-    trials = [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active) for k in phases for kind in range(kinds)]
+    trials = [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active) for k in phases for kind in (0, 1)]
     best = max(trials, key=lambda trial: float(trial[1]))[0]
     return best, active.at[jnp.argmin(active)].set(True)

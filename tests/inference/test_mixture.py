@@ -234,3 +234,12 @@ def test_covariates_that_do_not_fit_are_refused(oxides):
         with_covariates(two, counts, np.zeros((10, 2)))
     with pytest.raises(InputError, match="1 values not finite"):
         with_covariates(two, counts, np.where(np.arange(4096)[:, None] == 3, np.nan, np.zeros((4096, 1))))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_windows_show_phases_that_have_no_spatial_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ratio = np.array([0.783, 0.698])[(rng.random((64, 64)) > 0.6).astype(int)]
+    shares = np.stack([ratio, np.ones_like(ratio)], axis=2) / (1 + ratio)[:, :, None]
+    one, two = fit_path(rng.poisson(4000 * shares), 2)
+    assert two.bic < one.bic - 1000
