@@ -37,6 +37,8 @@ def bayes_ratios(maps: bs.LineMaps, seed: int) -> Row | None:
     if seg.n_phases != 2:
         return None
     ratio = seg.ratio("Fe_Ka", "O_Ka")
+    if not np.isfinite(ratio.mean).all():
+        return None
     order = np.argsort(-ratio.mean.values)
     lower, upper = (end.values[order] for end in ratio.interval(0.95))
     return ratio.mean.values[order], lower, upper
