@@ -13,7 +13,17 @@ import xarray as xr
 from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
 
 mpl.use("Agg")
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
 DATA = Path(os.environ.get("BAYESSPEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs() -> Iterator[None]:
+    """Compiled programs are let go in time: Linux ends a process that holds 65,530 memory maps."""
+    yield
+    if MAPS.exists() and len(MAPS.read_text().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
