@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.background import line_fwhm
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.inference.dispersion import NoiseLevel, dispersion, noise_level
 from bayesspec.inference.drift import Drift, find_drift
@@ -20,6 +21,8 @@ from bayesspec.inference.spectral_rank import SpectralRank, tracy_widom_rank
 from bayesspec.results import pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
+WIDE = 0.5
+"""Channel width, in full widths of the softest line, above which a single channel may hold most of a line."""
 LEVEL = 0.01
 SIGMAS = 3.0
 LEAST_DISPERSION = 0.02
@@ -165,7 +168,7 @@ def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> 
         When there are no counts.
     """
     counts = count_matrix_of(image)
-    channels = outliers(image.sum_spectrum(), image.valid_channels)
+    channels = _odd_channels(image)
     pixels = outliers(image.intensity(), image.valid)
     raw = tracy_widom_rank(counts, level=LEVEL)
     kept = counts[pixels[image.valid] == 0][:, channels[image.valid_channels] == 0]
@@ -180,6 +183,15 @@ def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> 
         valid = image.valid & (pixels == 0)
         shifted = find_drift(clean, Layout(valid), key=key, **options)
     return NoiseCheck(noise, shifted, channels, pixels, raw, corrected, cleaned.rank)
+
+
+def _odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
+    """Dead and hot channels; none are sought where channels are so wide that one may hold most of a line."""
+    found = outliers(image.sum_spectrum(), image.valid_channels)
+    if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
+        return found
+    wide = image.energy_step > WIDE * line_fwhm(image, max(float(image.energy[0]), 0.0))
+    return np.zeros_like(found) if wide else found
 
 
 def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:

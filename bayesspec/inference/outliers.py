@@ -35,6 +35,8 @@ def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArra
     highest = maximum_filter(np.where(valid, values, -np.inf), footprint=around, mode="constant", cval=-np.inf)
     lowest = minimum_filter(np.where(valid, values, np.inf), footprint=around, mode="constant", cval=np.inf)
     known = valid & np.isfinite(highest) & np.isfinite(lowest)
+    if sums.ndim == 1:
+        known[[0, -1]] = False  # a spectrum may end in a step, as where a detector's window becomes opaque
     with np.errstate(invalid="ignore"):
         hot = known & (values > FACTOR * highest + SIGMAS * np.sqrt(FACTOR * np.maximum(highest, 1.0) + values))
         dead = known & (values < lowest / FACTOR - SIGMAS * np.sqrt(np.maximum(lowest, 0.0)) / FACTOR)
