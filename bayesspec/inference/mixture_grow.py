@@ -21,6 +21,7 @@ from bayesspec.inference.mixture_em import Mixture, em_step
 
 TRIAL_STEPS = 12
 TRIAL_PIXELS = 4096
+LEAST_GAIN = 4.0  # nats by which a split without spatial order must be better
 
 
 def _symmetric(matrix: Array) -> Array:
@@ -114,6 +115,12 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     shifts = directions(mixture, counts, active, shape=shape)
     part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
     phases = [k for k in range(active.shape[0]) if bool(active[k])]
-    trials = [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active) for k in phases for kind in (0, 1)]
-    best = max(trials, key=lambda trial: float(trial[1]))[0]
+    handicap = (0.0, LEAST_GAIN if counts.shape[1] == 2 else 0.0)  # in two channels both have the same direction
+    trials = [
+        (float(value) - handicap[kind], start)
+        for k in phases
+        for kind in (0, 1)
+        for start, value in [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active)]
+    ]
+    best = max(trials, key=lambda trial: trial[0])[1]
     return best, active.at[jnp.argmin(active)].set(True)
