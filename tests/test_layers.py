@@ -30,7 +30,7 @@ LAYERS = (
     ("phases", "components", "principal_components", "line_fit", "intensity_maps"),
     ("line_identification", "spectral_maps"),
     ("point_results", "labels", "selection", "count_matrix", "known_spectra"),
-    ("classical", "goodness", "noise_check", "unmixing_result", "unmixing_start", "phase_verdict"),
+    ("classical", "goodness", "noise_check", "unmixing_result", "unmixing_start", "phase_verdict", "phase_search"),
     ("rank_selection",),
     ("pca",),
     ("line_components",),
