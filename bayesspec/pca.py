@@ -124,11 +124,11 @@ def _fit(counts: npt.NDArray[Any], rank: int, link: str, layout: Layout | None, 
     if link == "linear":
         sums = fit_linear(counts, rank, layout=layout, progress=progress)
         empty, bound = np.full(counts.shape[1], np.nan), float("nan")
-        own = sums.channel_covariance, sums.scores, sums.score_covariance, sums.status
-        return _Parts(sums.loadings, empty, *own, bound)
+        covariances = sums.channel_covariance, sums.scores, sums.score_covariance
+        return _Parts(sums.loadings, empty, *covariances, sums.status, bound)
     found = fit_pca(counts, rank, progress=progress)
-    own = found.channel_covariance, found.scores, found.score_covariance, found.status
-    return _Parts(found.components, found.mean_log, *own, found.bound)
+    parts = found.channel_covariance, found.scores, found.score_covariance
+    return _Parts(found.components, found.mean_log, *parts, found.status, found.bound)
 
 
 def _result(
