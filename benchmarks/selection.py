@@ -2,9 +2,10 @@
 
 Run: ``python benchmarks/selection.py --case {rank,noise,speed,denoise,coverage,snr,real,all} --replicates 40``.
 
-Rank: EDX-like and EELS-like images of 24 x 24 pixels x 64 channels, smooth maps; peers on the same data, pyPLNmodels among
-them where it is installed. Speed: Poisson log-normal components of 20,000 x 200 counts against pyPLNmodels in the same run; it wants its own environment, whose
-Python is named by ``--pln``. Real data: ``BAYESSPEC_DATA`` names their folder.
+Rank: EDX-like and EELS-like images of 24 x 24 pixels x 64 channels, smooth maps; peers on the same data, pyPLNmodels
+among them where it is installed. Speed: Poisson log-normal components of 20,000 x 200 counts against pyPLNmodels in the
+same run; it wants its own environment, whose Python is named by ``--pln``. Real data: ``BAYESSPEC_DATA`` names their
+folder.
 """
 
 from __future__ import annotations
