@@ -10,6 +10,7 @@ import jax
 import numpy.typing as npt
 from tqdm import tqdm
 
+from bayesspec.coarsening import pixel_block
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
@@ -25,7 +26,7 @@ from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, pixel_block
+from bayesspec.rank_selection import choose_rank
 from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
