@@ -29,7 +29,7 @@ LAYERS = (
     ("results", "phase_comparison", "condensed_design", "phase_fits", "bands", "component"),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps"),
     ("line_identification", "spectral_maps"),
-    ("point_results", "labels", "selection", "count_matrix", "known_spectra"),
+    ("point_results", "labels", "selection", "count_matrix", "known_spectra", "noise_findings"),
     ("classical", "goodness", "noise_check", "unmixing_result", "unmixing_start", "phase_verdict"),
     ("rank_selection",),
     ("pca",),

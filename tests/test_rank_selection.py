@@ -92,7 +92,7 @@ def test_what_held_out_counts_do_not_confirm_must_be_strong(fourth: float, chose
     values = np.array([30.0, 15.0, 10.0, fourth, 1.2])
     edge = SpectralRank(4, values, 1.35, (576, 64))
     flags = np.zeros(5, np.int8), np.zeros((2, 2), np.int8)
-    check = NoiseCheck(NoiseLevel(1.0, 0.01, 0.0, 1.0), None, *flags, edge, edge, 4)
+    check = NoiseCheck(NoiseLevel(1.0, 0.01, 0.0, 1.0), None, np.full((2, 2), np.nan), *flags, edge, edge, 4)
     table = xr.Dataset(
         {"score": ("candidate", [-99.0, -50, 0, -40]), "error": ("candidate", [9.0, 9, 0, 9])},
         coords={"candidate": [1, 2, 3, 4]},

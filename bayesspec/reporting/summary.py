@@ -10,7 +10,8 @@ from bayesspec.comparison_table import cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB, Estimate
-from bayesspec.reporting.tables import total_counts
+from bayesspec.principal_components import PrincipalComponents
+from bayesspec.reporting.tables import Reported, number_of_draws, total_counts
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Summary:
     warnings: tuple[str, ...]
 
 
-def summary_of(result: Segmentation | Unmixing, reference: str | None = None) -> Summary:
+def summary_of(result: Reported, reference: str | None = None) -> Summary:
     """Say what was found.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         A result.
     reference : str or None
         Line below the ratios; ``None`` for the last one.
@@ -49,7 +50,10 @@ def summary_of(result: Segmentation | Unmixing, reference: str | None = None) ->
     """
     size = result.data.sizes
     facts = [f"{size['y']} × {size['x']} pixels, {total_counts(result):,} counts."]
-    facts += _phases(result, reference) if isinstance(result, Segmentation) else _components(result)
+    if isinstance(result, Segmentation):
+        facts += _phases(result, reference)
+    else:
+        facts += _components(result) if isinstance(result, Unmixing) else _principal(result)
     return Summary(result.verdict, tuple(facts), tuple(_warnings(result)))
 
 
@@ -75,14 +79,18 @@ def _components(result: Unmixing) -> list[str]:
     return [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
 
 
-def _warnings(result: Segmentation | Unmixing) -> list[str]:
+def _principal(result: PrincipalComponents) -> list[str]:
+    shares = 100 * result.reliability.values
+    return [f"{s:.0f} % of the variance of the scores of component {k} is signal." for k, s in enumerate(shares)]
+
+
+def _warnings(result: Reported) -> list[str]:
     found = [] if result.converged else [f"The fit did not end as it should. {result.status}"]
     if isinstance(result, Segmentation):
         found += _phase_warnings(result)
-    elif (result.spectra["mean"].values < 0).any():
+    elif isinstance(result, Unmixing) and (result.spectra["mean"].values < 0).any():
         found.append("Spectra or abundances are negative in places: they are no spectra of substances.")
-    draws = result.data["intensity_draws" if isinstance(result, Segmentation) else "spectra_draws"]
-    if draws.sizes["draw"] <= 1:
+    if number_of_draws(result) <= 1:
         found.append(f"{result.method} gives no uncertainty: differences cannot be judged from these numbers alone.")
     return found
 
