@@ -77,7 +77,7 @@ def unmix(
     elements : sequence of str or None
         Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
         (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
-        Values come without intervals: ``status`` says why.
+        Intervals are likelihood ranges that hold all at once with the probability `prob`.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -132,7 +132,7 @@ def unmix(
     verdict += noise_note(counts)
     if elements is not None:
         with _bar(f"components, rank {chosen}") as progress:
-            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
         if strict and not lines.converged:
             raise FitError(lines.status)
         return lines

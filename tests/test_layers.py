@@ -34,6 +34,7 @@ LAYERS = (
     ("rank_selection",),
     ("pca",),
     ("line_components",),
+    ("line_unmixing_result",),
     ("line_unmixing",),
     ("segment", "unmix", "fit", "checks"),
     ("comparison_table",),
