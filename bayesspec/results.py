@@ -18,6 +18,7 @@ from bayesspec.posterior import Estimate, to_arviz
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
+STATISTICS = ("mean", "sd", "lower", "upper")
 
 
 class FitError(RuntimeError):
@@ -79,6 +80,11 @@ class Result:
     def provenance(self) -> dict[str, Any]:
         """Seed, priors, versions and settings by name."""
         return dict(json.loads(self.data.attrs["provenance"]))
+
+    def _statistics(self, name: str) -> xr.Dataset:
+        """Mean, sd, lower and upper of one quantity, with what their interval is."""
+        table = self.data[[f"{name}_{s}" for s in STATISTICS]].rename({f"{name}_{s}": s for s in STATISTICS})
+        return table.assign_attrs({key: self.data.attrs[key] for key in ("prob", "interval") if key in self.data.attrs})
 
     def _composition(
         self, intensities: xr.DataArray, k_factors: Mapping[str, KFactor], seed: int

@@ -27,6 +27,7 @@ LAYERS = (
     ("posterior", "dose_plan"),
     ("planning", "energy_calibration", "conversion_gain"),
     ("results", "phase_comparison", "condensed_design", "phase_fits", "bands", "component"),
+    ("component_lines",),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps"),
     ("line_identification", "spectral_maps"),
     ("point_results", "labels", "selection", "count_matrix", "known_spectra", "noise_findings", "coarsening"),
