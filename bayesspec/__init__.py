@@ -10,6 +10,7 @@ from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
+from bayesspec.edge_fit import EdgeFit, fit_edges
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
@@ -51,6 +52,7 @@ __all__ = [
     "Identification",
     "InputError",
     "IntensityMaps",
+    "EdgeFit",
     "LineFit",
     "LineMaps",
     "LineUnmixing",
@@ -68,6 +70,7 @@ __all__ = [
     "divide_gain",
     "element_maps",
     "fit",
+    "fit_edges",
     "fit_lines",
     "from_hyperspy",
     "identify_lines",

@@ -152,7 +152,7 @@ class LineFit(Result):
         return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def __repr__(self) -> str:
-        return f"<LineFit {self.name!r}: {self.verdict}; {self.intensities}>"
+        return f"<{type(self).__name__} {self.name!r}: {self.verdict}; {self.intensities}>"
 
 
 def fit_lines(

@@ -151,12 +151,15 @@ def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: F
     spectra[:, :, design.channels] = curves / np.maximum(totals, 1e-300)[..., None]
     dims, units = ("component", "energy"), {"units": "share of the component's counts per channel"}
     counts = {"units": "counts"}
+    ranged = np.full_like(intensities[:, :, :n], np.nan)
+    principal = principal_columns(design.families)
+    ranged[:, :, principal] = intensities[:, :, principal]
     return {
         "line_draws": (("draw", "component", "line"), intensities[:1, :, :n], counts),
         "continuum_draws": (("draw", "component"), intensities[:1, :, n:].sum(axis=2), counts),
         "total_draws": (("draw", "component"), totals[:1], counts),
         "spectra_draws": (("draw", *dims), spectra[:1], units),
-        "feasible_lines": (("transform", "component", "line"), intensities[:, :, :n], counts),
+        "feasible_lines": (("transform", "component", "line"), ranged, counts),
         "feasible_fractions": (("transform", "component"), totals / totals.sum(axis=1, keepdims=True)),
         "spectra_mean": (dims, spectra[0], units),
         "spectra_sd": (dims, np.full_like(spectra[0], np.nan), units),
