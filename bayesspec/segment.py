@@ -16,8 +16,8 @@ from tqdm import tqdm
 from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
+from bayesspec.inference.mixture_path import fit_again, fit_path
 from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.inference.thinning import thin
 from bayesspec.phase_fits import PhaseFits
@@ -96,9 +96,9 @@ def segment(
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
-    with tqdm(total=2 * numbers[-1], desc="phases", disable=None, leave=False) as bar:
-        path = fit_path(counts, numbers[-1], mask=mask, progress=lambda *_: bar.update())
-        table = _scores(path, counts, mask, numbers, seed, bar)
+    with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
+        path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
+    table = _scores(path, counts, mask, numbers, seed)
     fits = find_phases(path, numbers, counts, mask, seed=seed)
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
@@ -130,13 +130,12 @@ def _scores(
     mask: npt.NDArray[np.bool_],
     numbers: list[int],
     seed: int,
-    bar: tqdm,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
     train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
     test = np.where(mask[:, :, None], 0, test)
-    trained = fit_path(train, numbers[-1], mask=mask, progress=lambda *_: bar.update())
-    scores = np.stack([predictive_log_likelihood(trained[n - 1], test) for n in numbers])
+    trained = fit_again([path[n - 1] for n in numbers], train, mask)
+    scores = np.stack([predictive_log_likelihood(fit, test) for fit in trained])
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
     about = {"long_name": "Bayesian information criterion, relative to the best", "units": "nats times two"}

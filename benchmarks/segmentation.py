@@ -23,7 +23,7 @@ from scipy.stats import norm
 from segmentation_cases import CASES
 
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import fit_path
+from bayesspec.inference.mixture_path import fit_path
 from bayesspec.phase_fits import PhaseFits
 from bayesspec.phase_search import find_phases
 
@@ -71,8 +71,9 @@ def oxides(rng: np.random.Generator, *, dose: float, kind: str, grain: str, size
 
 def reported(counts: np.ndarray, seed: int, largest: int = 2) -> PhaseFits:
     """The fits that `bayesspec.segment` reports."""
-    path = fit_path(counts, largest)
-    return find_phases(path, range(1, largest + 1), counts, np.zeros(counts.shape[:2], bool), seed=seed)
+    numbers = range(1, largest + 1)
+    path = fit_path(counts, largest, candidates=numbers)
+    return find_phases(path, numbers, counts, np.zeros(counts.shape[:2], bool), seed=seed)
 
 
 def calibration_error(probability: np.ndarray, hit: np.ndarray, bins: int = 15) -> float:

@@ -30,7 +30,8 @@ def share_draws(
     The share is that of the labels of these pixels, not the mixing weight of a population that they were drawn from.
     Given the parameters the labels are independent, so the number of pixels of a phase has the mean
     sum_n r[n, k] and the covariance sum_n (diag(r[n, :]) - r[n, :] r[n, :]T), with r the probabilities of the
-    labels. Both parts count: the parameters move the mean from draw to draw, the labels scatter around it.
+    labels. Both parts count: the parameters move the mean from draw to draw, the labels scatter around it. The mean
+    is followed to first order in the parameters.
 
     Parameters
     ----------
@@ -54,22 +55,37 @@ def share_draws(
     """
     own = fit.responsibilities.reshape(*np.shape(measured), -1)[measured]
     pixels, phases = own.shape
-    terms = phases * (NODES if isinstance(fit, ScatteredFit) else 1)
-    step = -(-pixels * terms * len(compositions) // MOST_VALUES)
-    kept = counts[measured][::step].astype(np.float64)
+    step = -(-pixels * phases * (NODES if isinstance(fit, ScatteredFit) else 1) // MOST_VALUES)
     x = covariates[measured][::step]
     design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
-    shift, log_weight = _positions(fit)
-    here = _share(kept, design, fit.log_composition[:, None] + shift, fit.weights, log_weight)
-    log_shares = np.log(compositions)[:, :, None] + shift
-    moved = np.stack([_share(kept, design, u, w, log_weight) for u, w in zip(log_shares, weights, strict=True)])
+    slope = _slope(fit, counts[measured][::step].astype(np.float64), design)
+    change = [np.log(compositions) - fit.log_composition, weights - fit.weights]
+    moved = np.concatenate([part.reshape(len(part), -1) for part in change], axis=1) @ slope.T
     scatter = (np.diag(own.sum(axis=0)) - own.T @ own) / pixels**2
     with jax.enable_x64(True):
         noise = np.asarray(jax.random.normal(key, (len(moved), phases), dtype=jnp.float64))
     values, vectors = np.linalg.eigh(scatter)
     labels = noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    shares = np.maximum(own.mean(axis=0) + (moved - here) + labels, 0.0)
+    shares = np.maximum(own.mean(axis=0) + moved + labels, 0.0)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float64)
+
+
+def _slope(fit: MixtureFit, counts: Floats, design: Floats) -> Floats:
+    """Derivative of the mean probability of each phase by log shares and weights: (phase, parameter).
+
+    With e[n, j] = y[n] - N[n] E(s[j] | n), the expectation over the scatter within the phase, it is the mean over the
+    pixels of r[n, k] (1(k = j) - r[n, j]) times e[n, j] for the log shares of phase j, and times x[n] for its weights.
+    """
+    shift, log_weight = _positions(fit)
+    log_nodes = log_softmax(fit.log_composition[:, None] + shift, axis=2)
+    terms = np.tensordot(counts, log_nodes, axes=(1, 2)) + log_weight
+    own = softmax(logsumexp(terms, axis=2) + design @ fit.weights.T, axis=1)
+    expected = np.einsum("nkq,kqc->nkc", softmax(terms, axis=2), np.exp(log_nodes))
+    given = counts[:, None, :] - counts.sum(axis=1)[:, None, None] * expected
+    each = np.einsum("nk,kj->nkj", own, np.eye(fit.n_phases)) - own[:, :, None] * own[:, None, :]
+    of_shares = np.einsum("nkj,njc->kjc", each, given, optimize=True).reshape(fit.n_phases, -1)
+    of_weights = np.einsum("nkj,nx->kjx", each, design, optimize=True).reshape(fit.n_phases, -1)
+    return np.asarray(np.concatenate([of_shares, of_weights], axis=1) / len(counts), np.float64)
 
 
 def _positions(fit: MixtureFit) -> tuple[Floats, Floats]:
@@ -79,10 +95,3 @@ def _positions(fit: MixtureFit) -> tuple[Floats, Floats]:
     with jax.enable_x64(True):
         at, log_weight = (np.asarray(part) for part in nodes(NODES))
     return fit.scatter[:, None, :] * at[None, :, None], log_weight
-
-
-def _share(counts: Floats, design: Floats, log_shares: Floats, weights: Floats, log_weight: Floats) -> Floats:
-    """Mean probability of each phase over the pixels (phase,); log shares (phase, node, channel)."""
-    log_composition = log_softmax(log_shares, axis=2)
-    terms = np.tensordot(counts, log_composition, axes=(1, 2)) + log_weight
-    return np.asarray(softmax(logsumexp(terms, axis=2) + design @ weights.T, axis=1).mean(axis=0), np.float64)

@@ -1,12 +1,10 @@
-"""Engine of the composition mixture: fits over the number of phases, grown one by one.
+"""Engine of the composition mixture: fits of a given number of phases.
 
 Each fit maximises the posterior with the labels summed out, in log-ratio space, and takes the posterior as normal
 there with the inverse of the observed information of that *marginal* likelihood. Intervals from the complete-data
 information, as if the labels were known, would be far too short. Model: `bayesspec.models.composition_mixture`.
 All inside runs in float64, whatever the caller's setting.
 """
-
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,67 +13,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from bayesspec.inference import mixture_mode as mode
-from bayesspec.inference.mixture_em import LEAST_SHARE, Mixture, squarem
 from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
-from bayesspec.inference.mixture_grow import best_split
-from bayesspec.inference.mixture_input import check_phases, checked_counts, checked_covariates, pixels_of
+from bayesspec.inference.mixture_input import checked_counts, checked_covariates, pixels_of
 from bayesspec.inference.mixture_mode import Mode, Parameters, Pixels
 
-EM_TOLERANCE = 0.1
-EM_CYCLES = 100
 NEWTON_TOLERANCE = 1e-7
-PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 NEWTON_STEPS = 60
-
-
-def fit_path(
-    counts: NDArray[np.integer],
-    max_phases: int,
-    *,
-    mask: NDArray[np.bool_] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[MixtureFit]:
-    """Fit mixtures of 1, 2, ..., `max_phases` phases with weights that are the same in all pixels.
-
-    Parameters
-    ----------
-    counts : ndarray of int, (y, x, channel)
-        Counts. Pixels without counts contribute nothing.
-    max_phases : int
-        Largest number of phases.
-    mask : ndarray of bool, (y, x), optional
-        True = excluded.
-    progress : callable, optional
-        Called with (phases done, `max_phases`) after each fit.
-
-    Returns
-    -------
-    list of MixtureFit
-        One for each number of phases; pixels in C order of the grid.
-
-    Raises
-    ------
-    InputError
-        For counts that are not whole numbers of 0 or more, fewer than two channels, a mask of another shape,
-        more phases than pixels with counts, or a pixel with 2^31 counts or more.
-    """
-    kept = checked_counts(counts, mask)
-    check_phases(kept, max_phases)
-    shape = (np.shape(counts)[0], np.shape(counts)[1])
-    fits = []
-    with jax.enable_x64(True):
-        pixels = pixels_of(kept, None)
-        mixture, active = _one_phase(pixels, max_phases)
-        for phases in range(1, max_phases + 1):
-            if phases > 1:
-                mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
-                mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
-            found = _newton(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
-            mixture = _mixture(found.parameters, pixels, active)
-            fits.append(_fit(found, pixels, active, PATH_TOLERANCE))
-            if progress is not None:
-                progress(phases, max_phases)
-    return fits
 
 
 def with_covariates(
@@ -120,7 +63,7 @@ def with_covariates(
         pixels = pixels_of(kept, x)
         active = jnp.ones(fit.n_phases, dtype=bool)
         start = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(weights))
-        return _fit(_newton(start, pixels, active), pixels, active)
+        return fitted(newton_from(start, pixels, active), pixels, active)
 
 
 def at_point(
@@ -160,9 +103,8 @@ def at_point(
     x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
     with jax.enable_x64(True):
         pixels = pixels_of(kept, x)
-        point = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
-        here = Mode(point, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(0.0))
-        return _fit(here, pixels, jnp.ones(len(log_composition), dtype=bool))
+        at = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
+        return fitted(point(at, gain=0.0), pixels, jnp.ones(len(log_composition), dtype=bool))
 
 
 def log_joint(
@@ -192,34 +134,17 @@ def log_joint(
         return float(mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates), active))
 
 
-def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:
-    """The pooled composition in every place; only the first phase is active."""
-    pooled = pixels.counts.sum(axis=0) + 1.0
-    log_composition = jnp.tile(jnp.log(pooled / pooled.sum())[None], (max_phases, 1))
-    active = jnp.arange(max_phases) == 0
-    return Mixture(log_composition, jnp.where(active, 0.0, jnp.log(LEAST_SHARE))), active
+def point(at: Parameters, gain: float = np.inf) -> Mode:
+    """A point that no Newton step has been taken from."""
+    return Mode(at, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(gain))
 
 
-def _parameters(mixture: Mixture, active: Array) -> Parameters:
-    """Where Newton starts: log weights centred over the active phases, inactive phases at their prior mode."""
-    weight = jnp.maximum(mixture.log_weights, -8.0)
-    centre = jnp.where(active, weight, 0.0).sum() / active.sum(dtype=weight.dtype)
-    log_shares = jnp.where(active[:, None], mixture.log_composition, 0.0)
-    return Parameters(log_shares, jnp.where(active, weight - centre, 0.0)[:, None])
-
-
-def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
-    """Back to log composition and even log weights, for growing."""
-    log_weights = mode.log_weights(parameters.weights, pixels, active)[0]
-    floor = jnp.log(LEAST_SHARE)
-    return Mixture(jax.nn.log_softmax(parameters.log_shares, axis=1), jnp.maximum(log_weights, floor))
-
-
-def _newton(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
+def newton_from(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
+    """Climb to the mode until a further step gains less than `tolerance` nats."""
     return mode.newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
-def _fit(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
+def fitted(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
     """The active phases of a mode as a result."""
     here = np.asarray(active)
     phases, coefficients = int(here.sum()), found.parameters.weights.shape[1]

@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.inference.hidden_phases import hidden_phases, split_hidden
-from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.phase_scores import dose_covariates
 
 SHARES = np.array([[0.55, 0.35, 0.10], [0.61, 0.29, 0.10], [0.15, 0.15, 0.70]])

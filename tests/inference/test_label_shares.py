@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import binom
 
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import fit_path, with_covariates
+from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.phase_scores import dose_covariates
 
 pytestmark = pytest.mark.usefixtures("strict")

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.inference.mixed_pixels import mixed_pixels
-from bayesspec.inference.mixture import fit_path
+from bayesspec.inference.mixture_path import fit_path
 
 PHASES = np.array([[0.40, 0.05, 0.25, 0.30], [0.10, 0.45, 0.15, 0.30], [0.05, 0.15, 0.40, 0.40]])
 

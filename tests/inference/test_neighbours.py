@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bayesspec.inference.mixture import fit_path, with_covariates
+from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.neighbours import neighbour_covariates, widened
 
 pytestmark = pytest.mark.usefixtures("strict")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bayesspec.inference import mixture_scatter as scattered
-from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_mode import Pixels
+from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.scattered_fit import excess_scatter, fit_scatter
 
 pytestmark = pytest.mark.usefixtures("strict")

@@ -1,0 +1,138 @@
+"""Engine of the composition mixture: fits over the number of phases, grown one by one."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from bayesspec.inference import mixture_mode as mode
+from bayesspec.inference.mixture import fitted, newton_from, point
+from bayesspec.inference.mixture_em import LEAST_SHARE, Mixture, squarem
+from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_grow import best_split
+from bayesspec.inference.mixture_input import check_phases, checked_counts, pixels_of
+from bayesspec.inference.mixture_mode import Parameters, Pixels
+
+EM_TOLERANCE = 0.1
+EM_CYCLES = 100
+PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
+HOPELESS_BIC = 15.0  # Newton gains a few nats over EM, no more
+
+
+def fit_path(
+    counts: NDArray[np.integer],
+    max_phases: int,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    candidates: Sequence[int] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> list[MixtureFit]:
+    """Fit mixtures of 1, 2, ..., `max_phases` phases with weights that are the same in all pixels.
+
+    Where too many phases are offered the last step to the mode takes the longest and decides nothing.
+
+    Parameters
+    ----------
+    counts : ndarray of int, (y, x, channel)
+        Counts. Pixels without counts contribute nothing.
+    max_phases : int
+        Largest number of phases.
+    mask : ndarray of bool, (y, x), optional
+        True = excluded.
+    candidates : sequence of int, optional
+        Numbers of phases to choose from by BIC. Fits of three phases or more whose BIC is clearly above that of the
+        best of these are left where EM ended; by default none is.
+    progress : callable, optional
+        Called with (phases done, `max_phases`) after each fit.
+
+    Returns
+    -------
+    list of MixtureFit
+        One for each number of phases; pixels in C order of the grid.
+
+    Raises
+    ------
+    InputError
+        For counts that are not whole numbers of 0 or more, fewer than two channels, a mask of another shape,
+        more phases than pixels with counts, or a pixel with 2^31 counts or more.
+    """
+    kept = checked_counts(counts, mask)
+    check_phases(kept, max_phases)
+    shape = (np.shape(counts)[0], np.shape(counts)[1])
+    fits: list[MixtureFit] = []
+    with jax.enable_x64(True):
+        pixels = pixels_of(kept, None)
+        mixture, active = _one_phase(pixels, max_phases)
+        for phases in range(1, max_phases + 1):
+            if phases > 1:
+                mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
+                mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
+            best = min((fits[n - 1].bic for n in candidates if n < phases), default=np.inf)
+            fit = fitted(point(_parameters(mixture, active)), pixels, active) if phases > 2 and best < np.inf else None
+            if fit is None or fit.bic < best + HOPELESS_BIC:
+                found = newton_from(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
+                mixture = _mixture(found.parameters, pixels, active)
+                fit = fitted(found, pixels, active, PATH_TOLERANCE)
+            fits.append(fit)
+            if progress is not None:
+                progress(phases, max_phases)
+    return fits
+
+
+def fit_again(path: Sequence[MixtureFit], counts: NDArray[np.integer], mask: NDArray[np.bool_]) -> list[MixtureFit]:
+    """Fit every number of phases to other counts of the same pixels, from where the first fits ended, by EM.
+
+    Parameters
+    ----------
+    path : sequence of MixtureFit
+        Fits without covariates.
+    counts : ndarray of int, (y, x, channel)
+        Counts, such as the larger part of a thinning.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+
+    Returns
+    -------
+    list of MixtureFit
+        In the order of `path`.
+    """
+    kept = checked_counts(counts, mask)
+    most = max(fit.n_phases for fit in path)
+    fits = []
+    with jax.enable_x64(True):
+        pixels = pixels_of(kept, None)
+        for fit in path:
+            active = jnp.arange(most) < fit.n_phases
+            spare = most - fit.n_phases
+            shares = np.concatenate([fit.log_composition, np.repeat(fit.log_composition[:1], spare, axis=0)])
+            weights = np.log(np.maximum(fit.responsibilities[kept.sum(axis=1) > 0].mean(axis=0), LEAST_SHARE))
+            start = Mixture(jnp.asarray(shares), jnp.asarray(np.pad(weights, (0, spare))))
+            mixture, _, _ = squarem(start, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
+            fits.append(fitted(point(_parameters(mixture, active)), pixels, active))
+    return fits
+
+
+def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:
+    """The pooled composition in every place; only the first phase is active."""
+    pooled = pixels.counts.sum(axis=0) + 1.0
+    log_composition = jnp.tile(jnp.log(pooled / pooled.sum())[None], (max_phases, 1))
+    active = jnp.arange(max_phases) == 0
+    return Mixture(log_composition, jnp.where(active, 0.0, jnp.log(LEAST_SHARE))), active
+
+
+def _parameters(mixture: Mixture, active: Array) -> Parameters:
+    """Where Newton starts: log weights centred over the active phases, inactive phases at their prior mode."""
+    weight = jnp.maximum(mixture.log_weights, -8.0)
+    centre = jnp.where(active, weight, 0.0).sum() / active.sum(dtype=weight.dtype)
+    log_shares = jnp.where(active[:, None], mixture.log_composition, 0.0)
+    return Parameters(log_shares, jnp.where(active, weight - centre, 0.0)[:, None])
+
+
+def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
+    """Back to log composition and even log weights, for growing."""
+    log_weights = mode.log_weights(parameters.weights, pixels, active)[0]
+    floor = jnp.log(LEAST_SHARE)
+    return Mixture(jax.nn.log_softmax(parameters.log_shares, axis=1), jnp.maximum(log_weights, floor))
