@@ -15,6 +15,7 @@ from bayesspec.errors import InputError
 from bayesspec.goodness import component_deviance, phase_deviance
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
 from bayesspec.phases import Segmentation
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import Result
 from bayesspec.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.spectrum_image import SpectrumImage
@@ -100,7 +101,7 @@ def compare(
     data : SpectrumImage or LineMaps
         The counts that were analysed. Unmixings need the image; of an image, segmentations are compared on
         their own lines.
-    results : sequence of Segmentation or Unmixing, or mapping of str to callable
+    results : sequence of Segmentation, Unmixing or PrincipalComponents, or mapping of str to callable
         What to compare: results, or methods by name, each a function from the data to a result. Methods are run on
         the data and on two random halves of the counts, and a table says without any truth how long each takes,
         how well one half predicts the other, and how far the halves agree.
@@ -122,7 +123,7 @@ def compare(
     """
     trials = run_trials(data, results, seed=seed) if isinstance(results, Mapping) else ()
     results = [trial.result for trial in trials] if isinstance(results, Mapping) else results
-    wrong = [type(r).__name__ for r in results if not isinstance(r, Segmentation | Unmixing)]
+    wrong = [type(r).__name__ for r in results if not isinstance(r, Segmentation | Unmixing | PrincipalComponents)]
     if not results or wrong:
         raise InputError(
             f"results of types {wrong}" if wrong else "no results",
@@ -135,14 +136,15 @@ def compare(
     maps: dict[tuple[str, ...], LineMaps] = {}
     phases = tuple(_phase_score(data, r, truth, maps) for r in results if isinstance(r, Segmentation))
     image = data if isinstance(data, SpectrumImage) else None
-    components = tuple(_component_score(image, r, truth) for r in results if image and isinstance(r, Unmixing))
+    parts = [r for r in results if isinstance(r, Unmixing | PrincipalComponents)]
+    components = tuple(_component_score(image, r, truth) for r in parts if image)
     return Comparison(data.name, phases, components, truth, trials)
 
 
 def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
     shape = tuple(result.data.sizes[d] for d in "yx")
     needed: tuple[int, ...] = data.counts.shape[:2]
-    if isinstance(result, Unmixing):
+    if not isinstance(result, Segmentation):
         shape += (result.data.sizes["energy"],)
         needed = data.counts.shape if isinstance(data, SpectrumImage) else (*needed, -1)
     if shape != needed:
@@ -176,9 +178,11 @@ def _phase_score(
     return PhaseScore(result, ratios, deviance, partners, accuracy(result.labels, truth["labels"]), errors)
 
 
-def _component_score(data: SpectrumImage, result: Unmixing, truth: Mapping[str, Any] | None) -> ComponentScore:
+def _component_score(
+    data: SpectrumImage, result: Unmixing | PrincipalComponents, truth: Mapping[str, Any] | None
+) -> ComponentScore:
     deviance, negative = component_deviance(data, result)
-    if truth is None or "spectra" not in truth:
+    if truth is None or "spectra" not in truth or isinstance(result, PrincipalComponents):
         return ComponentScore(result, deviance, negative, None, None)
     use = data.valid_channels
     spectra = result.spectra["mean"].values[:, use]

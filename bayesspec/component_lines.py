@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,8 +11,8 @@ from bayesspec.bands import BandedEstimate
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
-from bayesspec.results import Result
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.results import Result, summed_image
+from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.windows import line_windows
 
 FEWEST_EFFECTIVE = 20.0
@@ -51,15 +50,7 @@ class ComponentLines(Result):
     @property
     def sum_image(self) -> SpectrumImage:
         """The summed spectrum as a 1 x 1 image, with the image's detector and elements."""
-        attrs = self.data.attrs
-        return SpectrumImage(
-            self.data["sum_spectrum"].values,
-            energy=self.data["energy"].values,
-            energy_unit=attrs["energy_unit"],
-            elements=tuple(json.loads(attrs["elements"])),
-            acquisition=Acquisition(**json.loads(attrs["acquisition"])),
-            name=self.name,
-        )
+        return summed_image(self.data)
 
     def intensities(self, lines: Sequence[str]) -> xr.DataArray:
         """Line intensities of every component, background and overlapping lines accounted for.

@@ -9,6 +9,7 @@ from scipy.special import logsumexp, xlogy
 from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps
 from bayesspec.phases import Segmentation
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.spectrum_image import SpectrumImage
 
 FLOOR = 1e-3
@@ -50,15 +51,15 @@ def phase_deviance(maps: LineMaps, result: Segmentation) -> float:
     return float(2 * np.mean(saturated - mixture))
 
 
-def component_deviance(image: SpectrumImage, result: Unmixing) -> tuple[float, float]:
+def component_deviance(image: SpectrumImage, result: Unmixing | PrincipalComponents) -> tuple[float, float]:
     """Poisson deviance per entry of the reconstruction, and the share of entries that are negative.
 
     Parameters
     ----------
     image : SpectrumImage
         The counts.
-    result : Unmixing
-        Abundances and spectra, of which the means are multiplied.
+    result : Unmixing or PrincipalComponents
+        Abundances and spectra, of which the means are multiplied; or denoised rates.
 
     Returns
     -------
@@ -69,20 +70,26 @@ def component_deviance(image: SpectrumImage, result: Unmixing) -> tuple[float, f
         Share of the entries with r < 0.
     """
     channels = image.valid_channels
-    spectra = result.spectra["mean"].values[:, channels].astype(np.float64)
-    abundances = result.abundances["mean"].values
     expected = image.sum_spectrum()[channels] / max(int(image.sum_spectrum().sum()), 1)
     step = max(1, _BLOCK_VALUES // max(1, image.shape[1] * image.shape[2]))
     total = negative = entries = 0.0
     for start in range(0, image.shape[0], step):
         rows = slice(start, start + step)
-        use = image.valid[rows] & np.isfinite(abundances[rows]).all(axis=2)
-        counts = image.counts[rows][use][:, channels].astype(np.float64)
-        rate = abundances[rows][use].astype(np.float64) @ spectra
+        expectation = _expectation(result, rows)[..., channels]
+        use = image.valid[rows] & np.isfinite(expectation).all(axis=2)
+        counts, rate = image.counts[rows][use][:, channels].astype(np.float64), expectation[use]
         total += _deviance(counts, rate, counts.sum(axis=1, keepdims=True) * expected)
         negative += float((rate < 0).sum())
         entries += rate.size
     return total / max(entries, 1), negative / max(entries, 1)
+
+
+def _expectation(result: Unmixing | PrincipalComponents, rows: slice) -> npt.NDArray[np.float64]:
+    """Expected counts (y, x, energy) of some rows of pixels."""
+    if isinstance(result, PrincipalComponents):
+        return result.denoise(y=rows)["mean"].values.astype(np.float64)
+    abundances = result.abundances["mean"].values[rows].astype(np.float64)
+    return np.asarray(abundances @ result.spectra["mean"].values.astype(np.float64), np.float64)
 
 
 def _deviance(counts: npt.NDArray[np.float64], rate: npt.NDArray[np.float64], one: npt.NDArray[np.float64]) -> float:

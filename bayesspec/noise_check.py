@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,110 +13,22 @@ import xarray as xr
 
 from bayesspec.background import line_fwhm
 from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.dispersion import NoiseLevel, dispersion, noise_level
+from bayesspec.inference.dispersion import dispersion, noise_level
 from bayesspec.inference.drift import Drift, find_drift
 from bayesspec.inference.outliers import outliers
 from bayesspec.inference.score_maps import Layout
-from bayesspec.inference.spectral_rank import SpectralRank, tracy_widom_rank
+from bayesspec.inference.spectral_rank import tracy_widom_rank
+from bayesspec.noise_findings import NoiseCheck
 from bayesspec.results import pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
 WIDE = 0.5
 """Channel width, in full widths of the softest line, above which a single channel may hold most of a line."""
 LEVEL = 0.01
-SIGMAS = 3.0
-LEAST_DISPERSION = 0.02
 NOISY = 1.2
 LARGEST = 4_000_000
+"""Entries of the image in which a drift is sought; larger images are summed over blocks of pixels."""
 TESTS = ("dispersion", "drift", "channels", "pixels")
-
-
-@dataclass(frozen=True)
-class NoiseCheck:
-    """What the noise of an image is, and the rank with and without what is wrong with it.
-
-    Parameters
-    ----------
-    noise : NoiseLevel
-        Dispersion of the counts.
-    drift : Drift or None
-        Drift of the energy axis, if that explains components.
-    channels : numpy.ndarray (energy,), int8
-        1 where a channel is hot, -1 where it is dead.
-    pixels : numpy.ndarray (y, x), int8
-        The same for pixels.
-    raw : SpectralRank
-        Singular values and rank of the counts if they were Poisson.
-    corrected : SpectralRank
-        The same with the dispersion that was found, and without dead and hot channels and pixels.
-    cleaned : int
-        Rank without dead and hot channels and pixels alone.
-    """
-
-    noise: NoiseLevel
-    drift: Drift | None
-    channels: npt.NDArray[np.int8]
-    pixels: npt.NDArray[np.int8]
-    raw: SpectralRank
-    corrected: SpectralRank
-    cleaned: int
-
-    @property
-    def overdispersed(self) -> bool:
-        """Whether the counts are noisier than Poisson counts."""
-        return self.noise.significance > SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
-
-    @property
-    def rank(self) -> int:
-        """Number of components once all that was found is modelled."""
-        return self.corrected.rank if self.drift is None else self.drift.rank
-
-    @property
-    def problems(self) -> list[str]:
-        """What is wrong, each in words; empty where nothing is."""
-        return [words for words in self.words if words]
-
-    @property
-    def words(self) -> list[str]:
-        """What each test found, in the order of `TESTS`; empty where it found nothing."""
-        return [
-            self.dispersion_words,
-            self.drift_words,
-            _named(self.channels, "channel"),
-            _named(self.pixels, "pixel"),
-        ]
-
-    @property
-    def dispersion_words(self) -> str:
-        """What the dispersion is, empty where it is that of Poisson counts."""
-        if not self.overdispersed:
-            return ""
-        words = f"the noise has {self.noise.dispersion:.3g} times the variance of Poisson counts"
-        if self.noise.scatter:
-            return f"{words}: rates scatter by {100 * self.noise.scatter:.0f} % from entry to entry"
-        return f"{words} (a gain, or correlated noise)"
-
-    @property
-    def drift_words(self) -> str:
-        """What the drift is, empty where there is none."""
-        if self.drift is None:
-            return ""
-        spurious = self.drift.raw_rank - self.drift.rank
-        return (
-            f"the energy axis drifts by {self.drift.size:.2g} channels (root mean square), which shows as "
-            f"{spurious} spurious component{'s' if spurious > 1 else ''}"
-        )
-
-
-def _named(flags: npt.NDArray[np.int8], what: str) -> str:
-    words = []
-    for sign, name in ((1, "hot"), (-1, "dead")):
-        places = np.argwhere(flags == sign)
-        if len(places):
-            listed = ", ".join(str(tuple(map(int, p))) if len(p) > 1 else str(int(p[0])) for p in places[:5])
-            more = ", ..." if len(places) > 5 else ""
-            words.append(f"{len(places)} {name} {what}{'s' if len(places) > 1 else ''}: {listed}{more}")
-    return "; ".join(words)
 
 
 def noise_note(counts: npt.NDArray[Any]) -> str:
@@ -175,14 +87,33 @@ def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> 
     clean = kept if kept.any() else counts
     noise = noise_level(clean)
     cleaned = tracy_widom_rank(clean, level=LEVEL)
-    found = NoiseCheck(noise, None, channels, pixels, raw, cleaned, cleaned.rank)
-    options = {"dispersion": noise.gain, "scatter": noise.scatter} if found.overdispersed else {}
-    corrected = tracy_widom_rank(clean, level=LEVEL, **options)
-    shifted = None
-    if drift and corrected.rank > 1 and clean.size <= LARGEST:
-        valid = image.valid & (pixels == 0)
-        shifted = find_drift(clean, Layout(valid), key=key, **options)
-    return NoiseCheck(noise, shifted, channels, pixels, raw, corrected, cleaned.rank)
+    nowhere = np.full(image.shape[:2], np.nan)
+    found = NoiseCheck(noise, None, nowhere, channels, pixels, raw, cleaned, cleaned.rank)
+    if found.overdispersed:
+        corrected = tracy_widom_rank(clean, level=LEVEL, dispersion=noise.gain, scatter=noise.scatter)
+        found = replace(found, corrected=corrected)
+    if not drift or found.corrected.rank < 1:
+        return found
+    kept_image = image.with_mask(pixels != 0).with_mask(channels != 0) if kept.any() else image
+    shifts, where = _drift(kept_image, found, key)
+    return replace(found, drift=shifts, drift_map=where)
+
+
+def _drift(image: SpectrumImage, found: NoiseCheck, key: jax.Array) -> tuple[Drift | None, npt.NDArray[np.float64]]:
+    """Drift of the energy axis and its map, in blocks of pixels where the image is large."""
+    size = int(np.ceil(np.sqrt(image.valid.sum() * image.valid_channels.sum() / LARGEST)))
+    small = image.rebin(y=size, x=size) if size > 1 else image
+    where = np.full(image.shape[:2], np.nan)
+    if not small.valid.any():
+        return None, where
+    noise = {"dispersion": found.noise.gain, "scatter": found.noise.scatter / size} if found.overdispersed else {}
+    drift = find_drift(count_matrix_of(small), Layout(small.valid), key=key, **noise)
+    if drift is not None:
+        shifts = np.full(small.shape[:2], np.nan)
+        shifts[small.valid] = drift.shifts
+        whole = shifts.repeat(size, axis=0).repeat(size, axis=1)
+        where[: whole.shape[0], : whole.shape[1]] = whole
+    return drift, where
 
 
 def _odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
@@ -230,9 +161,6 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     if found.problems:
         warnings.warn("; ".join(found.problems), stacklevel=2)
     drift = found.drift
-    shifts = np.full(image.shape[:2], np.nan)
-    if drift is not None:
-        shifts[image.valid & (found.pixels == 0)] = drift.shifts
     words = found.words
     values = [
         found.noise.dispersion,
@@ -246,7 +174,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
             "rank": ("test", ranks),
             "ok": ("test", [not w for w in words]),
             "verdict": ("test", [w or "nothing found" for w in words]),
-            "drift_map": (("y", "x"), shifts, {"units": "channels"}),
+            "drift_map": (("y", "x"), found.drift_map, {"units": "channels"}),
         },
         coords={"test": list(TESTS), **pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit)},
         attrs={

@@ -123,26 +123,12 @@ def _fit(counts: npt.NDArray[Any], rank: int, link: str, layout: Layout | None, 
 
     if link == "linear":
         sums = fit_linear(counts, rank, layout=layout, progress=progress)
-        empty = np.full(counts.shape[1], np.nan)
-        return _Parts(
-            sums.loadings,
-            empty,
-            sums.channel_covariance,
-            sums.scores,
-            sums.score_covariance,
-            sums.status,
-            float("nan"),
-        )
+        empty, bound = np.full(counts.shape[1], np.nan), float("nan")
+        covariances = sums.channel_covariance, sums.scores, sums.score_covariance
+        return _Parts(sums.loadings, empty, *covariances, sums.status, bound)
     found = fit_pca(counts, rank, progress=progress)
-    return _Parts(
-        found.components,
-        found.mean_log,
-        found.channel_covariance,
-        found.scores,
-        found.score_covariance,
-        found.status,
-        found.bound,
-    )
+    parts = found.channel_covariance, found.scores, found.score_covariance
+    return _Parts(found.components, found.mean_log, *parts, found.status, found.bound)
 
 
 def _result(
@@ -190,7 +176,6 @@ def _result(
         "prior": PRIORS[link],
         "bound": parts.bound,
         "counts_per_pixel": image.counts_per_pixel,
-        "acquisition": asdict(image.acquisition),
     }
     method = f"Poisson PCA, {link} link"
     attrs = attributes(
@@ -203,6 +188,7 @@ def _result(
         "interval": "equal-tailed",
         "energy_unit": image.energy_unit,
         "elements": json.dumps(list(image.elements)),
+        "acquisition": json.dumps(asdict(image.acquisition)),
     }
     return PrincipalComponents(data.assign_attrs(attrs))
 
@@ -236,16 +222,18 @@ def _statistics(
     channels: npt.NDArray[np.bool_],
     dims: tuple[str, ...],
 ) -> dict[str, Any]:
-    values = {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
+    values = _four(mean, sd, reach)
     return {f"{name}_{s}": (dims, _wide(v.astype(np.float32), channels)) for s, v in values.items()}
+
+
+def _four(mean: npt.NDArray[Any], sd: npt.NDArray[Any], reach: float) -> dict[str, npt.NDArray[Any]]:
+    return {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
 
 
 def _maps(image: SpectrumImage, parts: _Parts, sd: npt.NDArray[np.float64], reach: float, unit: str) -> dict[str, Any]:
     """Statistics of the scores on the whole image; NaN in excluded pixels."""
-    mean = parts.scores
-    values = {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
     found: dict[str, Any] = {}
-    for name, one in values.items():
+    for name, one in _four(parts.scores, sd, reach).items():
         grid = np.full((*image.shape[:2], one.shape[1]), np.nan, np.float32)
         grid[image.valid] = one
         found[f"scores_{name}"] = (("y", "x", "component"), grid, {"units": unit})

@@ -9,7 +9,8 @@ import xarray as xr
 from bayesspec.errors import InputError
 from bayesspec.inference.pca_rates import log_normal_rates, positive_rates, products_with_errors
 from bayesspec.posterior import check_prob
-from bayesspec.results import Result
+from bayesspec.results import Result, summed_image
+from bayesspec.spectrum_image import SpectrumImage
 
 
 class PrincipalComponents(Result):
@@ -47,6 +48,11 @@ class PrincipalComponents(Result):
     def mean_log(self) -> xr.Dataset:
         """Mean of the log rates: mean, sd, lower, upper, dims (energy,), float32; NaN with the linear link."""
         return self._statistics("mean_log")
+
+    @property
+    def sum_image(self) -> SpectrumImage:
+        """The summed spectrum as a 1 x 1 image, with the image's detector and elements."""
+        return summed_image(self.data)
 
     @property
     def reliability(self) -> xr.DataArray:

@@ -15,6 +15,7 @@ from bayesspec.composition import KFactor, cliff_lorimer
 from bayesspec.errors import InputError
 from bayesspec.load import to_hyperspy
 from bayesspec.posterior import Estimate, to_arviz
+from bayesspec.spectrum_image import Acquisition, SpectrumImage
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
 STATISTICS = ("mean", "sd", "lower", "upper")
@@ -143,6 +144,30 @@ class Result:
         """
         draws = {str(name): values for name, values in self.data.data_vars.items() if "draw" in values.dims}
         return to_arviz(xr.Dataset(draws))
+
+
+def summed_image(data: xr.Dataset) -> SpectrumImage:
+    """Read the summed spectrum off a result.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        With ``sum_spectrum`` (energy,), and the attributes that go with it.
+
+    Returns
+    -------
+    SpectrumImage
+        1 x 1 pixel, with the detector and the elements of the image.
+    """
+    attrs = data.attrs
+    return SpectrumImage(
+        data["sum_spectrum"].values,
+        energy=data["energy"].values,
+        energy_unit=attrs["energy_unit"],
+        elements=tuple(json.loads(attrs["elements"])),
+        acquisition=Acquisition(**json.loads(attrs["acquisition"])),
+        name=str(attrs["name"]),
+    )
 
 
 def open_result(path: str | Path) -> Any:

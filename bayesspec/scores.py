@@ -13,6 +13,7 @@ from bayesspec.comparison_table import Table, cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB, Estimate
+from bayesspec.principal_components import PrincipalComponents
 
 TRUTH = "truth"
 
@@ -51,7 +52,7 @@ class ComponentScore:
 
     Parameters
     ----------
-    result : Unmixing
+    result : Unmixing or PrincipalComponents
         The unmixing.
     deviance : float
         Poisson deviance (twice the Kullback-Leibler divergence) per entry of the reconstruction.
@@ -63,7 +64,7 @@ class ComponentScore:
         Spectral angle to the true component in degrees; NaN without a partner.
     """
 
-    result: Unmixing
+    result: Unmixing | PrincipalComponents
     deviance: float
     negative: float
     partners: npt.NDArray[np.int64] | None

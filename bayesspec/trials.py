@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import jax
 import numpy as np
+import numpy.typing as npt
+from scipy.linalg import subspace_angles
 from scipy.special import logsumexp, xlogy
 
 from bayesspec.comparison_table import Table
@@ -19,10 +21,11 @@ from bayesspec.goodness import component_deviance
 from bayesspec.inference.thinning import thin
 from bayesspec.labels import accuracy, match_components, spectral_angle
 from bayesspec.phases import Segmentation
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.spectrum_image import SpectrumImage
 
 Data = TypeVar("Data", SpectrumImage, LineMaps)
-Method = Callable[[Data], Segmentation | Unmixing]
+Method = Callable[[Data], Segmentation | Unmixing | PrincipalComponents]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class Trial:
     ----------
     name : str
         What the method is called in tables.
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         Result of the whole data.
     seconds : float
         Time of that run, compilation included.
@@ -42,13 +45,14 @@ class Trial:
         for an unmixing.
     stability : float
         How far the results of the halves agree: share of the pixels with the same label, or mean angle between
-        the spectra in degrees; NaN where they have no pixel in common.
+        the spectra in degrees, or between the spaces that principal components span; NaN where they have no pixel in
+        common.
     numbers : tuple of int
         Number of phases or components found in each half.
     """
 
     name: str
-    result: Segmentation | Unmixing
+    result: Segmentation | Unmixing | PrincipalComponents
     seconds: float
     held_out: float
     stability: float
@@ -115,7 +119,7 @@ def _trial(name: str, method: Method[Data], data: Data, halves: tuple[Data, Data
     seconds = time.perf_counter() - begun
     first, second = (method(half) for half in halves)
     rest = halves[1]
-    if isinstance(first, Unmixing) and isinstance(second, Unmixing) and isinstance(rest, SpectrumImage):
+    if isinstance(rest, SpectrumImage) and not isinstance(first, Segmentation) and not isinstance(second, Segmentation):
         held_out = component_deviance(rest, first)[0]
         return Trial(name, result, seconds, held_out, _angle(first, second), (first.rank, second.rank))
     if isinstance(first, Segmentation) and isinstance(second, Segmentation):
@@ -129,10 +133,18 @@ def _trial(name: str, method: Method[Data], data: Data, halves: tuple[Data, Data
     )
 
 
-def _angle(first: Unmixing, second: Unmixing) -> float:
+def _angle(first: Unmixing | PrincipalComponents, second: Unmixing | PrincipalComponents) -> float:
+    if isinstance(first, PrincipalComponents) or isinstance(second, PrincipalComponents):
+        return float(np.degrees(subspace_angles(_span(first), _span(second))).mean())
     a, b = (fit.spectra["mean"].values for fit in (first, second))
     partner = match_components(a, b)
     return float(np.mean(spectral_angle(a[partner >= 0], b[partner[partner >= 0]])))
+
+
+def _span(fit: Unmixing | PrincipalComponents) -> npt.NDArray[np.float64]:
+    """Spectra (energy, component), zero in excluded channels."""
+    table = fit.components if isinstance(fit, PrincipalComponents) else fit.spectra
+    return np.nan_to_num(table["mean"].values.T.astype(np.float64))
 
 
 def held_out_phases(data: SpectrumImage | LineMaps, result: Segmentation) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from bayesspec.coarsening import pixel_block
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
@@ -30,7 +31,7 @@ from bayesspec.noise_check import noise_note
 from bayesspec.pca import pca
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank, pixel_block
+from bayesspec.rank_selection import choose_rank
 from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
@@ -82,7 +83,7 @@ def unmix(
     elements : sequence of str or None
         Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
         (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
-        Values come without intervals: ``status`` says why.
+        Intervals are likelihood ranges that hold all at once with the probability `prob`.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -143,7 +144,7 @@ def unmix(
     verdict += noise_note(counts)
     if elements is not None:
         with _bar(f"components, rank {chosen}") as progress:
-            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
         if strict and not lines.converged:
             raise FitError(lines.status)
         return lines

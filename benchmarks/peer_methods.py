@@ -27,12 +27,16 @@ class Phases(NamedTuple):
 
 
 class Components(NamedTuple):
-    """Spectra (component, energy) summing to 1, maps (pixel, component), ends of the spectra's 90 % intervals."""
+    """Spectra (component, energy) summing to 1, maps (pixel, component), ends of the spectra's 90 % intervals.
+
+    The rank is what the method itself would choose, NaN where it does not; the peers are given the right one.
+    """
 
     spectra: np.ndarray
     maps: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    rank: float = np.nan
 
 
 def hard(labels: np.ndarray, maps: bs.LineMaps) -> Phases:
@@ -98,6 +102,7 @@ def hyperspy_unmixing(algorithm: str, rotation: str | None) -> Callable[[bs.Spec
         signal = hs.signals.Signal1D(image.counts.astype(np.float64))
         options = {"output_dimension": rank} if algorithm == "NMF" else {}
         signal.decomposition(True, algorithm=algorithm, print_info=False, **options)
+        elbow = np.nan if algorithm == "NMF" else float(signal.estimate_elbow_position()) + 1
         if rotation is None:
             return point(
                 np.asarray(signal.get_decomposition_factors().data)[:rank],
@@ -106,7 +111,7 @@ def hyperspy_unmixing(algorithm: str, rotation: str | None) -> Callable[[bs.Spec
         options = {"random_state": seed} if rotation == "sklearn_fastica" else {}
         signal.blind_source_separation(rank, algorithm=rotation, print_info=False, **options)
         loadings = np.moveaxis(np.asarray(signal.get_bss_loadings().data), 0, -1)
-        return point(np.asarray(signal.get_bss_factors().data), loadings)
+        return point(np.asarray(signal.get_bss_factors().data), loadings)._replace(rank=elbow)
 
     return run
 
@@ -146,14 +151,31 @@ def numpyro_svi(image: bs.SpectrumImage, rank: int, seed: int) -> Components:
     return Components(spectra.mean("draw").values, abundances.mean("draw").values, lower, upper)
 
 
+def pln_rank(image: bs.SpectrumImage, rank: int, seed: int, pixels: int = 500, channels: int = 64) -> Components:
+    """Rank that pyPLNmodels takes by BIC on some pixels and coarse channels; its spectra are not linear parts."""
+    from pyPLNmodels import PlnPCACollection
+
+    coarse = image.rebin(energy=image.shape[2] // channels)
+    counts = coarse.counts.reshape(-1, coarse.shape[2]).astype(np.float64)
+    part = counts[np.random.default_rng(seed).choice(len(counts), pixels, replace=False)]
+    models = PlnPCACollection(part[:, part.sum(axis=0) > 0], ranks=list(range(1, 8)))
+    models.fit(maxiter=200, verbose=False)
+    none = np.empty((0, 0))
+    return Components(none, none, none, none, float(models.best_model("BIC").rank))
+
+
 def unmixing(**options: object) -> Callable[[bs.SpectrumImage, int, int], Components]:
-    """Bayesspec at the same rank."""
+    """Bayesspec, which chooses the rank itself."""
 
     def run(image: bs.SpectrumImage, rank: int, seed: int) -> Components:
-        fit = bs.unmix(image, rank, seed=seed, prob=0.9, **options)
+        fit = bs.unmix(image, range(1, 9), seed=seed, prob=0.9, **options)
         spectra, maps = fit.spectra, fit.abundances["mean"].values
         return Components(
-            spectra["mean"].values, maps.reshape(-1, fit.rank), spectra["lower"].values, spectra["upper"].values
+            spectra["mean"].values,
+            maps.reshape(-1, fit.rank),
+            spectra["lower"].values,
+            spectra["upper"].values,
+            float(fit.rank),
         )
 
     return run
@@ -174,6 +196,7 @@ UNMIXING = {
     "sklearn NMF, KL": sklearn_nmf("kullback-leibler", "mu"),
     "sklearn NMF, Frobenius": sklearn_nmf("frobenius", "cd"),
     "espm SmoothNMF": espm_nmf,
+    "pyPLNmodels": pln_rank,
     "NumPyro SVI": numpyro_svi,
     "bayesspec": unmixing(),
 }

@@ -4,12 +4,16 @@
 
 (espm runs beside today's HyperSpy, but its declared dependencies would bring an older one.)
 
+(pyPLNmodels needs torch and a setuptools that still has pkg_resources: pip install pyPLNmodels 'setuptools<70'.)
+
 Every method runs in a process of its own; times include compilation the first time it is needed, and memory is the peak
 of the process. Prints one Markdown table a case: median over the seeds, and the range in parentheses. A method that is
-not installed, or fails, says so in its row.
+not installed, or fails, says so in its row. ``--rows FILE`` keeps the row of every image as it comes: runs add to what
+is there, and the tables show all of it; ``--seeds 0`` only shows it.
 """
 
 import argparse
+import json
 import multiprocessing as mp
 import resource
 import time
@@ -41,8 +45,9 @@ TITLES = {
     "sparse": "Particles in a matrix, 128 x 128 x 1000, counts per pixel",
 }
 PHASE_COLUMNS = ("worst ratio error %", "labels right %", "phases", "90 % covers", "s", "GB")
-COMPONENT_COLUMNS = ("spectral angle", "map correlation", "90 % covers", "s", "GB")
+COMPONENT_COLUMNS = ("spectral angle", "map correlation", "rank", "90 % covers", "s", "GB")
 Row = dict[str, float]
+Found = dict[str, list[tuple[float, Row | str]]]
 
 
 def sample(case: str, method: str, dose: float, seed: int) -> bs.LineMaps | bs.SpectrumImage:
@@ -77,7 +82,12 @@ def phase_row(found: Phases, maps: bs.LineMaps | bs.SpectrumImage) -> Row:
 
 
 def component_row(found: Components, image: bs.SpectrumImage, part: str) -> Row:
-    """Scores of an unmixing against the true spectra, or the part of them above the background."""
+    """Scores of an unmixing against the true spectra, or the part of them above the background.
+
+    A true component that was not found counts as 90 degrees and no correlation.
+    """
+    if not len(found.spectra):
+        return {"rank": found.rank}
     true = image.truth[part] / image.truth[part].sum(axis=1, keepdims=True)
     maps = image.truth["abundances"].reshape(-1, len(true))
     unit = [s / np.maximum(np.linalg.norm(s, axis=1, keepdims=True), 1e-300) for s in (found.spectra, true)]
@@ -87,26 +97,28 @@ def component_row(found: Components, image: bs.SpectrumImage, part: str) -> Row:
         alike = [np.corrcoef(found.maps[:, i], maps[:, j])[0, 1] for i, j in zip(rows, columns, strict=True)]
     seen = true[columns] * maps.sum(axis=0)[columns, None] > 10
     inside = (found.lower[rows] <= true[columns]) & (true[columns] <= found.upper[rows])
+    lost = len(true) - len(rows)
     known = seen & np.isfinite(found.lower[rows])
     return {
-        "spectral angle": float(np.degrees(np.arccos(cosine[rows, columns])).mean()),
-        "map correlation": float(np.mean(alike)),
+        "spectral angle": float((np.degrees(np.arccos(cosine[rows, columns])).sum() + 90.0 * lost) / len(true)),
+        "map correlation": float(np.sum(alike) / len(true)),
+        "rank": found.rank,
         "90 % covers": inside[known].mean() if known.any() else np.nan,
     }
 
 
-def measure(case: str, method: str, doses: list[float], seeds: int, out: Connection) -> None:
+def measure(case: str, method: str, doses: list[float], seeds: range, out: Connection) -> None:
     """Run one method on all images of a case, in a process of its own."""
     run = (SEGMENTING | SPECTRA)[method] if case in SEGMENTED else (UNMIXING | APART)[method]
     for dose in doses:
-        for seed in range(seeds):
+        for seed in seeds:
             data = sample(case, method, dose, seed)
             number = len(data.truth["ratio" if case in SEGMENTED else "spectra"])
             begun = time.perf_counter()
             try:
                 found = run(data, number, seed)
             except Exception as error:  # a peer that fails is a row of the table
-                out.send((dose, f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"))
+                out.send((dose, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:60]}"))
                 return
             seconds = time.perf_counter() - begun
             part = "edges" if method in APART else "spectra"
@@ -115,7 +127,9 @@ def measure(case: str, method: str, doses: list[float], seeds: int, out: Connect
             out.send((dose, row | {"s": seconds, "GB": memory}))
 
 
-def results(case: str, method: str, doses: list[float], seeds: int, limit: float) -> Iterator[tuple[float, Row | str]]:
+def results(
+    case: str, method: str, doses: list[float], seeds: range, limit: float
+) -> Iterator[tuple[float, Row | str]]:
     """Rows from the process of a method; it is ended after `limit` seconds."""
     context = mp.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -142,7 +156,7 @@ def cell(values: list[float]) -> str:
     return middle if known.min() == known.max() else f"{middle} ({known.min():.3g}-{known.max():.3g})"
 
 
-def table(case: str, found: dict[str, list[tuple[float, Row | str]]], columns: tuple[str, ...]) -> None:
+def table(case: str, found: Found, columns: tuple[str, ...]) -> None:
     print(f"\n### {TITLES[case]}\n\n| counts | method | " + " | ".join(columns) + " |")
     print("|" + "---|" * (2 + len(columns)))
     for dose in DOSES[case]:
@@ -150,12 +164,12 @@ def table(case: str, found: dict[str, list[tuple[float, Row | str]]], columns: t
             here = [row for at, row in rows if at == dose]
             failed = [row for row in here if isinstance(row, str)]
             scored = [row for row in here if not isinstance(row, str)]
-            cells = [cell([row[name] for row in scored]) for name in columns] if scored else failed[:1]
+            cells = [cell([row.get(name, np.nan) for row in scored]) for name in columns] if scored else failed[:1]
             if cells:
                 print(f"| {dose:g} | {method} | " + " | ".join(cells) + " |")
 
 
-def draw(found: dict[str, dict[str, list[tuple[float, Row | str]]]], path: Path) -> None:
+def draw(found: dict[str, Found], path: Path) -> None:
     """Ratio error and spectral angle against dose, every method one line."""
     panels = [("iron_oxides", "worst ratio error %"), ("eels_edges", "spectral angle")]
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
@@ -172,22 +186,51 @@ def draw(found: dict[str, dict[str, list[tuple[float, Row | str]]]], path: Path)
     figure.savefig(path, dpi=160)
 
 
+def methods(case: str) -> list[str]:
+    """Names of the methods of a case, in the order of the table."""
+    names = [*(SEGMENTING if case in SEGMENTED else UNMIXING)]
+    return names + {"compounds": [*SPECTRA], "eels_edges": [*APART]}.get(case, [])
+
+
+def keep(path: Path | None, line: dict[str, object]) -> None:
+    """Add one row to the file."""
+    if path:
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def kept(path: Path | None) -> dict[str, Found]:
+    """Rows of earlier runs, methods in the order of the table."""
+    everything: dict[str, Found] = {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+    for line in sorted(lines, key=lambda one: methods(one["case"]).index(one["method"])):
+        everything.setdefault(line["case"], {}).setdefault(line["method"], []).append((line["dose"], line["row"]))
+    return everything
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--case", nargs="+", default=list(DOSES), choices=list(DOSES))
     parser.add_argument("--doses", type=float, nargs="+", help="only these counts per pixel")
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds for one method on one case")
+    parser.add_argument("--only", nargs="*", default=[], help="methods to run")
     parser.add_argument("--without", nargs="*", default=[], help="methods to leave out")
+    parser.add_argument("--rows", type=Path, help="file that keeps the row of every image")
     parser.add_argument("--figure", type=Path)
     chosen = parser.parse_args()
-    everything = {}
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    everything = kept(chosen.rows)
     for case in chosen.case:
         doses = [float(d) for d in DOSES[case] if not chosen.doses or d in chosen.doses]
-        names = [*(SEGMENTING if case in SEGMENTED else UNMIXING)]
-        names += {"compounds": [*SPECTRA], "eels_edges": [*APART]}.get(case, [])
-        found = {n: list(results(case, n, doses, chosen.seeds, chosen.limit)) for n in names if n not in chosen.without}
-        everything[case] = found
+        found = everything.setdefault(case, {})
+        for name in methods(case):
+            if name in chosen.without or (chosen.only and name not in chosen.only) or not seeds:
+                continue
+            for at, row in results(case, name, doses, seeds, chosen.limit):
+                found.setdefault(name, []).append((at, row))
+                keep(chosen.rows, {"case": case, "method": name, "dose": at, "row": row})
         table(case, found, PHASE_COLUMNS if case in SEGMENTED else COMPONENT_COLUMNS)
     if chosen.figure:
         draw(everything, chosen.figure)

@@ -2,9 +2,10 @@
 
 Run: ``python benchmarks/selection.py --case {rank,noise,speed,denoise,coverage,snr,real,all} --replicates 40``.
 
-Rank: EDX-like and EELS-like images of 24 x 24 pixels x 64 channels, smooth maps; peers on the same data. Speed: Poisson
-log-normal components of 20,000 x 200 counts against pyPLNmodels in the same run; it wants its own environment, whose
-Python is named by ``--pln``. Real data: ``BAYESSPEC_DATA`` names their folder.
+Rank: EDX-like and EELS-like images of 24 x 24 pixels x 64 channels, smooth maps; peers on the same data, pyPLNmodels
+among them where it is installed. Speed: Poisson log-normal components of 20,000 x 200 counts against pyPLNmodels in the
+same run; it wants its own environment, whose Python is named by ``--pln``. Real data: ``BAYESSPEC_DATA`` names their
+folder.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from selection_cases import CHANNELS, SIDE, log_normal, simulate
 from selection_peers import PEERS, truncated_svd
 
 import bayesspec as bs
@@ -28,58 +29,12 @@ from bayesspec.inference.pca_linear import fit_linear
 from bayesspec.inference.pca_rates import log_normal_rates, positive_rates, products_with_errors
 from bayesspec.inference.score_maps import Layout
 
-SIDE, CHANNELS = 24, 64
 RANK_CELLS = (
     *(("edx", dose, rank) for dose in (30, 150, 1000) for rank in (2, 4, 6)),
     *(("eels", dose, rank) for dose in (200, 1000, 5000) for rank in (2, 4)),
 )
 NOISE_CELLS = (("edx", 150, 4), ("edx", 1000, 2), ("edx", 1000, 4), ("eels", 1000, 2), ("eels", 1000, 4))
 DENOISE_CELLS = tuple((kind, dose, 4) for kind in ("edx", "eels") for dose in (20, 200, 2000))
-
-
-def maps(rng: np.random.Generator, rank: int) -> np.ndarray:
-    """Smooth positive maps, (pixel, rank), mean sum one."""
-    fields = np.stack([gaussian_filter(rng.normal(size=(SIDE, SIDE)), 2.5, mode="wrap") for _ in range(rank)])
-    fields = (fields / fields.std(axis=(1, 2), keepdims=True)).reshape(rank, -1).T
-    positive = np.maximum(fields + 0.3, 0.0) + 0.02
-    return positive / positive.sum(axis=1).mean()
-
-
-def edx_spectra(seed: int, rank: int, shift: float) -> np.ndarray:
-    """Two lines of random place and height on a background, on an axis that is shifted by some channels."""
-    rng, place = np.random.default_rng(seed), np.arange(CHANNELS) - shift
-    background, spectra = np.exp(-place / 25.0), []
-    centres, heights = rng.permutation(np.linspace(4, 60, 2 * rank)), rng.uniform(0.4, 1.0, 2 * rank)
-    for k in range(rank):
-        lines = sum(heights[i] * np.exp(-0.5 * ((place - centres[i]) / 1.3) ** 2) for i in (2 * k, 2 * k + 1))
-        spectra.append(0.25 * background / background.sum() + 0.75 * lines / lines.sum())
-    return np.array(spectra)
-
-
-def eels_spectra(seed: int, rank: int, shift: float) -> np.ndarray:
-    """Edges on power laws."""
-    energy, spectra = 200.0 + 28.0 * (np.arange(CHANNELS) - shift), []
-    for onset, slope in [(290.0, 2.9), (470.0, 2.6), (600.0, 2.75), (1100.0, 2.3)][:rank]:
-        background = energy**-slope
-        edge = 0.5 * (1 + np.tanh((energy - onset) / 40.0)) * (energy / onset) ** -3.2
-        edge += np.exp(-0.5 * ((energy - onset - 40.0) / 40.0) ** 2)
-        spectra.append(0.55 * background / background.sum() + 0.45 * edge / edge.sum())
-    return np.array(spectra)
-
-
-def simulate(kind: str, dose: float, rank: int, seed: int, wrong: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Counts and rates, (pixel, channel); wrong is "drift" (up to 0.3 channel, slow along y), "gamma" or "gain"."""
-    rng = np.random.default_rng([seed, int(dose), rank, kind == "edx"])
-    spectra, abundances = edx_spectra if kind == "edx" else eels_spectra, maps(rng, rank)
-    most, phase = (0.3 if wrong == "drift" else 0.0), rng.uniform(0, 2 * np.pi)
-    rows = abundances.reshape(SIDE, SIDE, rank)
-    shifts = most * np.sin(2 * np.pi * np.arange(SIDE) / SIDE + phase)
-    rates = dose * np.concatenate([row @ spectra(seed, rank, d) for row, d in zip(rows, shifts, strict=True)])
-    if wrong == "gamma":  # rates scatter by 14 %
-        return rng.poisson(rates * rng.gamma(1 / 0.14**2, 0.14**2, rates.shape)), rates
-    if wrong == "gain":  # 14 % more variance than Poisson counts
-        return rng.poisson(rng.gamma(rates / 0.14, 0.14)), rates
-    return rng.poisson(rates), rates
 
 
 def image_of(counts: np.ndarray) -> bs.SpectrumImage:
@@ -113,14 +68,6 @@ def noise_cells(replicates: int) -> None:
             fired, raw, before, after = np.mean(rows, axis=0)
             figures = f"warned {fired:.3f}, rank as Poisson {raw:.1f}, right before {before:.2f}, after {after:.2f}"
             print(f"{kind} {dose} rank {rank}, {wrong or 'clean'}: {figures}", flush=True)
-
-
-def log_normal(pixels: int, channels: int, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of the Poisson log-normal model, and their log rates."""
-    rng = np.random.default_rng(seed)
-    loadings = 0.4 * rng.normal(size=(rank, channels)) * np.linspace(1, 0.5, rank)[:, None]
-    logs = np.log(2.0) + 0.5 * rng.normal(size=channels) + rng.normal(size=(pixels, rank)) @ loadings
-    return rng.poisson(np.exp(logs)), logs
 
 
 def timed_fit(counts: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
@@ -204,12 +151,14 @@ def denoising(replicates: int) -> None:
 
 def coverage(replicates: int) -> None:
     """Print the coverage of nominal 90 % intervals of the rates under the log link, truth from the model."""
-    for pixels, channels, rank in ((400, 50, 3), (2000, 100, 5)):
-        rows = []
-        for seed in range(replicates):
-            counts, logs = log_normal(pixels, channels, rank, seed)
-            rows.append(inside(log_rates(counts, rank), np.exp(logs)))
-        print(f"log link, {pixels} x {channels}, rank {rank}: coverage {np.mean(rows):.3f}", flush=True)
+    for level in (0.2, 0.5, 1.0, 2.0):
+        for pixels, channels, rank in ((400, 50, 3), (2000, 100, 5)):
+            rows = []
+            for seed in range(replicates):
+                counts, logs = log_normal(pixels, channels, rank, seed, level)
+                seen = counts.sum(axis=0) > 0
+                rows.append(inside(log_rates(counts[:, seen], rank), np.exp(logs[:, seen])))
+            print(f"log link, {pixels} x {channels}, {level} counts, rank {rank}: {np.mean(rows):.3f}", flush=True)
 
 
 def trials(replicates: int) -> None:

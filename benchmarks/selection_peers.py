@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -54,6 +55,16 @@ def bic(counts: np.ndarray, seed: int) -> int:
     return max(1, int(np.argmin(misfit + ranks * (pixels + channels - ranks) * np.log(pixels * channels))))
 
 
+def log_normal_bic(counts: np.ndarray, seed: int) -> int:
+    """Rank that pyPLNmodels takes by BIC, on half of the pixels."""
+    from pyPLNmodels import PlnPCACollection
+
+    part = np.random.default_rng(seed).permutation(counts)[: len(counts) // 2].astype(float)
+    models = PlnPCACollection(part[part.sum(axis=1) > 0][:, part.sum(axis=0) > 0], ranks=list(range(1, 9)))
+    models.fit(maxiter=200, verbose=False)
+    return int(models.best_model("BIC").rank)
+
+
 PEERS = {
     "HyperSpy elbow": hyperspy_elbow,
     "elbow less one": lambda counts, seed: max(1, hyperspy_elbow(counts, seed) - 1),
@@ -61,6 +72,8 @@ PEERS = {
     "parallel analysis": parallel_analysis,
     "BIC": bic,
 }
+if find_spec("pyPLNmodels"):  # it wants an environment of its own
+    PEERS["pyPLNmodels"] = log_normal_bic
 
 
 def pln_run(file: str, rank: int, limit: float) -> None:

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
+from bayesspec import noise_check
 
 SIDE, CHANNELS = 20, 40
 
@@ -38,6 +39,24 @@ def test_drift_is_found_with_its_map_and_its_components_are_taken_away():
     truth = 0.3 * np.sin(2 * np.pi * np.arange(SIDE) / SIDE)
     assert np.corrcoef(found["drift_map"].mean("x"), truth)[0, 1] > 0.9
     assert float(found["value"].sel(test="drift")) == pytest.approx(0.21, abs=0.08)
+
+
+def test_a_drift_that_makes_no_component_is_found_by_its_pattern():
+    with pytest.warns(UserWarning, match="too little to show as a component"):
+        found = bs.poisson_check(image_of(drift=0.08)[0])
+    assert found.attrs["rank_as_poisson"] == found.attrs["rank"] == 2
+
+
+def test_drift_is_sought_in_blocks_of_pixels_where_the_image_is_large(monkeypatch):
+    image, _ = image_of(drift=0.3)
+    monkeypatch.setattr(noise_check, "LARGEST", image.counts.size // 3)
+    with pytest.warns(UserWarning, match="energy axis drifts"):
+        found = bs.poisson_check(image)
+    assert found.attrs["rank"] == 2
+    shifts = found["drift_map"].values
+    np.testing.assert_array_equal(shifts[::2, ::2], shifts[1::2, 1::2])
+    truth = 0.3 * np.sin(2 * np.pi * np.arange(SIDE) / SIDE)
+    assert np.corrcoef(shifts.mean(axis=1), truth)[0, 1] > 0.9
 
 
 def test_scatter_is_found_and_its_components_are_taken_away():

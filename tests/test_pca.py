@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.special import xlogy
 
 import bayesspec as bs
 
@@ -75,3 +76,28 @@ def test_components_without_information_are_named():
 def test_unknown_links_are_refused():
     with pytest.raises(bs.InputError, match="'cubic'"):
         bs.pca(phantom()[0], rank=2, link="cubic")
+
+
+def test_compared_with_the_image_and_reported(fit, tmp_path):
+    image, _ = phantom()
+    rates = fit.denoised["mean"].values.astype(float)
+    counts = image.counts.astype(float)
+    floor = 1e-3 * counts.sum(axis=2, keepdims=True) * image.sum_spectrum() / counts.sum()
+    rates = np.maximum(rates, floor)
+    expected = 2 * np.mean(xlogy(counts, counts / rates) - counts + rates)
+    score = bs.compare(image, [fit, bs.classical.svd(image, 3)]).components[0]
+    assert score.deviance == pytest.approx(expected, rel=1e-5)
+    page = bs.report(fit, tmp_path / "components.html").read_text()
+    assert f"{100 * float(fit.reliability[0]):.1f}" in page
+    assert "Principal components" in page
+    figure = bs.plot.principal_components(fit)
+    drawn = [line.get_ydata() for ax in figure.axes for line in ax.lines if len(line.get_ydata()) == len(ENERGY)]
+    np.testing.assert_allclose(drawn[1], fit.components["mean"][1])
+
+
+def test_two_halves_span_the_same_space_where_the_rank_is_right():
+    image, _ = phantom(dose=600.0)
+    methods = {str(n): lambda data, n=n: bs.pca(data, n, link="linear", draws=2) for n in (3, 5)}
+    trials = {trial.name: trial for trial in bs.compare(image, methods).trials}
+    assert trials["3"].stability < 0.5 * trials["5"].stability
+    assert trials["3"].held_out < trials["5"].held_out

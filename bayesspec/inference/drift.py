@@ -173,7 +173,7 @@ def taken_back(counts: npt.NDArray[Any], shifts: Array, *, seed: int, spread: fl
 def find_drift(
     counts: npt.NDArray[Any], layout: Layout, *, key: jax.Array, dispersion: float = 1.0, scatter: float = 0.0
 ) -> Drift | None:
-    """Explain the components by fewer and a drift, if that is possible.
+    """Explain the components by fewer and a drift, if that is possible, or find a drift beside them.
 
     Parameters
     ----------
@@ -189,19 +189,20 @@ def find_drift(
     Returns
     -------
     Drift or None
-        The drift with the fewest components that leaves nothing else to explain; ``None`` where there is none.
+        The drift with the fewest components that leaves nothing else to explain, or one too weak to show as a
+        component; ``None`` where there is none.
     """
     noise = {"dispersion": dispersion, "scatter": scatter}
     raw = tracy_widom_rank(counts, level=LEVEL, **noise).rank
     # moving counts widens the spectra and may hide a weak component: that is no drift
     unmoved = tracy_widom_rank(taken_back(counts, np.zeros(len(counts)), seed=0), level=LEVEL, **noise).rank
-    largest = min(raw - 1, MOST)
-    if largest < 1:
-        return None
+    largest = min(max(raw, 1), MOST)
     for rank, mode in enumerate(rank_path(counts, largest, key=key, tolerance=TOLERANCE), start=1):
         shifts = shifts_of(counts, mode.abundances, mode.spectra, layout)
         if shifts.coherence < COHERENT:
             continue
+        if rank == raw:
+            return Drift(shifts.mean, shifts.error, rank, raw)
         for spread in (SPREAD, 0.0) if unmoved > rank else (0.0,):
             moved = taken_back(counts, shifts.mean, seed=rank, spread=spread)
             if tracy_widom_rank(moved, level=LEVEL, **noise).rank <= rank:

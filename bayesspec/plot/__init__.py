@@ -5,6 +5,7 @@ from bayesspec.plot.compare import comparison
 from bayesspec.plot.dose_plan import dose_plan
 from bayesspec.plot.maps import abundance_maps, element_maps
 from bayesspec.plot.phases import phase_map
+from bayesspec.plot.principal import principal_components
 from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
 from bayesspec.plot.selection import scree, selection
@@ -19,6 +20,7 @@ __all__ = [
     "dose_plan",
     "element_maps",
     "phase_map",
+    "principal_components",
     "ratios",
     "scree",
     "selection",

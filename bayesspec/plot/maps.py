@@ -50,7 +50,7 @@ def element_maps(data: LineMaps | Segmentation, *, figure: Figure | SubFigure | 
     with paper():
         canvas, axes = _grid(figure, len(names), net.shape[:2])
         for i, (ax, name) in enumerate(zip(axes, names, strict=True)):
-            _image(canvas, ax, net[..., i], size, label="counts", signed=False)
+            draw_map(canvas, ax, net[..., i], size, label="counts", signed=False)
             ax.set_title(line_label(name))
     return root(canvas)
 
@@ -85,7 +85,7 @@ def abundance_maps(result: Unmixing, *, figure: Figure | SubFigure | None = None
             sure = statistic == "mean"
             label = "counts" if sure else "sd (counts)"
             cmap = "viridis" if sure else "magma"
-            _image(canvas, ax, values, pixel_size_of(result), label=label, signed=True, cmap=cmap)
+            draw_map(canvas, ax, values, pixel_size_of(result), label=label, signed=True, cmap=cmap)
             ax.set_title(f"component {component}" + ("" if sure else ", sd"))
     return root(canvas)
 
@@ -133,7 +133,7 @@ def _grid(
     return figure, list(axes[:n])
 
 
-def _image(
+def draw_map(
     figure: Figure | SubFigure,
     ax: Axes,
     values: npt.NDArray[np.floating[Any]],
@@ -143,6 +143,25 @@ def _image(
     signed: bool,
     cmap: str = "viridis",
 ) -> None:
+    """Draw one map with its colour bar and scale bar.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure or SubFigure
+        Where the colour bar goes.
+    ax : matplotlib.axes.Axes
+        Where the map goes.
+    values : numpy.ndarray (y, x), floating
+        The map; NaN in excluded pixels.
+    size : tuple of (float, float, str)
+        Size of a pixel along (y, x), and its unit.
+    label : str
+        Label of the colour bar.
+    signed : bool
+        Whether values below zero mean something: then zero is in the middle of the colours.
+    cmap : str
+        Colours of values that are not negative.
+    """
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, _PERCENTILES) if len(finite) else (0.0, 1.0)
     if signed and low < -0.25 * high:

@@ -8,17 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from bayesspec.components import Unmixing
-from bayesspec.phases import Segmentation
+from bayesspec.results import Result
 
 
-def pixel_size_of(result: Segmentation | Unmixing) -> tuple[float, float, str]:
+def pixel_size_of(result: Result) -> tuple[float, float, str]:
     """Read the size of the pixels off the coordinates.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
-        A result.
+    result : Result
+        A result with pixels.
 
     Returns
     -------

@@ -14,12 +14,14 @@ from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, pa
 from bayesspec.principal_components import PrincipalComponents
 
 
-def selection(result: Segmentation | Unmixing, *, figure: Figure | SubFigure | None = None) -> Figure:
+def selection(
+    result: Segmentation | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None
+) -> Figure:
     """Draw the score of every number of phases or components; the chosen one is marked.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         A result whose number of phases or components was chosen.
     figure : matplotlib.figure.Figure or SubFigure or None
         Where to draw; ``None`` for a new figure.

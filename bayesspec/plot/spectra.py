@@ -11,6 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.components import Unmixing
 from bayesspec.plot.style import INK, PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.xray import lines_in_range, xray_line
 
@@ -20,7 +21,7 @@ _FAINT = "#8a8a8a"
 
 
 def sum_spectrum(
-    data: SpectrumImage | Unmixing,
+    data: SpectrumImage | Unmixing | PrincipalComponents,
     *,
     lines: Sequence[str] | None = None,
     energy: tuple[float, float] | None = None,
@@ -30,7 +31,7 @@ def sum_spectrum(
 
     Parameters
     ----------
-    data : SpectrumImage or Unmixing
+    data : SpectrumImage, Unmixing or PrincipalComponents
         An image, or a result with its summed spectrum.
     lines : sequence of str or None
         X-ray lines to mark; ``None`` for the alpha lines of the image's elements.
@@ -51,8 +52,8 @@ def sum_spectrum(
         ax.step(image.energy, np.maximum(counts, 0.5), where="mid", color=INK, linewidth=0.7)
         ax.set_yscale("log")
         ax.set_ylim(max(0.5, np.percentile(counts, 1) * 0.5), float(counts.max()) * 3)
-        ax.set_xlim(*(energy or _range(image, counts)))
-        _axis_labels(ax, image, "counts per channel")
+        ax.set_xlim(*(energy or energy_range(image, counts)))
+        energy_label(ax, image, "counts per channel")
         mark_lines(ax, image, lines)
     return root(ax.figure)
 
@@ -90,7 +91,7 @@ def component_spectra(
     with paper():
         canvas = figure or new_figure(PAGE_IN, 0.75 + 0.85 * result.rank)
         axes = canvas.subplots(result.rank, 1, squeeze=False, sharex=True).ravel()
-        axes[0].set_xlim(*(energy or _range(image, image.sum_spectrum())))
+        axes[0].set_xlim(*(energy or energy_range(image, image.sum_spectrum())))
         for component, (ax, colour) in enumerate(zip(axes, colours(result.rank), strict=True)):
             one = 100 * table.isel(component=component)
             scale = np.abs(one["mean"].values).max()
@@ -104,7 +105,7 @@ def component_spectra(
             name = f"component {component}" + ("" if negative else f", {100 * share:.1f} % of counts")
             ax.text(0.995, 0.95, name, transform=ax.transAxes, ha="right", va="top", color=INK)
             _mark(ax, image, lines, labelled=component == 0)
-        _axis_labels(axes[-1], image, "")
+        energy_label(axes[-1], image, "")
         canvas.supylabel("share per channel (%)", fontsize=7.5)
     return root(canvas)
 
@@ -152,7 +153,21 @@ def _alpha_lines(image: SpectrumImage) -> list[str]:
     return [n for e in image.elements for n in lines_in_range(e, low, high, beam) if n.endswith("a")]
 
 
-def _range(image: SpectrumImage, counts: npt.NDArray[np.int64]) -> tuple[float, float]:
+def energy_range(image: SpectrumImage, counts: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Find the range of energies that holds nearly all counts.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Its energy axis.
+    counts : numpy.ndarray (energy,), int64
+        The summed spectrum.
+
+    Returns
+    -------
+    tuple of float
+        First and last energy, in the unit of the axis.
+    """
     total = np.cumsum(counts)
     used = np.flatnonzero((total > 0) & (total <= max(_COVERED * total[-1], total[0])))
     last = image.energy[min(used[-1] + 1, len(counts) - 1)] if len(used) else image.energy[-1]
@@ -160,7 +175,18 @@ def _range(image: SpectrumImage, counts: npt.NDArray[np.int64]) -> tuple[float, 
     return float(first), float(last + 0.02 * (last - first))
 
 
-def _axis_labels(ax: Axes, image: SpectrumImage, counts: str) -> None:
+def energy_label(ax: Axes, image: SpectrumImage, counts: str) -> None:
+    """Label the axes of a spectrum.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes.
+    image : SpectrumImage
+        Its technique and unit.
+    counts : str
+        Label of the vertical axis.
+    """
     kind = "energy loss" if image.acquisition.technique == "EELS" else "energy"
     ax.set_xlabel(f"{kind} ({image.energy_unit})")
     ax.set_ylabel(counts)

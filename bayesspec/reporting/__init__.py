@@ -20,9 +20,17 @@ from bayesspec.reporting.figures import (
     component_figures,
     phase_figures,
     picture,
+    principal_figures,
 )
 from bayesspec.reporting.summary import Summary, summary_of
-from bayesspec.reporting.tables import component_table, phase_table, selection_table, settings_table
+from bayesspec.reporting.tables import (
+    Reported,
+    component_table,
+    phase_table,
+    principal_table,
+    selection_table,
+    settings_table,
+)
 from bayesspec.results import Result
 
 __all__ = ["report", "save_figures"]
@@ -56,7 +64,7 @@ def report(
 
     Parameters
     ----------
-    results : Segmentation, Unmixing, or sequence of these
+    results : Segmentation, Unmixing, PrincipalComponents, or sequence of these
         What to report.
     path : str or Path
         ``"report.html"`` for a page that needs no other file, ``"report.tex"`` for LaTeX tables (booktabs).
@@ -102,7 +110,7 @@ def save_figures(
 
     Parameters
     ----------
-    results : Segmentation, Unmixing, or sequence of these
+    results : Segmentation, Unmixing, PrincipalComponents, or sequence of these
         What to draw.
     folder : str or Path
         Folder of the files; made where it does not exist.
@@ -140,20 +148,20 @@ def save_figures(
     return paths
 
 
-def _figures(result: Segmentation | Unmixing, reference: str | None = None) -> list[Drawing]:
+def _figures(result: Reported, reference: str | None = None) -> list[Drawing]:
     if isinstance(result, Segmentation):
         return phase_figures(result, reference)
-    return component_figures(result)
+    return component_figures(result) if isinstance(result, Unmixing) else principal_figures(result)
 
 
-def _listed(results: Result | Sequence[Result]) -> list[Segmentation | Unmixing]:
+def _listed(results: Result | Sequence[Result]) -> list[Reported]:
     given = [results] if isinstance(results, Result) else list(results)
-    shown = [result for result in given if isinstance(result, Segmentation | Unmixing)]
+    shown = [result for result in given if isinstance(result, Reported)]
     wrong = [type(result).__name__ for result in given if result not in shown]
     if not given or wrong:
         raise InputError(
             f"results of types {wrong}" if wrong else "no results",
-            "one or more segmentations or unmixings",
+            "segmentations, unmixings or principal components",
             "bs.report([seg, fit], 'report.html')",
         )
     return shown
@@ -170,19 +178,22 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise InputError(f"the file {path} exists", "a new file", f"another name than {path.name!r}, or overwrite=True")
 
 
-def _tables(result: Segmentation | Unmixing, reference: str | None) -> list[Table]:
-    own = phase_table(result, reference) if isinstance(result, Segmentation) else component_table(result)
+def _tables(result: Reported, reference: str | None) -> list[Table]:
+    if isinstance(result, Segmentation):
+        own = phase_table(result, reference)
+    else:
+        own = component_table(result) if isinstance(result, Unmixing) else principal_table(result)
     choice = selection_table(result)
     return [own] if choice is None else [own, choice]
 
 
-def _tex(results: list[Segmentation | Unmixing], comparison: Comparison | None, reference: str | None) -> str:
+def _tex(results: list[Reported], comparison: Comparison | None, reference: str | None) -> str:
     parts = [table.to_tex() for result in results for table in _tables(result, reference)]
     parts += [comparison.to_tex()] if comparison else []
     return "% needs \\usepackage{booktabs}\n" + "\n\n".join(parts) + "\n"
 
 
-def _section(index: int, result: Segmentation | Unmixing, reference: str | None) -> _Section:
+def _section(index: int, result: Reported, reference: str | None) -> _Section:
     kind = "Phases" if isinstance(result, Segmentation) else "Components"
     tables = _tables(result, reference)
     return _Section(
@@ -196,9 +207,7 @@ def _section(index: int, result: Segmentation | Unmixing, reference: str | None)
     )
 
 
-def _page(
-    results: list[Segmentation | Unmixing], comparison: Comparison | None, title: str, reference: str | None
-) -> str:
+def _page(results: list[Reported], comparison: Comparison | None, title: str, reference: str | None) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bayesspec.reporting", "."),
         autoescape=True,

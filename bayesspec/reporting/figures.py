@@ -13,6 +13,7 @@ from bayesspec import plot
 from bayesspec.compare import Comparison
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
+from bayesspec.principal_components import PrincipalComponents
 
 DPI = 200
 Drawing = tuple[str, Callable[[], Figure], str]
@@ -123,6 +124,28 @@ def component_figures(result: Unmixing) -> list[Drawing]:
     return figures + _selection_figure(result, "rank_selection")
 
 
+def principal_figures(result: PrincipalComponents) -> list[Drawing]:
+    """List the figures of principal components.
+
+    Parameters
+    ----------
+    result : PrincipalComponents
+        Components of an image.
+
+    Returns
+    -------
+    list of (str, callable, str)
+        Name, function that draws it, and caption.
+    """
+    caption = "Principal components with the band of their intervals, and their scores; signs are arbitrary."
+    spectrum = "Spectrum summed over the image."
+    figures: list[Drawing] = [
+        ("principal_components", lambda: plot.principal_components(result), caption),
+        ("sum_spectrum", lambda: plot.sum_spectrum(result), spectrum),
+    ]
+    return figures + _selection_figure(result, "rank_selection")
+
+
 def comparison_figures(comparison: Comparison) -> list[Drawing]:
     """List the figures of a comparison.
 
@@ -140,7 +163,7 @@ def comparison_figures(comparison: Comparison) -> list[Drawing]:
     return [("comparison", lambda: plot.comparison(comparison), caption)]
 
 
-def _selection_figure(result: Segmentation | Unmixing, name: str) -> list[Drawing]:
+def _selection_figure(result: Segmentation | Unmixing | PrincipalComponents, name: str) -> list[Drawing]:
     table = result.selection
     if "score" not in table or table.sizes["candidate"] < 2:
         return []

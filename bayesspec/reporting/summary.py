@@ -10,7 +10,8 @@ from bayesspec.comparison_table import cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB, Estimate
-from bayesspec.reporting.tables import total_counts
+from bayesspec.principal_components import PrincipalComponents
+from bayesspec.reporting.tables import Reported, number_of_draws, total_counts
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Summary:
     warnings: tuple[str, ...]
 
 
-def summary_of(result: Segmentation | Unmixing, reference: str | None = None) -> Summary:
+def summary_of(result: Reported, reference: str | None = None) -> Summary:
     """Say what was found.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         A result.
     reference : str or None
         Line below the ratios; ``None`` for the last one.
@@ -49,7 +50,10 @@ def summary_of(result: Segmentation | Unmixing, reference: str | None = None) ->
     """
     size = result.data.sizes
     facts = [f"{size['y']} × {size['x']} pixels, {total_counts(result):,} counts."]
-    facts += _phases(result, reference) if isinstance(result, Segmentation) else _components(result)
+    if isinstance(result, Segmentation):
+        facts += _phases(result, reference)
+    else:
+        facts += _components(result) if isinstance(result, Unmixing) else _principal(result)
     return Summary(result.verdict, tuple(facts), tuple(_warnings(result)))
 
 
@@ -75,14 +79,18 @@ def _components(result: Unmixing) -> list[str]:
     return [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
 
 
-def _warnings(result: Segmentation | Unmixing) -> list[str]:
+def _principal(result: PrincipalComponents) -> list[str]:
+    shares = 100 * result.reliability.values
+    return [f"{s:.0f} % of the variance of the scores of component {k} is signal." for k, s in enumerate(shares)]
+
+
+def _warnings(result: Reported) -> list[str]:
     found = [] if result.converged else [f"The fit did not end as it should. {result.status}"]
     if isinstance(result, Segmentation):
         found += _phase_warnings(result)
-    elif (result.spectra["mean"].values < 0).any():
+    elif isinstance(result, Unmixing) and (result.spectra["mean"].values < 0).any():
         found.append("Spectra or abundances are negative in places: they are no spectra of substances.")
-    draws = result.data["intensity_draws" if isinstance(result, Segmentation) else "spectra_draws"]
-    if draws.sizes["draw"] <= 1:
+    if number_of_draws(result) <= 1:
         found.append(f"{result.method} gives no uncertainty: differences cannot be judged from these numbers alone.")
     return found
 
@@ -92,9 +100,11 @@ def _phase_warnings(result: Segmentation) -> list[str]:
     if "overlap within" in result.verdict and not result.data.attrs.get("resolved", 1):
         found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
     elif "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
-        given = ": the ratio given is that of the mixture" if np.isfinite(result.intensities.values).all() else ""
-        found.append(f"The ratios of the phases cannot be resolved at this dose{given}.")
-    if not np.isfinite(result.intensities.values).all():
+        known = np.isfinite(result.intensities.values)
+        given = ": the ratio given is that of the mixture" if known.all() else ""
+        which = "some" if known.any() and not known.all() else "the"
+        found.append(f"The ratios of {which} phases cannot be resolved at this dose{given}.")
+    if not np.isfinite(result.intensities.values).any():
         found.append("No standard errors exist for this fit: ratios are not resolved.")
     empty = int((result.labels.values < 0).sum())
     if empty:

@@ -12,9 +12,11 @@ from bayesspec.comparison_table import Table, cells
 from bayesspec.components import Unmixing
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB, Estimate
+from bayesspec.principal_components import PrincipalComponents
 from bayesspec.results import Result
 
 _NONE = "–"
+Reported = Segmentation | Unmixing | PrincipalComponents
 
 
 def phase_table(result: Segmentation, reference: str | None = None) -> Table:
@@ -77,12 +79,37 @@ def component_table(result: Unmixing) -> Table:
     return Table("Components", tuple(columns), tuple(rows), _note(result))
 
 
-def selection_table(result: Segmentation | Unmixing) -> Table | None:
+def principal_table(result: PrincipalComponents) -> Table:
+    """Strength and reliability of every principal component.
+
+    Parameters
+    ----------
+    result : PrincipalComponents
+        Components of an image.
+
+    Returns
+    -------
+    Table
+        One row a component.
+    """
+    spread = np.sqrt(np.nanmean(np.square(result.scores["mean"].values), axis=(0, 1)))
+    unit = str(result.data["scores_mean"].attrs["units"])
+    columns = ("component", f"size of the scores ({unit})", "signal in the scores (%)")
+    shares = 100 * result.reliability.values
+    rows = tuple((str(k), f"{spread[k]:.3g}", f"{shares[k]:.1f}") for k in range(result.rank))
+    note = (
+        "Size: root mean square over the pixels. Signal: share of the variance of the scores that is not noise. "
+        "Components have no meaning of their own: their span has, and the denoised rates have."
+    )
+    return Table("Principal components", columns, rows, note)
+
+
+def selection_table(result: Reported) -> Table | None:
     """Scores of every number of phases or components.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         A result.
 
     Returns
@@ -147,8 +174,8 @@ def _percent(estimate: Estimate) -> Estimate:
     return estimate.scaled(100.0, f"{estimate.name} (%)")
 
 
-def _note(result: Segmentation | Unmixing) -> str:
-    draws = result.data["spectra_draws" if isinstance(result, Unmixing) else "intensity_draws"].sizes["draw"]
+def _note(result: Reported) -> str:
+    draws = number_of_draws(result)
     if draws <= 1:
         return f"{result.method} gives no uncertainty."
     doubt = "" if result.converged else "The fit did not end as it should: do not rely on these intervals. "
@@ -158,12 +185,32 @@ def _note(result: Segmentation | Unmixing) -> str:
     )
 
 
-def total_counts(result: Segmentation | Unmixing) -> int:
+def number_of_draws(result: Reported) -> int:
+    """Count the joint draws of a result.
+
+    Parameters
+    ----------
+    result : Segmentation, Unmixing or PrincipalComponents
+        A result.
+
+    Returns
+    -------
+    int
+        Draws; 1 where a method gives no uncertainty.
+    """
+    if isinstance(result, Segmentation):
+        name = "intensity_draws"
+    else:
+        name = "spectra_draws" if isinstance(result, Unmixing) else "components_draws"
+    return int(result.data[name].sizes["draw"])
+
+
+def total_counts(result: Reported) -> int:
     """Sum of the counts that a result was made from.
 
     Parameters
     ----------
-    result : Segmentation or Unmixing
+    result : Segmentation, Unmixing or PrincipalComponents
         A result.
 
     Returns
@@ -171,7 +218,7 @@ def total_counts(result: Segmentation | Unmixing) -> int:
     int
         Counts in the windows of the lines, or in the channels, of the pixels that are not excluded.
     """
-    if isinstance(result, Unmixing):
+    if not isinstance(result, Segmentation):
         return int(result.data["sum_spectrum"].sum())
     used = result.labels.values >= 0
     return int(np.asarray(result.data["counts"].values)[used].sum())
