@@ -219,7 +219,7 @@ def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra
     components = len(spectra)
     groups = group_pixels(posterior.abundance_mean[:, :components], seed)
     background = len(known.background)
-    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background)
+    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background, seen=known.counts)
     transforms, n = extreme_transforms(feasible, seed), components - background
     limits = transforms[:, :n] @ spectra
     noise = NOISE_WIDTH * feasible.spectra_noise[:n]

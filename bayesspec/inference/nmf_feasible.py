@@ -10,7 +10,7 @@ non-negative are non-negative, and have less noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,9 @@ class FeasibleSet:
         factorisations that differ in this the one with the smallest components is meant.
     tolerance : float
         Standard deviations by which an entry may be negative.
+    seen : sequence of float
+        Counts of the first components alone that are known from elsewhere: their spectra may change no more than
+        the noise of so many counts lets them.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class FeasibleSet:
         n_fixed: int = 0,
         background: int = 0,
         tolerance: float = TOLERANCE,
+        seen: Sequence[float] = (),
     ) -> None:
         self.groups, self.spectra, self.tolerance = groups, np.asarray(spectra, np.float64), tolerance
         components = len(self.spectra)
@@ -82,6 +86,8 @@ class FeasibleSet:
         self.runs = np.stack([self.in_runs(row) for row in self.spectra], axis=1)
         self._run_noise = np.concatenate([_add_runs(channel_noise, run) for run in runs])
         self.run_noise = np.sqrt(np.einsum("ckk->ck", self._run_noise))
+        held = self.runs[:, : len(seen)]
+        self._held = np.sqrt(np.maximum(held * (1.0 - held), FLOOR) / (np.asarray(seen, np.float64) + 1.0))
 
     def in_runs(self, spectrum: Array) -> Array:
         """Sums of a spectrum over the runs of channels that are looked at, (run,)."""
@@ -113,7 +119,8 @@ class FeasibleSet:
         grown = (self.runs[:, losses] - self.runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
         fallen = -abundances[:, None, gains] * (inverse[losses] - inverse[gains]).T[None]
         parts = [(grown / noise[..., None]).reshape(-1, len(gains)), (fallen / blur[..., None]).reshape(-1, len(gains))]
-        return self._over_noise(spectra, noise, abundances, blur), np.concatenate(parts)
+        held = (grown[:, : self._held.shape[1]] / self._held[..., None]).reshape(-1, len(gains))
+        return self._over_noise(spectra, noise, abundances, blur), np.concatenate([*parts, held, -held])
 
     def slack(self, matrix: Array) -> float:
         """Smallest excess at a transform; negative where it is not feasible, float."""
@@ -123,7 +130,9 @@ class FeasibleSet:
         return float(self._over_noise(spectra, noise, abundances, blur).min())
 
     def _over_noise(self, spectra: Array, noise: Array, abundances: Array, blur: Array) -> Array:
-        return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel()]) + self.tolerance
+        seen = self._held.shape[1]
+        off = ((spectra[:, :seen] - self.runs[:, :seen]) / self._held).ravel()
+        return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel(), off, -off]) + self.tolerance
 
     def _factors(self, matrix: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Both factors at a transform, with their noise."""

@@ -97,6 +97,22 @@ def test_a_fixed_spectrum_stays_and_a_background_gives_nothing() -> None:
         assert (transforms[:, :2, 2].max() > 0.05) == ("background" not in options)
 
 
+def test_a_spectrum_that_is_known_from_elsewhere_narrows_the_band() -> None:
+    abundances, spectra = factors(0.6)
+    free, held = (FeasibleSet(group_pixels(abundances, 0), spectra, seen=seen) for seen in ((), (1e5,)))
+    wide, narrow = (np.ptp(extreme_transforms(f, 0)[:, 0] @ spectra, axis=0) for f in (free, held))
+    noise = np.sqrt(spectra[0] * (1 - spectra[0]) / 1e5)
+    assert wide.max() > 20 * noise.max()
+    assert (narrow <= 2 * (TOLERANCE * (1 + BLUR) * noise + 1e-6)).all()
+    transforms = extreme_transforms(held, 0)
+    assert np.abs(transforms[:, 1] - [0, 1, 0]).max() > 0.05  # the others are as open as before
+    rng = np.random.default_rng(0)
+    values, step = rng.normal(0, 1e-3, 6), 1e-7 * rng.normal(size=6)
+    (before, slopes), (after, _) = (held.excess(held.transform(v)) for v in (values, values + step))
+    own = slice(-2 * held.runs.shape[0], None)
+    np.testing.assert_allclose((after - before)[own], (slopes @ step)[own], rtol=1e-3, atol=1e-9)
+
+
 def test_one_component_is_all_there_is() -> None:
     abundances, spectra = factors(1.0, 1)
     np.testing.assert_allclose(band(abundances, spectra), 1.0)
