@@ -34,7 +34,7 @@ from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectral_maps import spectral_maps
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
+from bayesspec.thin_film import Film, absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = [
     "DosePlan",
     "EnergyCalibration",
     "Estimate",
+    "Film",
     "FitError",
     "GainCorrection",
     "Identification",

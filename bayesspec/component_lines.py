@@ -13,6 +13,7 @@ from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result, summed_image
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.thin_film import Film
 from bayesspec.windows import line_windows
 
 FEWEST_EFFECTIVE = 20.0
@@ -134,13 +135,18 @@ class ComponentLines(Result):
         table = {"lower": found.lower, "upper": found.upper, "identified": found.identified}
         return xr.Dataset(table, attrs={"name": found.name})
 
-    def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
+    def composition(
+        self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
+    ) -> dict[str, Estimate]:
         """Composition of every component by Cliff and Lorimer's method.
 
         Parameters
         ----------
         k_factors : mapping of str to float or (float, float)
             Weight-based k-factor of each line, or k-factor and its standard deviation.
+        film : Film or None
+            What corrects absorption or finds the thickness: ``bs.Film(mass_thickness=5e-4)``, or a dose, and then the
+            factors are zeta-factors.
         seed : int
             Seed of the draws of uncertain k-factors.
 
@@ -154,12 +160,12 @@ class ComponentLines(Result):
         InputError
             When a line cannot be measured or its k-factor is not positive.
         """
-        found = self._composition(self.intensities(list(k_factors)), k_factors, seed)
+        found = self._composition(self.intensities(list(k_factors)), k_factors, seed, film)
         feasible = self._feasible_intensities(list(k_factors))
         if feasible is None:
             return found
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
-        limits = self._composition(feasible.clip(0.0).rename(transform="draw"), exact, seed)
+        limits = self._composition(feasible.clip(0.0).rename(transform="draw"), exact, seed, film and film.exact())
         return {
             name: self._banded(estimate.draws, name, limits[name].draws.rename(draw="transform"))
             for name, estimate in found.items()

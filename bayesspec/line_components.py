@@ -13,6 +13,7 @@ from bayesspec.components import Unmixing
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import PROB, Estimate, check_prob
+from bayesspec.thin_film import Film
 
 FACTOR_DRAWS = 400
 
@@ -96,11 +97,12 @@ class RangedEstimate(Estimate):
         Yields
         ------
         tuple of str
-            Such as ``("component 0, element Fe", "3.2 [2.9, 3.8]")``.
+            Such as ``("component 0, element Fe", "3.2 [2.9, 3.8]")``; ``"< 0.4"`` where the range begins at zero.
         """
         ends = zip(self.lower.values.ravel(), self.upper.values.ravel(), strict=True)
         for (label, value), (low, high) in zip(super().rows(), ends, strict=True):
-            yield label, f"{value} [{low:.3g}, {high:.3g}]"
+            bounded = f"< {high:.3g}" if low <= 0 else f"{value} [{low:.3g}, {high:.3g}]"
+            yield label, bounded if np.isfinite([low, high]).all() else value
 
 
 class LineUnmixing(Unmixing):
@@ -110,6 +112,7 @@ class LineUnmixing(Unmixing):
     """
 
     kind = "line unmixing"
+    in_counts = True
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -120,6 +123,20 @@ class LineUnmixing(Unmixing):
     def line_counts(self) -> Estimate:
         """Counts of every line in the image, dims (component, line)."""
         return self._banded(self.data["line_draws"], "counts", self.data["feasible_lines"])
+
+    @property
+    def detections(self) -> xr.Dataset:
+        """Which elements each component holds, by the line each is quantified with, dims (component, line).
+
+        ``counts``, ``lower``, ``upper``: counts in the line and their range; ``detected``: whether the range is above
+        zero. Where it is not, ``upper`` is the limit. Ranges hold all at once, so that none of all absent elements is
+        called detected, with the probability of the fit.
+        """
+        found = self.line_counts
+        low, high = found.interval()
+        table = {"counts": found.mean, "lower": low, "upper": high, "detected": low > 0}
+        known = low.notnull().all("component").values
+        return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
     def intensities(self, lines: Sequence[str]) -> xr.DataArray:
         """Most likely line intensities of every component.
@@ -146,13 +163,18 @@ class LineUnmixing(Unmixing):
             )
         return self.data["line_draws"].sel(line=list(lines))
 
-    def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
+    def composition(
+        self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
+    ) -> dict[str, Estimate]:
         """Composition of every component by Cliff and Lorimer's method.
 
         Parameters
         ----------
         k_factors : mapping of str to float or (float, float)
             Weight-based k-factor of each line, or k-factor and its standard deviation.
+        film : Film or None
+            What corrects absorption or finds the thickness: ``bs.Film(mass_thickness=5e-4)``, or a dose, and then the
+            factors are zeta-factors.
         seed : int
             Seed of the draws of uncertain k-factors.
 
@@ -167,11 +189,12 @@ class LineUnmixing(Unmixing):
             When a line was not fitted or its k-factor is not positive.
         """
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
-        found = super().composition(exact, seed=seed)
-        if exact == dict(k_factors):
+        exact_film = film and film.exact()
+        found = super().composition(exact, film=exact_film, seed=seed)
+        if exact == dict(k_factors) and exact_film == film:
             return found
         many = self.intensities(list(k_factors)).isel(draw=np.zeros(FACTOR_DRAWS, int))
-        spread = self._composition(many, k_factors, seed)
+        spread = self._composition(many, k_factors, seed, film)
         return {name: self._widened(estimate, spread[name].sd) for name, estimate in found.items()}
 
     def _widened(self, estimate: Estimate, sd: xr.DataArray) -> Estimate:
@@ -179,7 +202,8 @@ class LineUnmixing(Unmixing):
         reach = NormalDist().inv_cdf((1 + self.data.attrs["prob"]) / 2) * sd
         low, high = estimate.interval()
         low = (estimate.mean - np.hypot(estimate.mean - low, reach)).clip(min=0.0)
-        high = (estimate.mean + np.hypot(high - estimate.mean, reach)).clip(max=100.0)
+        high = estimate.mean + np.hypot(high - estimate.mean, reach)
+        high = high.clip(max=100.0) if estimate.name.endswith("percent") else high
         return RangedEstimate(estimate.draws, estimate.name, low, high, float(self.data.attrs["prob"]))
 
     def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:

@@ -1,5 +1,7 @@
 """A simulated lamella of three minerals that overlap along the beam: at.% of unmixing into lines."""
 
+import contextlib
+import io
 import sys
 import time
 from itertools import permutations
@@ -9,6 +11,7 @@ import xraydb
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
+from bayesspec.condensed_design import condensed_design
 from bayesspec.simulate import bremsstrahlung, line_profile
 
 AXIS = 0.15 + 0.01 * np.arange(1200)
@@ -88,5 +91,36 @@ def main(runs: int, dose: float = 175.0, size: int = 72, prob: float = 0.9) -> N
     print(f"  verdict of the last: {fit.verdict}")
 
 
+def peer(runs: int, dose: float = 175.0, size: int = 72) -> None:
+    """Espm's NMF with the same lines, continuum and bins as columns of its matrix G."""
+    try:
+        from espm.estimators import SmoothNMF
+    except ImportError as missing:
+        print(f"espm is left out: {missing}; pip install --no-deps espm")
+        return
+    truth, factors = np.stack([atoms(m) for m in MINERALS]), k_factors()
+    for name, options in {"as it comes": {}, "smooth maps": {"lambda_L": 1.0}}.items():
+        errors, seconds = [], []
+        for seed in range(runs):
+            image, _ = sample(dose, size, seed)
+            condensed = condensed_design(image, ELEMENTS, continua=2)
+            counts = condensed.counts().reshape(-1, len(condensed.starts)).T.astype(float)
+            start = time.perf_counter()
+            model = SmoothNMF(
+                n_components=3, G=condensed.matrix, shape_2d=(size, size), tol=1e-6, max_iter=1000, random_state=seed,
+                verbose=0, **options,
+            )  # fmt: skip
+            with contextlib.redirect_stdout(io.StringIO()):
+                model.fit_transform(counts)
+            seconds.append(time.perf_counter() - start)
+            places = [condensed.design.lines.index(line) for line in factors]
+            found = model.W_[places].T / np.array([YIELD[e] for e in ELEMENTS])
+            found = 100 * found / found.sum(axis=1, keepdims=True)
+            errors.append(np.abs(found[matched(found, truth)] - truth).mean())
+        print(f"espm, {name}: mean error {np.mean(errors):.2f} at.% over {runs} runs, {np.median(seconds):.1f} s each")
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    main(number)
+    peer(min(number, 5))

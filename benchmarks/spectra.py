@@ -86,6 +86,7 @@ def maps() -> None:
 
 def minerals(runs: int = 6) -> None:
     lamella.main(runs)
+    lamella.peer(runs)
 
 
 def glass() -> None:

@@ -75,6 +75,37 @@ def test_uncertain_k_factors_widen_the_ranges(fit: bs.LineUnmixing) -> None:
     assert float(vague.interval()[0].min()) >= 0
 
 
+def test_absent_elements_are_limits_and_present_ones_detections(fit: bs.LineUnmixing) -> None:
+    found = fit.detections
+    order = np.argsort(found["counts"].sel(line="Fe_Ka").values)
+    detected = found["detected"].isel(component=order)
+    for component, number in zip(COMPONENTS, (0, 1), strict=True):
+        for line in ("O_Ka", "Mg_Ka", "Fe_Ka"):
+            assert bool(detected.sel(line=line)[number]) == (line in component)
+    absent = found["upper"].isel(component=order).sel(line="Fe_Ka")[0]
+    assert 0 < float(absent) < 0.05 * float(found["counts"].sum())
+    assert "element Fe: < " in str(fit.composition(dict.fromkeys(["O_Ka", "Mg_Ka", "Fe_Ka"], 1.0))["atomic_percent"])
+
+
+def test_films_correct_absorption_and_tell_the_thickness(fit: bs.LineUnmixing) -> None:
+    factors = {"O_Ka": 600.0, "Mg_Ka": 700.0, "Fe_Ka": 1500.0}
+    thin = fit.composition(factors)["weight_percent"].mean
+    thick = fit.composition(factors, film=bs.Film(2e-3, elevation_deg=20))["weight_percent"]
+    assert (thick.mean.sel(element="O") > thin.sel(element="O") + 1).all()
+    vague = fit.composition(factors, film=bs.Film((2e-3, 1e-3), elevation_deg=20))["weight_percent"]
+    assert np.array_equal(vague.mean, thick.mean)
+    widths = [np.subtract(*e.interval()[::-1]).sel(element="O") for e in (thick, vague)]
+    assert (widths[1] > widths[0]).all()
+    found = fit.composition(factors, film=bs.Film(dose_electrons=1e12))["mass_thickness"]
+    counts = fit.intensities(list(factors)).isel(draw=0).values
+    assert np.allclose(found.mean, counts @ list(factors.values()) / 1e12)
+    assert (found.interval()[0] < found.mean).all()
+    with pytest.raises(bs.InputError, match="a mass thickness or a dose"):
+        fit.composition(factors, film=bs.Film())
+    with pytest.raises(bs.InputError, match="no take-off angle"):
+        fit.composition(factors, film=bs.Film(2e-3))
+
+
 def test_spectra_sum_to_one_and_results_open_again(fit: bs.LineUnmixing, tmp_path: Path) -> None:
     assert np.allclose(fit.spectra["mean"].sum("energy"), 1.0, atol=1e-4)
     again = bs.open(fit.save(tmp_path / "fit.nc"))
