@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.phase_fits import PhaseFits
@@ -15,7 +18,9 @@ HIDDEN = (
 )
 
 
-def phase_verdict(fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence[int], *, hidden: bool) -> str:
+def phase_verdict(
+    fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence[int], order: npt.NDArray[np.intp]
+) -> str:
     """Say what was found.
 
     Parameters
@@ -26,15 +31,15 @@ def phase_verdict(fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence
         Fits of 1, 2, ... phases.
     numbers : sequence of int
         The numbers of phases to choose from.
-    hidden : bool
-        Whether there is more than the one phase that can be resolved.
+    order : ndarray of int, (phase,)
+        Phases of the fits in the order in which they are reported.
 
     Returns
     -------
     str
         Such as "2 phases".
     """
-    if hidden:
+    if fits.hidden:
         return HIDDEN
     found = fits.measured.n_phases
     words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
@@ -44,6 +49,9 @@ def phase_verdict(fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence
         return f"{words}, but {_mixed_note(fits)}: their ratios are not those of pure phases; use bs.unmix"
     if not fits.resolved:
         return f"{words}, but at this dose their ratios cannot be resolved"
+    if fits.unresolved:
+        places = np.flatnonzero(np.isin(order, fits.unresolved))
+        words += f", but at this dose the ratios of phases {_listed(places)} cannot be resolved"
     words += limit_note(found, numbers, "phases")
     fewer = min(path[:found], key=lambda other: other.bic).n_phases
     if len(numbers) == 1 and fewer < found:
@@ -60,6 +68,11 @@ def _scatter_note(fits: PhaseFits) -> str:
     size = f" whose compositions scatter from pixel to pixel by up to {100 * fits.measured.scatter_sd.max():.2g} %"
     unknown = " or overlap within pixels, which two lines cannot tell apart"
     return size + (unknown if fits.measured.log_composition.shape[1] == 2 and fits.measured.n_phases > 1 else "")
+
+
+def _listed(phases: npt.NDArray[np.intp]) -> str:
+    names = [str(phase) for phase in phases]
+    return ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _mixed_note(fits: PhaseFits) -> str:

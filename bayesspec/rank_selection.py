@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
+from bayesspec.coarsening import coarser
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.inference.spectral_rank import component_evidence, elbow
 from bayesspec.inference.thinning import rank_scores
@@ -20,9 +21,9 @@ from bayesspec.selection import candidates, held_out_table, limit_note, one_stan
 from bayesspec.spectrum_image import SpectrumImage
 
 FITTED_SHARE = 0.8
-BLOCK_COUNTS = 500
-FEWEST_CHANNELS = 128
 COARSE_TOLERANCE = 2e-5
+CLEAR = 4.0
+"""Standard errors by which held-out counts must speak for more components than the singular values show."""
 TRACE = 0.05
 """Strength, over that of the weakest confirmed component, of what is a trace unless held-out counts confirm it."""
 
@@ -169,7 +170,8 @@ def _decide(evidence: _Evidence, table: xr.Dataset, values: npt.NDArray[np.float
     low, high = evidence.held_out, evidence.spectral
     if low > high:
         lead = table.sel(candidate=high)
-        return low if float(lead["score"]) < -2 * float(lead["error"]) and not check.problems else high
+        clear = float(lead["score"]) < -CLEAR * float(lead["error"])
+        return low if clear and not check.problems else high
     if low == high or check.drift is not None:
         return high
     strength = np.square(values) - check.corrected.threshold**2
@@ -179,49 +181,6 @@ def _decide(evidence: _Evidence, table: xr.Dataset, values: npt.NDArray[np.float
             break
         kept = number
     return _nearest(kept, [int(n) for n in table["candidate"].values])
-
-
-def pixel_block(image: SpectrumImage) -> int:
-    """How many pixels to sum along y and x so that their abundances are worth their noise.
-
-    Maximum likelihood spends about half a nat of held-out likelihood per pixel and component; with few counts
-    a pixel this hides components that the whole image shows clearly, and sampling every pixel costs time for nothing.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    int
-        Side of blocks with at least 500 counts on average, an eighth of the image at most, and such that no more
-        than half the pixels are lost to excluded neighbours.
-    """
-    largest = max(1, min(image.shape[:2]) // 8)
-    wanted = int(np.clip(np.ceil(np.sqrt(BLOCK_COUNTS / max(image.counts_per_pixel, 1e-9))), 1, largest))
-    for size in range(wanted, 1, -1):
-        if image.rebin(y=size, x=size, energy=image.shape[2]).valid.sum() * size**2 > 0.5 * image.valid.sum():
-            return size
-    return 1
-
-
-def coarser(image: SpectrumImage) -> SpectrumImage:
-    """Sum pixels and channels as far as choosing the rank asks for.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    SpectrumImage
-        Blocks of pixels as `pixel_block` says; up to four channels together.
-    """
-    block, channels = pixel_block(image), int(np.clip(image.shape[2] // FEWEST_CHANNELS, 1, 4))
-    small = image.rebin(y=block, x=block, energy=channels)
-    return small if small.valid_channels.any() else image.rebin(y=block, x=block)
 
 
 def _components(number: int) -> str:

@@ -19,6 +19,7 @@ from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.thin_film import Film, film_composition
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
+STATISTICS = ("mean", "sd", "lower", "upper")
 
 
 class FitError(RuntimeError):
@@ -81,6 +82,11 @@ class Result:
     def provenance(self) -> dict[str, Any]:
         """Seed, priors, versions and settings by name."""
         return dict(json.loads(self.data.attrs["provenance"]))
+
+    def _statistics(self, name: str) -> xr.Dataset:
+        """Mean, sd, lower and upper of one quantity, with what their interval is."""
+        table = self.data[[f"{name}_{s}" for s in STATISTICS]].rename({f"{name}_{s}": s for s in STATISTICS})
+        return table.assign_attrs({key: self.data.attrs[key] for key in ("prob", "interval") if key in self.data.attrs})
 
     def _composition(
         self, intensities: xr.DataArray, factors: Mapping[str, KFactor], seed: int, film: Film | None = None

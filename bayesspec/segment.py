@@ -18,10 +18,10 @@ from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path
 from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.phase_scores import phase_score
 from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.inference.thinning import thin
-from bayesspec.phase_fits import PhaseFits, explained, phase_fits
+from bayesspec.phase_fits import PhaseFits
+from bayesspec.phase_search import find_phases
 from bayesspec.phase_verdict import phase_verdict
 from bayesspec.phases import Segmentation
 from bayesspec.results import FitError, attributes, pixel_coords
@@ -99,19 +99,8 @@ def segment(
     with tqdm(total=2 * numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, progress=lambda *_: bar.update())
         table = _scores(path, counts, mask, numbers, seed, bar)
-    best = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
-    coherent = phase_score(counts, mask=mask).significant
-    best, mixed = explained(best, [path[n - 1] for n in numbers], counts, mask, coherent=coherent, seed=seed)
-    fits = phase_fits(best, path[0], counts, mask, mixed)
-    hidden = best.n_phases == 1 and coherent
-    if hidden and 2 in numbers:
-        pair = phase_fits(path[1], path[0], counts, mask)
-        if pair.clear:
-            fits, hidden = pair, False
-        elif pair.labelled.bic < path[0].bic:
-            fits = pair._replace(resolved=False)
-    verdict = phase_verdict(fits, path, numbers, hidden=hidden)
-    result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), verdict, draws, seed)
+    fits = find_phases(path, numbers, counts, mask, seed=seed)
+    result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -158,7 +147,7 @@ def _result(
     maps: LineMaps,
     fits: PhaseFits,
     table: xr.Dataset,
-    verdict: str,
+    path: Sequence[MixtureFit],
     draws: int,
     seed: int,
 ) -> Segmentation:
@@ -166,7 +155,7 @@ def _result(
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
     fit = fits.measured
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
-    order = np.argsort(-probabilities[measured].sum(axis=0), kind="stable")
+    order = fits.order(measured)
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
     drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
@@ -206,7 +195,7 @@ def _result(
         settings=settings,
     )
     attrs |= {
-        "verdict": verdict,
+        "verdict": phase_verdict(fits, path, table["candidate"].values.tolist(), order),
         "resolved": int(fits.resolved),
         "mixed_share": fits.mixed.share,
         "acquisition": json.dumps(asdict(maps.acquisition)),
@@ -232,7 +221,10 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
     of_parameters, of_labels = jax.random.split(jax.random.key(seed))
     compositions, weights = fit.draws(of_parameters, n)
-    if fit.n_phases == 1:
-        return _Draws(compositions, np.ones((n, 1)))
     options = {"measured": measured, "key": of_labels}
-    return _Draws(compositions, share_draws(fit, compositions, weights, counts, fits.covariates, **options))
+    shares = np.ones((n, 1))
+    if fit.n_phases > 1:
+        shares = share_draws(fit, compositions, weights, counts, fits.covariates, **options)
+    unknown = list(fits.unresolved)
+    compositions[:, unknown] = shares[:, unknown] = np.nan
+    return _Draws(compositions, shares)

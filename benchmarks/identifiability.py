@@ -21,8 +21,9 @@ import bayesspec as bs
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_compact import compact
 from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.pixel_groups import group_pixels
 
 
 def impure(purity: float, seed: int, counts: float = 500.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

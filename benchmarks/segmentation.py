@@ -24,8 +24,8 @@ from segmentation_cases import CASES
 
 from bayesspec.inference.label_shares import share_draws
 from bayesspec.inference.mixture import fit_path
-from bayesspec.inference.phase_scores import phase_score
-from bayesspec.phase_fits import PhaseFits, explained, phase_fits
+from bayesspec.phase_fits import PhaseFits
+from bayesspec.phase_search import find_phases
 
 RATIOS = np.array([0.783, 0.698])
 SHARES = np.stack([RATIOS / (1 + RATIOS), 1 / (1 + RATIOS)], axis=1)
@@ -71,16 +71,8 @@ def oxides(rng: np.random.Generator, *, dose: float, kind: str, grain: str, size
 
 def reported(counts: np.ndarray, seed: int, largest: int = 2) -> PhaseFits:
     """The fits that `bayesspec.segment` reports."""
-    mask = np.zeros(counts.shape[:2], bool)
     path = fit_path(counts, largest)
-    best = min(path, key=lambda fit: fit.bic)
-    coherent = phase_score(counts).significant
-    best, mixed = explained(best, path, counts, mask, coherent=coherent, seed=seed)
-    fits = phase_fits(best, path[0], counts, mask, mixed)
-    if best.n_phases == 1 and coherent and largest > 1:
-        pair = phase_fits(path[1], path[0], counts, mask)
-        return pair if pair.clear else fits._replace(resolved=False)
-    return fits
+    return find_phases(path, range(1, largest + 1), counts, np.zeros(counts.shape[:2], bool), seed=seed)
 
 
 def calibration_error(probability: np.ndarray, hit: np.ndarray, bins: int = 15) -> float:

@@ -97,14 +97,19 @@ def four(chosen: argparse.Namespace) -> None:
             counted.append(seg.n_phases)
             if seg.n_phases != 4:
                 continue
-            to = match_compositions(np.nan_to_num(pooled(seg, counts)), shares)
+            to = match_compositions(pooled(seg, counts), shares)
             accuracy.append((to[seg.labels.values] == labels).mean())
-            low, high = seg.ratio("Fe_Ka", "O_Ka").interval(0.9)
-            if np.isfinite(low).all():
-                inside.append(((low.values <= truth[to]) & (truth[to] <= high.values))[np.argsort(to)])
-        cover = np.mean(inside, axis=0).round(2) if inside else "none resolved"
+            low, high = (end.values for end in seg.ratio("Fe_Ka", "O_Ka").interval(0.9))
+            hit = ((low <= truth[to]) & (truth[to] <= high)).astype(float)
+            inside.append(np.where(np.isfinite(low), hit, np.nan)[np.argsort(to)])
         labelled = f"{np.mean(accuracy):.3f}" if accuracy else "-"
-        print(f"{dose:6.0f} counts: phases {spread(counted)}; cover 90 % {cover}; labels {labelled}", flush=True)
+        text = f"{dose:6.0f} counts: phases {spread(counted)}; labels {labelled}; Fe/O cover 90 %, resolved of found:"
+        print(text, *(covered(phase) for phase in np.array(inside).T), flush=True)
+
+
+def covered(hits: np.ndarray) -> str:
+    known = hits[np.isfinite(hits)]
+    return f"{known.mean():.2f} ({len(known)} of {len(hits)})" if len(known) else f"- (0 of {len(hits)})"
 
 
 def pooled(seg: bs.Segmentation, counts: np.ndarray) -> np.ndarray:

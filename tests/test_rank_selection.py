@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bayesspec.coarsening import coarser, likeness, pixel_block
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
 from bayesspec.inference.dispersion import NoiseLevel
@@ -16,8 +17,6 @@ from bayesspec.rank_selection import (
     _Evidence,
     _verdict,
     choose_rank,
-    coarser,
-    pixel_block,
     select_rank,
 )
 from bayesspec.spectrum_image import SpectrumImage
@@ -52,6 +51,27 @@ def test_blocks_grow_as_counts_fall_and_keep_all_counts() -> None:
     image = image_of(40)
     assert coarser(image).shape[:2] == (8, 8)
     assert coarser(image).counts.sum() == image.counts.sum()
+
+
+def test_pixels_without_likeness_to_their_neighbours_are_not_summed() -> None:
+    image = image_of(200)
+    order = np.random.default_rng(1).permutation(24 * 24)
+    shuffled = SpectrumImage(image.counts.reshape(24 * 24, -1)[order].reshape(image.counts.shape), energy=ENERGY)
+    assert pixel_block(image) == 2
+    assert pixel_block(shuffled) == 1
+
+
+def test_likeness_is_the_correlation_of_neighbours_without_their_noise() -> None:
+    rng = np.random.default_rng(2)
+    side, spectra = 60, np.stack([np.linspace(1.5, 0.5, 64), np.linspace(0.5, 1.5, 64)])
+    shares = rng.uniform(size=(side, side))
+    paired = (shares[:, :-1] + shares[:, 1:]) / 2  # beside each other along x: correlation a half; along y: none
+    rates = np.stack([paired, 1 - paired], axis=2) @ spectra
+    mask = np.zeros(paired.shape, bool)
+    mask[:7] = True
+    found = likeness(SpectrumImage(rng.poisson(5 * rates), energy=ENERGY).with_mask(mask))
+    assert found == pytest.approx(0.25, abs=0.04)
+    assert likeness(SpectrumImage(rng.poisson(np.full((30, 30, 64), 0.3)), energy=ENERGY)) == 1.0
 
 
 def test_blocks_stay_small_where_excluded_pixels_are_everywhere() -> None:
@@ -102,6 +122,19 @@ def test_what_held_out_counts_do_not_confirm_must_be_strong(fourth: float, chose
     said = _verdict([1, 2, 3, 4], chosen, evidence, check)
     assert ("cannot tell 3 from 4" in said) == (chosen == 3)
     assert ("held-out counts confirm 3" in said) == (chosen == 4) or chosen == 3
+
+
+@pytest.mark.parametrize(("score", "chosen"), [(-30.0, 3), (-60.0, 4)])
+def test_held_out_counts_add_components_only_where_they_are_clear(score: float, chosen: int) -> None:
+    values = np.array([30.0, 15.0, 10.0, 1.2])
+    edge = SpectralRank(3, values, 1.35, (576, 64))
+    flags = np.zeros(5, np.int8), np.zeros((2, 2), np.int8)
+    check = NoiseCheck(NoiseLevel(1.0, 0.01, 0.0, 1.0), None, np.full((2, 2), np.nan), *flags, edge, edge, 3)
+    table = xr.Dataset(
+        {"score": ("candidate", [-99.0, -80, score, 0]), "error": ("candidate", [9.0, 9, 10, 0])},
+        coords={"candidate": [1, 2, 3, 4]},
+    )
+    assert _decide(_Evidence(4, 3, 3), table, values, check) == chosen
 
 
 def test_scattered_rates_are_modelled_and_said() -> None:

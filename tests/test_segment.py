@@ -110,6 +110,24 @@ def test_neighbours_resolve_what_pixels_alone_cannot() -> None:
     assert float((seg.labels == maps.truth["labels"]).mean()) > 0.85
 
 
+def test_phases_that_only_neighbours_tell_apart_are_labelled_without_their_ratios() -> None:
+    shares = np.array([[0.55, 0.35, 0.10], [0.61, 0.29, 0.10], [0.15, 0.15, 0.70]])
+    rng = np.random.default_rng(0)
+    fields = [gaussian_filter(rng.normal(size=(72, 72)), 5, mode="wrap") for _ in range(2)]
+    labels = np.where(fields[0] > 0.5 * fields[0].std(), 2, (fields[1] > 0).astype(int))
+    maps = bs.LineMaps(rng.poisson(22 * shares[labels]), lines=("O_Ka", "Fe_Ka", "Si_Ka"))
+    seg = bs.segment(maps, phases=range(1, 5), seed=0)
+    place = int(np.argmax([maps.counts[:, :, 2][seg.labels.values == phase].mean() for phase in range(3)]))
+    others = [phase for phase in range(3) if phase != place]
+    assert (
+        seg.verdict == f"3 phases, but at this dose the ratios of phases {others[0]} and {others[1]} cannot be resolved"
+    )
+    assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean.values[others]).all()
+    assert np.isnan(seg.fractions.mean.values[others]).all()
+    silicon = seg.ratio("Si_Ka", "O_Ka")
+    assert abs(float(silicon.mean[place]) - 0.70 / 0.15) < 4 * float(silicon.sd[place])
+
+
 def test_phases_asked_for_but_not_resolved_have_no_ratios() -> None:
     seg = bs.segment(bs.simulate.iron_oxide_lines(20, shape=(64, 64), seed=0), phases=2, seed=0)
     assert "cannot be resolved" in seg.verdict

@@ -14,11 +14,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from bayesspec.errors import InputError
 from bayesspec.inference import mixture_mode as mode
 from bayesspec.inference.mixture_em import LEAST_SHARE, Mixture, squarem
 from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
 from bayesspec.inference.mixture_grow import best_split
+from bayesspec.inference.mixture_input import check_phases, checked_counts, checked_covariates, pixels_of
 from bayesspec.inference.mixture_mode import Mode, Parameters, Pixels
 
 EM_TOLERANCE = 0.1
@@ -26,7 +26,6 @@ EM_CYCLES = 100
 NEWTON_TOLERANCE = 1e-7
 PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 NEWTON_STEPS = 60
-LARGEST_TOTAL = 2**31
 
 
 def fit_path(
@@ -60,12 +59,12 @@ def fit_path(
         For counts that are not whole numbers of 0 or more, fewer than two channels, a mask of another shape,
         more phases than pixels with counts, or a pixel with 2^31 counts or more.
     """
-    kept = _checked(counts, mask)
-    _check_phases(kept, max_phases)
+    kept = checked_counts(counts, mask)
+    check_phases(kept, max_phases)
     shape = (np.shape(counts)[0], np.shape(counts)[1])
     fits = []
     with jax.enable_x64(True):
-        pixels = _pixels(kept, None)
+        pixels = pixels_of(kept, None)
         mixture, active = _one_phase(pixels, max_phases)
         for phases in range(1, max_phases + 1):
             if phases > 1:
@@ -85,6 +84,7 @@ def with_covariates(
     covariates: Floats,
     *,
     mask: NDArray[np.bool_] | None = None,
+    weights: Floats | None = None,
 ) -> MixtureFit:
     """Fit the same number of phases again, with weights that depend on covariates of the pixels.
 
@@ -99,6 +99,8 @@ def with_covariates(
         the counts of the same pixel divide over the channels.
     mask : ndarray of bool, (y, x), optional
         True = excluded.
+    weights : ndarray of float64, (phase, 1 + covariate), optional
+        Intercepts and slopes where the search starts; by default those of `fit` without slopes.
 
     Returns
     -------
@@ -110,18 +112,12 @@ def with_covariates(
     InputError
         As `fit_path`, or for covariates that are not finite or of another number of pixels.
     """
-    kept = _checked(counts, mask)
-    x = np.asarray(covariates, dtype=np.float64).reshape(-1, np.shape(covariates)[-1])
-    if len(x) != len(kept) or not np.isfinite(x).all():
-        raise InputError(
-            f"covariates of shape {x.shape} with {int((~np.isfinite(x)).sum())} values not finite",
-            f"finite ones for {len(kept)} pixels",
-            "covariates=dose_covariates(counts.sum(axis=-1))",
-        )
-    intercepts = fit.weights[:, :1]
-    weights = np.concatenate([intercepts, np.zeros((fit.n_phases, x.shape[1]))], axis=1)
+    kept = checked_counts(counts, mask)
+    x = checked_covariates(covariates, len(kept))
+    if weights is None:
+        weights = np.concatenate([fit.weights[:, :1], np.zeros((fit.n_phases, x.shape[1]))], axis=1)
     with jax.enable_x64(True):
-        pixels = _pixels(kept, x)
+        pixels = pixels_of(kept, x)
         active = jnp.ones(fit.n_phases, dtype=bool)
         start = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(weights))
         return _fit(_newton(start, pixels, active), pixels, active)
@@ -160,10 +156,10 @@ def at_point(
     InputError
         As `fit_path`.
     """
-    kept = _checked(counts, mask)
+    kept = checked_counts(counts, mask)
     x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
     with jax.enable_x64(True):
-        pixels = _pixels(kept, x)
+        pixels = pixels_of(kept, x)
         point = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
         here = Mode(point, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(0.0))
         return _fit(here, pixels, jnp.ones(len(log_composition), dtype=bool))
@@ -193,38 +189,7 @@ def log_joint(
     with jax.enable_x64(True):
         parameters = Parameters(jnp.log(jnp.asarray(composition)), jnp.asarray(weights))
         active = jnp.ones(len(composition), dtype=bool)
-        return float(mode.log_joint(parameters, _pixels(np.asarray(counts, np.float64), covariates), active))
-
-
-def _checked(counts: NDArray[np.integer], mask: NDArray[np.bool_] | None) -> Floats:
-    """Counts (pixel, channel) as float64, excluded pixels zero; refuses what is not counts."""
-    counts = np.asarray(counts)
-    if counts.ndim != 3 or counts.shape[2] < 2:
-        raise InputError(f"counts of shape {counts.shape}", "(y, x, channel), two channels or more", "lines=[...]")
-    if mask is not None and np.shape(mask) != counts.shape[:2]:
-        raise InputError(f"a mask of shape {np.shape(mask)}", f"shape {counts.shape[:2]}", "mask=None")
-    if not np.issubdtype(counts.dtype, np.integer) or counts.min(initial=0) < 0:
-        found = f"counts of type {counts.dtype}, smallest {counts.min()}"
-        raise InputError(found, "whole numbers of 0 or more", "counts.astype(int)")
-    excluded = np.zeros(counts.shape[:2], bool) if mask is None else np.asarray(mask)
-    kept = np.where(excluded[:, :, None], 0, counts).reshape(-1, counts.shape[2]).astype(np.float64)
-    largest = kept.sum(axis=1).max(initial=0.0)
-    if largest >= LARGEST_TOTAL:
-        raise InputError(f"a pixel with {largest:.0f} counts", "fewer than 2^31 counts a pixel", "counts // 2")
-    return kept
-
-
-def _check_phases(kept: Floats, max_phases: int) -> None:
-    measured = int((kept.sum(axis=1) > 0).sum())
-    if not 1 <= max_phases <= measured:
-        found = f"{max_phases} phases for {measured} pixels with counts"
-        raise InputError(found, "at least one phase, and one pixel with counts for each", "phases=range(1, 3)")
-
-
-def _pixels(kept: Floats, covariates: Floats | None) -> Pixels:
-    ones = np.ones((len(kept), 1))
-    design = ones if covariates is None else np.concatenate([ones, covariates], axis=1)
-    return Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))
+        return float(mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates), active))
 
 
 def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:

@@ -78,8 +78,8 @@ def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None =
     kept, share = kept[:, :, pooled > 0], pooled[pooled > 0] / pooled.sum()
     totals = kept.sum(axis=2)
     residuals = (kept - totals[:, :, None] * share) / np.sqrt(share)
-    scales = [scale for scale in SCALES if scale <= min(totals.shape) / 8] or [SCALES[0]]
-    return PhaseScore(np.array(scales), np.array([_score(residuals, totals, scale) for scale in scales]))
+    scales = scales_of(totals.shape)
+    return PhaseScore(np.array(scales), np.array([coherence(residuals, totals, scale) for scale in scales]))
 
 
 def dose_covariates(totals: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None, blur: float = 2.0) -> Floats:
@@ -166,11 +166,42 @@ def _smooth(image: Floats, scale: float) -> Floats:
     return convolved(image, gaussian(scale))
 
 
-def _score(residuals: Floats, totals: Floats, scale: float) -> float:
-    """Score at one width: residuals (y, x, channel), totals (y, x)."""
+def coherence(residuals: Floats, totals: Floats, scale: float) -> float:
+    """Score at one width.
+
+    Parameters
+    ----------
+    residuals : ndarray of float64, (y, x, channel)
+        Standardised residuals of one phase.
+    totals : ndarray of float64, (y, x)
+        Their variance in the pixel, summed over channels but for one, counts.
+    scale : float
+        Width of the Gaussian, standard deviation in pixels.
+
+    Returns
+    -------
+    float
+        About N(0, 1) where the residuals of different pixels are independent.
+    """
     kernel = gaussian(scale)
     centre = kernel.max() ** 2
     likeness = (residuals * (convolved(residuals, kernel) - centre * residuals)).sum()
     of_noise = convolved(totals, kernel**2) - centre**2 * totals
     variance = 2.0 * (residuals.shape[2] - 1) * (totals * of_noise).sum()
     return float(likeness / np.sqrt(variance)) if variance > 0.0 else 0.0
+
+
+def scales_of(shape: tuple[int, ...]) -> list[float]:
+    """Widths of the scores that fit into a map.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Pixels along y and x.
+
+    Returns
+    -------
+    list of float
+        Those of 0.7, 1.5, 3 and 5 pixels that are at most an eighth of the shorter side, or the first.
+    """
+    return [scale for scale in SCALES if scale <= min(shape) / 8] or [SCALES[0]]

@@ -100,9 +100,11 @@ def _phase_warnings(result: Segmentation) -> list[str]:
     if "overlap within" in result.verdict and not result.data.attrs.get("resolved", 1):
         found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
     elif "cannot be resolved" in result.verdict or not result.data.attrs.get("resolved", 1):
-        given = ": the ratio given is that of the mixture" if np.isfinite(result.intensities.values).all() else ""
-        found.append(f"The ratios of the phases cannot be resolved at this dose{given}.")
-    if not np.isfinite(result.intensities.values).all():
+        known = np.isfinite(result.intensities.values)
+        given = ": the ratio given is that of the mixture" if known.all() else ""
+        which = "some" if known.any() and not known.all() else "the"
+        found.append(f"The ratios of {which} phases cannot be resolved at this dose{given}.")
+    if not np.isfinite(result.intensities.values).any():
         found.append("No standard errors exist for this fit: ratios are not resolved.")
     empty = int((result.labels.values < 0).sum())
     if empty:

@@ -1,0 +1,151 @@
+"""Phases that hide behind another one: pixels of one phase that deviate from it as their neighbours do.
+
+Two phases that the counts of single pixels cannot tell apart look like one. Where the pixels of that one are hardly
+ever taken for another phase, its residuals are independent between pixels if it is one phase, and alike in
+neighbouring pixels if it is two. The direction of the likeness says how the two differ, and the residuals of the
+*other* pixels around say which of the two a pixel is: with these as covariates of the weights the search for the two
+starts where it cannot lose its way.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.special import log_softmax
+
+from bayesspec.inference.mixture import with_covariates
+from bayesspec.inference.mixture_fit import Floats, MixtureFit
+from bayesspec.inference.phase_scores import coherence, convolved, gaussian, scales_of
+
+OVERLAP = 0.02
+NOTABLE_SCORE = 4.0
+WIDTHS = (1.0, 2.0, 4.0, 8.0)
+FEW_COUNTS = 0.2
+LARGEST_COVARIATE = 4.0
+FIRST_SLOPE = 0.7
+
+
+class Hidden(NamedTuple):
+    """A phase that looks like two.
+
+    Attributes
+    ----------
+    phase : int
+        Its number.
+    score : float
+        Likeness of neighbouring residuals, about N(0, 1) for one phase.
+    shift : ndarray of float64, (channel,)
+        Change of the log composition from the mean of the two to one of them.
+    """
+
+    phase: int
+    score: float
+    shift: Floats
+
+
+def hidden_phases(fit: MixtureFit, counts: NDArray[np.integer], *, mask: NDArray[np.bool_]) -> list[Hidden]:
+    """Find the phases of a fit that look like two.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+        A fit without covariates or scatter.
+    counts : ndarray of int, (y, x, channel)
+        Counts that were fitted.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+
+    Returns
+    -------
+    list of Hidden
+        The most likely first. Phases that overlap with others are left out: what is one phase more of those, and
+        what a pixel taken for another phase, this score does not tell apart.
+    """
+    kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
+    measured = kept.sum(axis=2) > 0
+    own = np.where(measured[:, :, None], fit.responsibilities.reshape(*measured.shape, -1), 0.0)
+    unsure = (own * (1.0 - own)).sum(axis=(0, 1)) / np.maximum(own.sum(axis=(0, 1)), 1.0)
+    looked = [_looked(k, own[:, :, k], kept) for k in range(fit.n_phases) if unsure[k] < OVERLAP]
+    return sorted((found for found in looked if found.score > NOTABLE_SCORE), key=lambda found: -found.score)
+
+
+def split_hidden(
+    fit: MixtureFit, hidden: list[Hidden], counts: NDArray[np.integer], dose: Floats, *, mask: NDArray[np.bool_]
+) -> MixtureFit:
+    """Fit again with each of these phases split in two; the new phases come last, in the order given.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+        A fit without covariates or scatter.
+    hidden : list of Hidden
+        Phases to split.
+    counts : ndarray of int, (y, x, channel)
+        Counts that were fitted.
+    dose : ndarray of float64, (y, x, covariate)
+        Covariates of the weights by dose.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+
+    Returns
+    -------
+    MixtureFit
+        With weights that follow the residuals of the other pixels around along each split, and the dose.
+    """
+    kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
+    own = fit.responsibilities.reshape(*mask.shape, -1)
+    around = [_around(kept, own[:, :, found.phase], found.shift) for found in hidden]
+    covariates = np.concatenate([*around, dose], axis=2)
+    old = [found.phase for found in hidden]
+    new = fit.n_phases + np.arange(len(old))
+    shifts = np.array([found.shift for found in hidden])
+    log_shares = np.concatenate([fit.log_composition, fit.log_composition[old] - shifts])
+    log_shares[old] += shifts
+    weights = np.zeros((len(log_shares), 1 + covariates.shape[2]))
+    weights[:, 0] = np.concatenate([fit.weights[:, 0], fit.weights[old, 0] - np.log(2.0)])
+    weights[old, 0] -= np.log(2.0)
+    slopes = 1 + len(WIDTHS) * np.arange(len(old)) + WIDTHS.index(4.0)
+    weights[old, slopes], weights[new, slopes] = FIRST_SLOPE, -FIRST_SLOPE
+    start = replace(fit, log_composition=log_softmax(log_shares, axis=1))
+    return with_covariates(start, counts, covariates, mask=mask, weights=weights - weights.mean(axis=0))
+
+
+def _looked(phase: int, own: Floats, kept: Floats) -> Hidden:
+    """Score of one phase and the direction of the likeness, at the width where it is clearest."""
+    share = _pooled(own, kept)
+    root = np.sqrt(share)
+    totals = own * kept.sum(axis=2)
+    residuals = own[:, :, None] * (kept - kept.sum(axis=2, keepdims=True) * share) / root
+    scores = {scale: coherence(residuals, own * totals, scale) for scale in scales_of(own.shape)}
+    kernel = gaussian(max(scores, key=lambda scale: scores[scale]))
+    around = convolved(residuals, kernel) - kernel.max() ** 2 * residuals
+    weight = (totals * (convolved(totals, kernel) - kernel.max() ** 2 * totals)).sum()
+    product = np.einsum("yxc,yxd->cd", residuals, around) / max(weight, 1e-12)
+    values, vectors = eigh(0.5 * (product + product.T))
+    size = np.sqrt(max(values[-1], 0.0))
+    return Hidden(phase, max(scores.values()), np.clip(size * vectors[:, -1] / root, -1.0, 1.0))
+
+
+def _around(kept: Floats, own: Floats, shift: Floats) -> Floats:
+    """Residuals of the other pixels of a phase along a direction, smoothed: (y, x, width)."""
+    share = _pooled(own, kept)
+    totals = own * kept.sum(axis=2)
+    along = own * ((kept - kept.sum(axis=2, keepdims=True) * share) @ (shift - shift @ share))
+    few = FEW_COUNTS * totals.sum() / max(own.sum(), 1.0)
+    return np.stack([_smoothed(along, totals, own, few, width) for width in WIDTHS], axis=2)
+
+
+def _smoothed(along: Floats, totals: Floats, own: Floats, few: float, width: float) -> Floats:
+    kernel = gaussian(width)
+    centre = kernel.max() ** 2
+    mean = (convolved(along, kernel) - centre * along) / (convolved(totals, kernel) - centre * totals + few)
+    mean = mean - np.average(mean, weights=own)
+    spread = np.sqrt(np.average(mean**2, weights=own))
+    return np.clip(mean / max(spread, 1e-12), -LARGEST_COVARIATE, LARGEST_COVARIATE)
+
+
+def _pooled(own: Floats, kept: Floats) -> Floats:
+    summed = np.maximum(np.einsum("yx,yxc->c", own, kept), 1e-12)
+    return summed / summed.sum()
