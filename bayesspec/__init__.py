@@ -10,6 +10,7 @@ from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.conversion_gain import GainCorrection, divide_gain
 from bayesspec.dose_plan import DosePlan
+from bayesspec.edge_fit import EdgeFit, fit_edges
 from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
 from bayesspec.errors import InputError, MissingExtraError
@@ -33,7 +34,7 @@ from bayesspec.results import open_result as open
 from bayesspec.segment import segment
 from bayesspec.spectral_maps import spectral_maps
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.thin_film import absorbed_composition, zeta_factors_composition
+from bayesspec.thin_film import Film, absorbed_composition, zeta_factors_composition
 from bayesspec.unmix import unmix
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ __all__ = [
     "DosePlan",
     "EnergyCalibration",
     "Estimate",
+    "Film",
     "FitError",
     "GainCorrection",
     "Identification",
     "InputError",
     "IntensityMaps",
+    "EdgeFit",
     "LineFit",
     "LineMaps",
     "LineUnmixing",
@@ -68,6 +71,7 @@ __all__ = [
     "divide_gain",
     "element_maps",
     "fit",
+    "fit_edges",
     "fit_lines",
     "from_hyperspy",
     "identify_lines",

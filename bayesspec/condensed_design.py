@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.channel_bins import adaptive_bins, bin_sums
+from bayesspec.conversion_gain import poisson_counts
+from bayesspec.edge_design import fixed_edges
 from bayesspec.energy_calibration import calibrate_energy
 from bayesspec.errors import InputError
 from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensities
@@ -72,12 +74,12 @@ def condensed_design(
     continua: int | None = None,
     loss: float = 0.02,
 ) -> CondensedDesign:
-    """Fix tails and continuum on the summed spectrum; join channels.
+    """Fix tails and continuum, or the shapes of edges and background, on the summed spectrum; join channels.
 
     Parameters
     ----------
     image : SpectrumImage
-        An EDS image.
+        An EDS or EELS image; counts of a camera are divided by their gain.
     elements : sequence of str or None
         Elements of the sample; ``None`` takes those of the image.
     lines : sequence of str
@@ -100,6 +102,11 @@ def condensed_design(
     InputError
         When an element or line cannot be fitted, or there are no counts.
     """
+    if image.acquisition.technique == "EELS":
+        image = poisson_counts(image)
+        design = fixed_edges(image, elements, lines)
+        found = fit_intensities(design.matrix, image.sum_spectrum()[design.channels])
+        return CondensedDesign(image, design, _bins(design, found, loss), found.intensities)
     if calibrate:
         calibration = calibrate_energy(image, elements, lines)
         image, design = calibration.image, calibration.design
@@ -112,9 +119,12 @@ def condensed_design(
     two = image.counts_per_pixel > MANY_COUNTS if continua is None else continua == 2
     condensed = _condensed(design, fit, two=two)
     again = fit_intensities(condensed.matrix, counts)
+    return CondensedDesign(image, condensed, _bins(condensed, again, loss), again.intensities)
+
+
+def _bins(design: LineDesign, fit: PoissonLineFit, loss: float) -> npt.NDArray[np.int64]:
     gaps = np.flatnonzero(np.diff(design.channels) > 1) + 1
-    starts = adaptive_bins(condensed.matrix, again.intensities, loss=loss, gaps=gaps)
-    return CondensedDesign(image, condensed, starts, again.intensities)
+    return adaptive_bins(design.matrix, fit.intensities, loss=loss, gaps=gaps)
 
 
 def _condensed(design: LineDesign, fit: PoissonLineFit, *, two: bool) -> LineDesign:

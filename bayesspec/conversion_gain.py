@@ -104,3 +104,19 @@ def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrecti
             stacklevel=2,
         )
     return GainCorrection(divided, used, left)
+
+
+def poisson_counts(image: SpectrumImage) -> SpectrumImage:
+    """Take an image as it is where its counts are single events, and divide by the gain where they are not.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    SpectrumImage
+        Counts for Poisson models; a warning names the gain that was found.
+    """
+    return divide_gain(image).image if noise_gain(image) > POISSON_RANGE[1] else image

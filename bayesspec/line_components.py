@@ -1,24 +1,118 @@
-"""Components whose spectra are combinations of line families and continuum."""
+"""Components whose spectra are combinations of line families and continuum, with likelihood ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
+import numpy as np
 import xarray as xr
 
 from bayesspec.components import Unmixing
+from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
-from bayesspec.posterior import Estimate
+from bayesspec.posterior import PROB, Estimate, check_prob
+from bayesspec.thin_film import Film
+
+FACTOR_DRAWS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class RangedEstimate(Estimate):
+    """A most likely value with its likelihood range; prints as ``21.3 [20.1, 22.0]``.
+
+    The range holds the values of all components that the counts allow, those that differ in how much of one another
+    they hold included. Ranges of all quantities of a fit hold at once with the probability `prob`, so that one of them
+    holds more often. There is no standard deviation.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray, dims (draw, ...)
+        The most likely value, the only draw.
+    name : str
+        What the quantity is.
+    lower, upper : xarray.DataArray, dims (...), float64
+        Ends of the range.
+    prob : float
+        Its probability, which was set in the fit.
+    """
+
+    lower: xr.DataArray
+    upper: xr.DataArray
+    prob: float
+
+    @property
+    def known_error(self) -> bool:
+        """Whether there is an uncertainty at all."""
+        return True
+
+    @property
+    def sd(self) -> xr.DataArray:
+        """NaN, dims (...): a range of what is not identified is no multiple of a standard deviation."""
+        return self.mean * np.nan
+
+    def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
+        """Likelihood range, at the probability that was set in the fit.
+
+        Parameters
+        ----------
+        prob : float
+            Asked for; the range does not depend on it, and ``attrs["prob"]`` tells the one that it has.
+
+        Returns
+        -------
+        lower, upper : xarray.DataArray, dims (...), float64
+            Its ends.
+
+        Raises
+        ------
+        InputError
+            When `prob` is not between 0 and 1.
+        """
+        check_prob(prob)
+        attrs = {"prob": self.prob, "interval": "joint likelihood range"}
+        return self.lower.assign_attrs(attrs), self.upper.assign_attrs(attrs)
+
+    def scaled(self, factor: float, name: str) -> RangedEstimate:
+        """Multiply the quantity and its range by a number.
+
+        Parameters
+        ----------
+        factor : float
+            The number, positive.
+        name : str
+            What the product is.
+
+        Returns
+        -------
+        RangedEstimate, dims (...)
+            The product.
+        """
+        return RangedEstimate(factor * self.draws, name, factor * self.lower, factor * self.upper, self.prob)
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Label and printed value of every entry.
+
+        Yields
+        ------
+        tuple of str
+            Such as ``("component 0, element Fe", "3.2 [2.9, 3.8]")``; ``"< 0.4"`` where the range begins at zero.
+        """
+        ends = zip(self.lower.values.ravel(), self.upper.values.ravel(), strict=True)
+        for (label, value), (low, high) in zip(super().rows(), ends, strict=True):
+            bounded = f"< {high:.3g}" if low <= 0 else f"{value} [{low:.3g}, {high:.3g}]"
+            yield label, bounded if np.isfinite([low, high]).all() else value
 
 
 class LineUnmixing(Unmixing):
-    """Components with the counts in each line, overlap and continuum told apart by the model; values only.
+    """Components with the counts in each line, overlap and continuum told apart by the model.
 
-    No scheme for intervals that was tried covers what it claims, so there is a single draw and every standard deviation
-    is NaN.
+    Values are the most likely ones; intervals are likelihood ranges that count what components may hold of one another.
     """
 
     kind = "line unmixing"
+    in_counts = True
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -28,10 +122,24 @@ class LineUnmixing(Unmixing):
     @property
     def line_counts(self) -> Estimate:
         """Counts of every line in the image, dims (component, line)."""
-        return Estimate(self.data["line_draws"], "counts")
+        return self._banded(self.data["line_draws"], "counts", self.data["feasible_lines"])
+
+    @property
+    def detections(self) -> xr.Dataset:
+        """Which elements each component holds, by the line each is quantified with, dims (component, line).
+
+        ``counts``, ``lower``, ``upper``: counts in the line and their range; ``detected``: whether the range is above
+        zero. Where it is not, ``upper`` is the limit. Ranges hold all at once, so that none of all absent elements is
+        called detected, with the probability of the fit.
+        """
+        found = self.line_counts
+        low, high = found.interval()
+        table = {"counts": found.mean, "lower": low, "upper": high, "detected": low > 0}
+        known = low.notnull().all("component").values
+        return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
     def intensities(self, lines: Sequence[str]) -> xr.DataArray:
-        """Line intensities of every component.
+        """Most likely line intensities of every component.
 
         Parameters
         ----------
@@ -41,7 +149,7 @@ class LineUnmixing(Unmixing):
         Returns
         -------
         xarray.DataArray, dims (draw, component, line), float64
-            Joint draws, in counts of the whole image.
+            One draw, in counts of the whole image.
 
         Raises
         ------
@@ -54,3 +162,55 @@ class LineUnmixing(Unmixing):
                 f"the line {unknown[0]!r}", f"one of {list(self.lines)}", f"fit.ratio({self.lines[0]!r}, ...)"
             )
         return self.data["line_draws"].sel(line=list(lines))
+
+    def composition(
+        self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
+    ) -> dict[str, Estimate]:
+        """Composition of every component by Cliff and Lorimer's method.
+
+        Parameters
+        ----------
+        k_factors : mapping of str to float or (float, float)
+            Weight-based k-factor of each line, or k-factor and its standard deviation.
+        film : Film or None
+            What corrects absorption or finds the thickness: ``bs.Film(mass_thickness=5e-4)``, or a dose, and then the
+            factors are zeta-factors.
+        seed : int
+            Seed of the draws of uncertain k-factors.
+
+        Returns
+        -------
+        dict of str to RangedEstimate, dims (component, element)
+            ``"weight_percent"`` and ``"atomic_percent"``; uncertain k-factors widen the ranges.
+
+        Raises
+        ------
+        InputError
+            When a line was not fitted or its k-factor is not positive.
+        """
+        exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
+        exact_film = film and film.exact()
+        found = super().composition(exact, film=exact_film, seed=seed)
+        if exact == dict(k_factors) and exact_film == film:
+            return found
+        many = self.intensities(list(k_factors)).isel(draw=np.zeros(FACTOR_DRAWS, int))
+        spread = self._composition(many, k_factors, seed, film)
+        return {name: self._widened(estimate, spread[name].sd) for name, estimate in found.items()}
+
+    def _widened(self, estimate: Estimate, sd: xr.DataArray) -> Estimate:
+        """Add an independent uncertainty to the range of a percentage, in squares."""
+        reach = NormalDist().inv_cdf((1 + self.data.attrs["prob"]) / 2) * sd
+        low, high = estimate.interval()
+        low = (estimate.mean - np.hypot(estimate.mean - low, reach)).clip(min=0.0)
+        high = estimate.mean + np.hypot(high - estimate.mean, reach)
+        high = high.clip(max=100.0) if estimate.name.endswith("percent") else high
+        return RangedEstimate(estimate.draws, estimate.name, low, high, float(self.data.attrs["prob"]))
+
+    def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:
+        return self.data["feasible_lines"].sel(line=list(lines))
+
+    def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
+        if feasible is None:
+            return Estimate(draws, name)
+        low, high = feasible.min("transform"), feasible.max("transform")
+        return RangedEstimate(draws, name, low, high, float(self.data.attrs["prob"]))

@@ -20,7 +20,7 @@ from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.residual_lines import ResidualLine, residual_lines
 from bayesspec.results import Result, attributes
 from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.thin_film import absorbed_composition
+from bayesspec.thin_film import Film
 
 MISFIT = 1.5
 PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
@@ -31,6 +31,7 @@ class LineFit(Result):
 
     kind = "line fit"
     pictures = ("rate",)
+    in_counts = True
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -105,11 +106,10 @@ class LineFit(Result):
         k_factors: Mapping[str, KFactor],
         *,
         lines: Sequence[str] | None = None,
-        mass_thickness: KFactor | None = None,
-        elevation_deg: float | None = None,
+        film: Film | None = None,
         seed: int = 0,
     ) -> dict[str, Estimate]:
-        """Composition by Cliff and Lorimer's method, with absorption where the mass thickness is given.
+        """Composition by Cliff and Lorimer's method, or by zeta-factors where the film has a dose.
 
         Parameters
         ----------
@@ -117,10 +117,9 @@ class LineFit(Result):
             Weight-based k-factor of each line, or k-factor and its standard deviation.
         lines : sequence of str or None
             Lines that must have a k-factor; ``None`` quantifies those that have one.
-        mass_thickness : float or (float, float), optional
-            Density times thickness in kg/m^2, or value and standard deviation.
-        elevation_deg : float or None
-            Take-off angle; ``None`` takes the file's.
+        film : Film or None
+            What corrects absorption or finds the thickness: ``bs.Film(mass_thickness=5e-4)``, or a dose, and then the
+            factors are zeta-factors.
         seed : int
             Seed of the draws of uncertain k-factors.
 
@@ -141,18 +140,10 @@ class LineFit(Result):
                 "a weight-based k-factor for each of the lines",
                 f"composition(k_factors={{..., {missing[0]!r}: 1.0}}), or lines=[...] without it",
             )
-        if mass_thickness is None:
-            return self._composition(self.data["intensity_draws"], k_factors, seed)
-        angle = elevation_deg or json.loads(self.data.attrs["acquisition"])["elevation_deg"]
-        if angle is None:
-            raise InputError("no take-off angle in the file", "the detector's", "composition(..., elevation_deg=22)")
-        table = absorbed_composition(
-            self.data["intensity_draws"], k_factors, mass_thickness=mass_thickness, elevation_deg=angle, seed=seed
-        )
-        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+        return self._composition(self.data["intensity_draws"], k_factors, seed, film)
 
     def __repr__(self) -> str:
-        return f"<LineFit {self.name!r}: {self.verdict}; {self.intensities}>"
+        return f"<{type(self).__name__} {self.name!r}: {self.verdict}; {self.intensities}>"
 
 
 def fit_lines(

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from bayesspec.condensed_design import CondensedDesign, condensed_design
 from bayesspec.errors import InputError
 from bayesspec.inference.line_maps import fit_pixels
-from bayesspec.inference.nonnegative_poisson import PoissonLineFit, draw_intensities
-from bayesspec.inference.simplex_mixture import SimplexMixture, fit_simplex, improved, share_moments
+from bayesspec.inference.profile_ranges import profile_ends
+from bayesspec.inference.share_points import ShareProblem, fit_points
 from bayesspec.line_components import LineUnmixing
-from bayesspec.results import attributes, pixel_coords
+from bayesspec.line_unmixing_result import line_shares, line_unmixing_result
 from bayesspec.spectrum_image import SpectrumImage
 
 Floats = npt.NDArray[np.float64]
-TRIAL_DRAWS = 200
-POINTS_ONLY = (
-    "Values without intervals: how much of one another the components hold is known less well than any formula for "
-    "intervals that was tried says, so none is given; do not rely on the last digits."
-)
-MOST_PIXELS = 2500
+MOST_PIXELS = 1600
 MOST_PLACES = 2000
 COUNTS_OF_PLACE = 2000
 STARTS = 2
-PURE = 0.02
-PRIOR = (
-    "Share of each line and of the continuum in a component: flat where they are not negative. Shares of the "
-    "components in a pixel: any distribution, estimated along on a grid and integrated out."
-)
 
 
 def unmix_lines(
@@ -44,6 +31,7 @@ def unmix_lines(
     *,
     seed: int,
     verdict: str,
+    prob: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> LineUnmixing:
     """Find components made of the lines of given elements.
@@ -60,13 +48,15 @@ def unmix_lines(
         Seed of the starts.
     verdict : str
         How the number of components was chosen, in words.
+    prob : float
+        Probability of the ranges.
     progress : callable (done, total), optional
         Called after each step.
 
     Returns
     -------
     LineUnmixing
-        Components, largest first, without intervals; ``verdict`` names what the data leave open.
+        Components, largest first, with likelihood ranges; ``verdict`` names what the counts leave open.
 
     Raises
     ------
@@ -83,19 +73,16 @@ def unmix_lines(
             "no more components than pixels or lines",
             "bs.unmix(si, rank=3, elements=[...])",
         )
-    matrix = condensed.matrix
-    fits = [fit_simplex(summed, matrix, s, progress=progress) for s in _starts(whole, condensed, rank, rng)]
-    best = improved(summed, matrix, max(fits, key=lambda fit: fit.log_likelihood), progress=progress)
-    share, _ = share_moments(whole[image.valid], matrix, best)
-    in_pixel = whole[image.valid].sum(axis=1, dtype=np.float64)
-    totals = (share * in_pixel[:, None]).sum(axis=0)
-    order = np.argsort(-totals)
-    weights = _draws(best, rng, TRIAL_DRAWS)[:, order]
-    seen = share_moments(summed, matrix, best)[0][:, order]
-    verdict += _open_questions(weights, seen, condensed)
-    table = _abundance_table(image, share[:, order], in_pixel)
-    found = best.weights[order][None] * totals[order][:, None] / matrix.sum(axis=0)
-    return _result(image, condensed, found, best, table, verdict, seed, block)
+    problem = ShareProblem(summed, condensed.matrix)
+    fits = [fit_points(problem, start, progress=progress) for start in _starts(whole, condensed, rank, rng)]
+    best, ends = profile_ends(
+        problem,
+        max(fits, key=lambda fit: fit.log_likelihood),
+        line_shares(rank, condensed.design.families, condensed.matrix.shape[1]),
+        prob,
+        progress=progress,
+    )
+    return line_unmixing_result(image, condensed, best, ends, verdict, {"seed": seed, "prob": prob, "block": block})
 
 
 def _summed(counts: npt.NDArray[Any], image: SpectrumImage, most: int = MOST_PIXELS) -> tuple[Floats, int]:
@@ -128,99 +115,3 @@ def _starts(whole: npt.NDArray[Any], condensed: CondensedDesign, rank: int, rng:
         mixed = 0.7 * np.stack(chosen) + 0.3 * shares.mean(axis=0)
         starts.append(mixed * totals.mean() / rank)
     return starts
-
-
-def _draws(fit: SimplexMixture, rng: np.random.Generator, n: int) -> Floats:
-    """Draws of the shares of the columns (draw, component, column), rows summing to 1."""
-    quadratic = PoissonLineFit(
-        fit.weights.ravel(), np.zeros(0), fit.gradient, fit.information, 0.0, converged=fit.status.ok
-    )
-    drawn = draw_intensities(quadratic, rng, n).reshape(n, *fit.weights.shape)
-    return drawn / drawn.sum(axis=2, keepdims=True)
-
-
-def _open_questions(drawn: Floats, shares: Floats, condensed: CondensedDesign) -> str:
-    """Name the pairs of components that the data could still exchange: the likelihood does not see it."""
-    n = condensed.design.n_lines
-    mean, sd = drawn[:, :, :n].mean(axis=0), drawn[:, :, :n].std(axis=0)
-    part = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-    open_pairs = []
-    for k in range(len(mean)):
-        for j in range(len(mean)):
-            absent = (mean[k] < 2.5 * sd[k]) & (mean[j] > 5 * sd[j])
-            alone = (part[:, j] < PURE) & (part[:, k] > 0.5)
-            if j != k and not absent.any():
-                open_pairs.append(f"component {k} may hold some of component {j}: no line tells")
-            if j != k and not alone.any():
-                open_pairs.append(
-                    f"component {k} may be purer in what component {j} is made of: no pixel is without {j}"
-                )
-    return f"; not identified: {'; '.join(open_pairs)}" if open_pairs else ""
-
-
-def _abundance_table(image: SpectrumImage, share: Floats, totals: Floats) -> dict[str, Any]:
-    """Counts of each component in every pixel, on the whole image; no intervals."""
-    dims, units = ("y", "x", "component"), {"units": "counts"}
-    grid = np.full((*image.shape[:2], share.shape[1]), np.nan, np.float32)
-    unknown = {f"abundances_{name}": (dims, grid, units) for name in ("sd", "lower", "upper")}
-    mean = grid.copy()
-    mean[image.valid] = share * totals[:, None]
-    return unknown | {"abundances_mean": (dims, mean, units)}
-
-
-def _result(
-    image: SpectrumImage,
-    condensed: CondensedDesign,
-    drawn: Floats,
-    fit: SimplexMixture,
-    table: dict[str, Any],
-    verdict: str,
-    seed: int,
-    block: int,
-) -> LineUnmixing:
-    design, n = condensed.design, condensed.design.n_lines
-    spectra = np.zeros((*drawn.shape[:2], image.shape[2]), np.float32)
-    curves = drawn @ design.matrix.T
-    spectra[:, :, design.channels] = curves / np.maximum(curves.sum(axis=2, keepdims=True), 1e-300)
-    unknown = np.full(spectra.shape[1:], np.nan, np.float32)
-    dims, units = ("component", "energy"), {"units": "share of the component's counts per channel"}
-    variables = table | {
-        "line_draws": (("draw", "component", "line"), drawn[:, :, :n], {"units": "counts"}),
-        "continuum_draws": (("draw", "component"), drawn[:, :, n:].sum(axis=2), {"units": "counts"}),
-        "total_draws": (("draw", "component"), curves.sum(axis=2), {"units": "counts"}),
-        "spectra_draws": (("draw", *dims), spectra, units),
-        "spectra_mean": (dims, spectra.mean(axis=0), units),
-        "spectra_sd": (dims, unknown, units),
-        "spectra_lower": (dims, unknown, units),
-        "spectra_upper": (dims, unknown, units),
-        "sum_spectrum": (("energy",), image.sum_spectrum(), {"units": "counts"}),
-        "selection_verdict": (("candidate",), ["as asked"]),
-    }
-    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
-        "energy": ("energy", image.energy, {"units": image.energy_unit}),
-        "component": np.arange(drawn.shape[1]),
-        "line": list(design.lines),
-        "candidate": [drawn.shape[1]],
-    }
-    settings = {
-        "seed": seed,
-        "model": "line families and continuum, shares integrated out",
-        "prior": PRIOR,
-        "pixels summed": f"{block} x {block}",
-        "points of the distribution of the shares": int((fit.probabilities > 1e-4).sum()),
-        "acquisition": asdict(image.acquisition),
-    }
-    attrs = attributes(
-        name=image.name,
-        method="Poisson line unmixing",
-        status=POINTS_ONLY if fit.status.ok else str(fit.status),
-        converged=False,
-        settings=settings,
-    )
-    attrs |= {
-        "verdict": verdict,
-        "energy_unit": image.energy_unit,
-        "elements": json.dumps(list(dict.fromkeys(f.element for f in design.families))),
-        "acquisition": json.dumps(asdict(image.acquisition)),
-    }
-    return LineUnmixing(xr.Dataset(variables, coords=coords).assign_attrs(attrs))

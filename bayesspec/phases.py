@@ -15,6 +15,7 @@ from bayesspec.phase_comparison import PhaseComparison, compare
 from bayesspec.planning import DOSES, plan
 from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
+from bayesspec.thin_film import Film
 
 
 class Segmentation(Result):
@@ -162,13 +163,18 @@ class Segmentation(Result):
         """
         return compare(self.intensities, first, second, reference=reference, margin=margin)
 
-    def composition(self, k_factors: Mapping[str, KFactor], *, seed: int = 0) -> dict[str, Estimate]:
+    def composition(
+        self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
+    ) -> dict[str, Estimate]:
         """Composition of every phase by Cliff and Lorimer's method.
 
         Parameters
         ----------
         k_factors : mapping of str to float or (float, float)
             Weight-based k-factor of each line, or k-factor and its standard deviation.
+        film : Film or None
+            What corrects absorption or finds the thickness: ``bs.Film(mass_thickness=5e-4)``, or a dose, and then the
+            factors are zeta-factors.
         seed : int
             Seed of the draws of uncertain k-factors.
 
@@ -182,7 +188,7 @@ class Segmentation(Result):
         InputError
             When a k-factor belongs to no mapped line or is not positive.
         """
-        return self._composition(self.intensities, k_factors, seed)
+        return self._composition(self.intensities, k_factors, seed, film)
 
     def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
         """Forecast what another dose would make of a ratio in this sample.

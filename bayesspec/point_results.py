@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.components import STATISTICS, Unmixing
+from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB
-from bayesspec.results import attributes, pixel_coords
+from bayesspec.results import STATISTICS, attributes, pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
 DONE = "Finished: a classical method, which gives no uncertainty."

@@ -12,8 +12,6 @@ from bayesspec.posterior import check_prob
 from bayesspec.results import Result, summed_image
 from bayesspec.spectrum_image import SpectrumImage
 
-STATISTICS = ("mean", "sd", "lower", "upper")
-
 
 class PrincipalComponents(Result):
     """Orthonormal components, scores of every pixel, and the rates that they make together.
@@ -60,10 +58,6 @@ class PrincipalComponents(Result):
     def reliability(self) -> xr.DataArray:
         """Share of the variance of each score map that is not noise, dims (component,), between 0 and 1."""
         return self.data["reliability"]
-
-    def _statistics(self, name: str) -> xr.Dataset:
-        table = self.data[[f"{name}_{s}" for s in STATISTICS]].rename({f"{name}_{s}": s for s in STATISTICS})
-        return table.assign_attrs({key: self.data.attrs[key] for key in ("prob", "interval")})
 
     @property
     def denoised(self) -> xr.Dataset:

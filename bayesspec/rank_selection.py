@@ -22,6 +22,8 @@ from bayesspec.spectrum_image import SpectrumImage
 
 FITTED_SHARE = 0.8
 COARSE_TOLERANCE = 2e-5
+CLEAR = 4.0
+"""Standard errors by which held-out counts must speak for more components than the singular values show."""
 TRACE = 0.05
 """Strength, over that of the weakest confirmed component, of what is a trace unless held-out counts confirm it."""
 
@@ -168,7 +170,8 @@ def _decide(evidence: _Evidence, table: xr.Dataset, values: npt.NDArray[np.float
     low, high = evidence.held_out, evidence.spectral
     if low > high:
         lead = table.sel(candidate=high)
-        return low if float(lead["score"]) < -2 * float(lead["error"]) and not check.problems else high
+        clear = float(lead["score"]) < -CLEAR * float(lead["error"])
+        return low if clear and not check.problems else high
     if low == high or check.drift is not None:
         return high
     strength = np.square(values) - check.corrected.threshold**2

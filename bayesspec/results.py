@@ -11,13 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.load import to_hyperspy
 from bayesspec.posterior import Estimate, to_arviz
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.thin_film import Film, film_composition
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
+STATISTICS = ("mean", "sd", "lower", "upper")
 
 
 class FitError(RuntimeError):
@@ -36,6 +38,7 @@ class Result:
     kinds: ClassVar[dict[str, type[Result]]] = {}
     kind: ClassVar[str] = ""
     pictures: ClassVar[tuple[str, ...]] = ()
+    in_counts: ClassVar[bool] = False
 
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
@@ -80,10 +83,16 @@ class Result:
         """Seed, priors, versions and settings by name."""
         return dict(json.loads(self.data.attrs["provenance"]))
 
+    def _statistics(self, name: str) -> xr.Dataset:
+        """Mean, sd, lower and upper of one quantity, with what their interval is."""
+        table = self.data[[f"{name}_{s}" for s in STATISTICS]].rename({f"{name}_{s}": s for s in STATISTICS})
+        return table.assign_attrs({key: self.data.attrs[key] for key in ("prob", "interval") if key in self.data.attrs})
+
     def _composition(
-        self, intensities: xr.DataArray, k_factors: Mapping[str, KFactor], seed: int
+        self, intensities: xr.DataArray, factors: Mapping[str, KFactor], seed: int, film: Film | None = None
     ) -> dict[str, Estimate]:
-        table = cliff_lorimer(intensities, k_factors, seed=seed)
+        angle = json.loads(self.data.attrs.get("acquisition", "{}")).get("elevation_deg")
+        table = film_composition(intensities, factors, film, elevation_deg=angle, in_counts=self.in_counts, seed=seed)
         return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

@@ -60,7 +60,7 @@ def spectral_maps(
         counts=counts[:, :, : len(names)],
         lines=names,
         side_counts=counts[:, :, len(names) :],
-        sides=tuple(f"from {energy[i]:.3f} keV" for i in order[len(names) :]),
+        sides=tuple(f"from {energy[i]:.5g} {image.energy_unit}" for i in order[len(names) :]),
         response=response[:, order],
         mask=image.mask,
         pixel_size=image.pixel_size,

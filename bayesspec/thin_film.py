@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,87 @@ from bayesspec.xray import xray_line
 ITERATIONS = 12
 M2_PER_KG = 0.1
 """Square metres per kilogram in one square centimetre per gram."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is known of a film beyond the factors of its lines.
+
+    Parameters
+    ----------
+    mass_thickness : float or (float, float), optional
+        Density times thickness in kg/m^2 (100 nm of 5 g/cm^3: 5e-4), or value and standard deviation: absorption is
+        corrected.
+    dose_electrons : float, optional
+        Electrons that hit what the counts come from, such as the whole image: the factors are zeta-factors, and the
+        mass thickness is found.
+    elevation_deg : float, optional
+        Take-off angle of the detector in degrees; without it the file's. With zeta-factors and none, absorption is
+        left out.
+    """
+
+    mass_thickness: KFactor | None = None
+    dose_electrons: float | None = None
+    elevation_deg: float | None = None
+
+    def exact(self) -> Film:
+        """The film with its thickness taken as exact."""
+        thickness = self.mass_thickness
+        return replace(self, mass_thickness=thickness[0]) if isinstance(thickness, tuple) else self
+
+
+def film_composition(
+    intensities: xr.DataArray,
+    factors: Mapping[str, KFactor],
+    film: Film | None,
+    *,
+    elevation_deg: float | None,
+    in_counts: bool,
+    seed: int,
+) -> xr.Dataset:
+    """Turn line intensities into a composition by whichever method the film allows.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of line intensities.
+    factors : mapping of str to float or (float, float)
+        k-factors, or zeta-factors where the film has a dose; with standard deviations or without.
+    film : Film or None
+        ``None`` for k-factors alone.
+    elevation_deg : float or None
+        Take-off angle that the file tells.
+    in_counts : bool
+        Whether the intensities are counts, not shares.
+    seed : int
+        Seed of the draws of uncertain factors.
+
+    Returns
+    -------
+    xarray.Dataset, dims (draw, ..., element)
+        ``weight_percent`` and ``atomic_percent``, and ``mass_thickness`` (draw, ...) in kg/m^2 where it is found.
+
+    Raises
+    ------
+    InputError
+        When the film holds both or neither of thickness and dose, the angle is not known, or intensities are shares.
+    """
+    if film is None:
+        return cliff_lorimer(intensities, factors, seed=seed)
+    angle = elevation_deg if film.elevation_deg is None else film.elevation_deg
+    if (film.mass_thickness is None) == (film.dose_electrons is None):
+        raise InputError(f"{film}", "a mass thickness or a dose, one of them", "bs.Film(mass_thickness=5e-4)")
+    if film.dose_electrons is not None:
+        if not in_counts:
+            raise InputError("shares of the counts", "counts", "bs.unmix(si, elements=[...]) or bs.fit_lines(si)")
+        return zeta_factors_composition(
+            intensities, factors, dose_electrons=film.dose_electrons, elevation_deg=angle, seed=seed
+        )
+    if angle is None or film.mass_thickness is None:
+        raise InputError("no take-off angle in the file", "the detector's", "bs.Film(5e-4, elevation_deg=22)")
+    return absorbed_composition(
+        intensities, factors, mass_thickness=film.mass_thickness, elevation_deg=angle, seed=seed
+    )
 
 
 def zeta_factors_composition(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import jax
+import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
@@ -15,8 +16,12 @@ from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
+from bayesspec.inference.nmf import NmfMode
 from bayesspec.inference.nmf_conditional import sample_abundances
+from bayesspec.inference.nmf_gauge import recentred
 from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
+from bayesspec.inference.nmf_posterior import NmfPosterior
 from bayesspec.inference.nmf_prior import NmfPrior
 from bayesspec.inference.nmf_unload import unload_posterior
 from bayesspec.inference.status import Status
@@ -31,7 +36,7 @@ from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.unmixing_result import unmixing_result
-from bayesspec.unmixing_start import best_start
+from bayesspec.unmixing_start import best_start, neighbour_start
 
 MOST_PIXELS = 6000
 """Pixels, or blocks of them, on which the spectra are sampled: more cost time and find worse places to start from."""
@@ -51,6 +56,7 @@ def unmix(
     background: str | npt.ArrayLike | None = None,
     spectra: npt.ArrayLike | None = None,
     prior_from: Component | Sequence[Component] | None = None,
+    neighbours: bool | float = True,
     seed: int = 0,
     draws: int = 200,
     warmup: int = 60,
@@ -77,7 +83,7 @@ def unmix(
     elements : sequence of str or None
         Elements of the sample, for EDS: components are combinations of their lines and a continuum, and nothing else
         (a ``LineUnmixing``); few numbers in place of a value for each channel, with the abundances integrated out.
-        Values come without intervals: ``status`` says why.
+        Intervals are likelihood ranges that hold all at once with the probability `prob`.
     model : {"nmf", "pca"}
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
@@ -88,6 +94,10 @@ def unmix(
     prior_from : Component, sequence of Component, or None
         Components of fits of other samples that are expected here too, ``fit.component(0)``: their spectra enter the
         prior with the weight of the counts that they are worth; they come first in the result.
+    neighbours : bool or float
+        How strongly the maps are smoothed over neighbouring pixels, edges excepted: ``True`` learns it from held-out
+        counts, ``False`` or 0 is not at all. Smoothed maps are the mean of ``abundances``; its sd and interval are
+        those of the pixel alone, the interval widened where the mean is outside. Not used with `elements`.
     seed : int
         Seed of starts, draws and the division into fitted and held-out counts.
     draws : int
@@ -107,11 +117,13 @@ def unmix(
     Raises
     ------
     InputError
-        When the model is not known, or the rank exceeds what the data allow, or there are no counts.
+        When the model is not known, the strength is not possible, or the rank exceeds what the data allow, or there
+        are no counts.
     FitError
         When `strict` and the fit did not end as it should.
     """
     check_prob(prob)
+    _check_neighbours(neighbours)
     others = any(given is not None for given in (background, spectra, prior_from))
     if elements is not None and (model != "nmf" or others):
         raise InputError(
@@ -132,7 +144,7 @@ def unmix(
     verdict += noise_note(counts)
     if elements is not None:
         with _bar(f"components, rank {chosen}") as progress:
-            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, progress=progress)
+            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
         if strict and not lines.converged:
             raise FitError(lines.status)
         return lines
@@ -141,23 +153,50 @@ def unmix(
     mode = best_start(summed, chosen, known, image.valid_channels, key=key, seed=seed)
     if mode.status is Status.INTERRUPTED:
         raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
+    pixels = PixelCounts(counts, image.valid)
+    strength = _strength(pixels, mode, neighbours, key)
+    if strength > 0 and not known.counts:
+        mode = neighbour_start(pixels, mode, strength, len(known.background), seed)
     tails = ((1 - prob) / 2, (1 + prob) / 2)
     with _bar(f"spectra, rank {chosen}") as progress:
         prior = NmfPrior(seen=known.seen(image.valid_channels))
         posterior = sample(
             summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, prior=prior, progress=progress
         )
-    if block > 1:
+    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and strength > 0 and not known.counts
+    posterior = recentred(posterior, mode.spectra) if lost else posterior
+    if block > 1 or lost:
         with _bar("abundances") as progress:
             posterior = sample_abundances(counts, posterior, key=key, progress=progress)
     if len(known.background):
         posterior = unload_posterior(posterior, len(known.background), seed)
     settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
-    settings["prior"] = PRIOR
-    result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings)
+    settings |= {"prior": PRIOR, "strength of the smoothing over neighbours": strength}
+    maps = _smoothed(pixels, posterior, strength) if strength > 0 else None
+    result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings, maps)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001
+    if not np.isfinite(neighbours) or neighbours < 0:
+        raise InputError(f"neighbours={neighbours}", "True, False, or a strength from 0 on", "neighbours=0.5")
+
+
+def _strength(pixels: PixelCounts, mode: NmfMode, neighbours: bool | float, key: jax.Array) -> float:  # noqa: FBT001
+    """Strength of the smoothing over neighbours, learned where it is not given."""
+    if neighbours is not True:
+        return float(neighbours)
+    means = mode.abundances.mean(axis=0)
+    return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
+
+
+def _smoothed(pixels: PixelCounts, posterior: NmfPosterior, strength: float) -> npt.NDArray[np.float32]:
+    """Maps smoothed over neighbours, of the posterior's mean spectra and totals."""
+    spectra, totals = posterior.spectra.mean(axis=0), posterior.totals.mean(axis=0)
+    maps = smoothed_abundances(pixels, spectra, strength, posterior.component_abundances)
+    return np.asarray(maps * (totals / np.maximum(maps.sum(axis=0), 1e-30)), np.float32)
 
 
 def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> list[int]:

@@ -13,8 +13,9 @@ import xarray as xr
 from bayesspec.components import Unmixing
 from bayesspec.inference.nmf import NmfMode
 from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_posterior import NmfPosterior
+from bayesspec.inference.pixel_groups import group_pixels
 from bayesspec.known_spectra import KnownSpectra
 from bayesspec.results import attributes, pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
@@ -35,6 +36,7 @@ def unmixing_result(
     verdict: str,
     prob: float,
     settings: dict[str, Any],
+    maps: npt.NDArray[np.float32] | None = None,
 ) -> Unmixing:
     """Label a posterior, and find what is feasible beside it.
 
@@ -56,6 +58,8 @@ def unmixing_result(
         Probability of the intervals.
     settings : dict
         Seed and options, for the provenance.
+    maps : numpy.ndarray (pixel, component), float32, or None
+        Abundances smoothed over neighbours, those of the background last; they take the place of the posterior mean.
 
     Returns
     -------
@@ -63,8 +67,11 @@ def unmixing_result(
         The result.
     """
     n = posterior.spectra.shape[1] - len(known.background)
-    variables = _spectra(image, posterior.spectra[:, :n], prob) | _abundances(image, posterior, n)
-    variables |= _background(image, posterior, known, n) | _feasible(image, posterior, known, int(settings["seed"]))
+    moments = _moments(posterior, n, maps)
+    variables = _spectra(image, posterior.spectra[:, :n], prob) | _abundances(image, moments, n)
+    variables |= _background(image, posterior, moments, known) | _feasible(
+        image, posterior, known, int(settings["seed"])
+    )
     variables["total_draws"] = (("draw", "component"), posterior.totals[:, :n], COUNTS)
     variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), COUNTS)
     variables["effective_draws"] = (("component",), _least_effective(posterior)[:n])
@@ -160,16 +167,25 @@ def _spectra(image: SpectrumImage, kept: npt.NDArray[np.float32], prob: float) -
     }
 
 
-def _moments(posterior: NmfPosterior) -> dict[str, npt.NDArray[np.float32]]:
+def _moments(
+    posterior: NmfPosterior, n: int, maps: npt.NDArray[np.float32] | None
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Statistics of the abundances; the intervals of the pixels alone are widened to hold smoothed maps."""
     lower, upper = posterior.abundance_quantiles
-    return {"mean": posterior.abundance_mean, "sd": posterior.abundance_sd, "lower": lower, "upper": upper}
+    mean = posterior.abundance_mean
+    if maps is not None:
+        extra = mean.shape[1] - maps.shape[1]
+        together = np.repeat(maps[:, n:].sum(axis=1, keepdims=True), extra, axis=1)
+        mean = np.concatenate([maps, together], axis=1)
+        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
+    return {"mean": mean, "sd": posterior.abundance_sd, "lower": lower, "upper": upper}
 
 
-def _abundances(image: SpectrumImage, posterior: NmfPosterior, n: int) -> Variables:
+def _abundances(image: SpectrumImage, statistics: dict[str, npt.NDArray[np.float32]], n: int) -> Variables:
     """Statistics of the abundances on the whole image; NaN in excluded pixels."""
     return {
         f"abundances_{name}": (("y", "x", "component"), _grid(image, values[:, :n]), COUNTS)
-        for name, values in _moments(posterior).items()
+        for name, values in statistics.items()
     }
 
 
@@ -179,17 +195,21 @@ def _grid(image: SpectrumImage, values: npt.NDArray[np.float32]) -> npt.NDArray[
     return grid
 
 
-def _background(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra, n: int) -> Variables:
+def _background(
+    image: SpectrumImage,
+    posterior: NmfPosterior,
+    statistics: dict[str, npt.NDArray[np.float32]],
+    known: KnownSpectra,
+) -> Variables:
     """Shapes and totals of the background; its counts in every pixel, all shapes together."""
     if not len(known.background):
         return {}
     sums = {
-        f"background_{name}": (("y", "x"), _grid(image, values[:, -1]), COUNTS)
-        for name, values in _moments(posterior).items()
+        f"background_{name}": (("y", "x"), _grid(image, values[:, -1]), COUNTS) for name, values in statistics.items()
     }
     return sums | {
         "background_shapes": (("background", "energy"), known.background, {"units": "share per channel"}),
-        "background_total_draws": (("draw", "background"), posterior.totals[:, n:], COUNTS),
+        "background_total_draws": (("draw", "background"), posterior.totals[:, -len(known.background) :], COUNTS),
     }
 
 
@@ -199,7 +219,7 @@ def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra
     components = len(spectra)
     groups = group_pixels(posterior.abundance_mean[:, :components], seed)
     background = len(known.background)
-    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background)
+    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background, seen=known.counts)
     transforms, n = extreme_transforms(feasible, seed), components - background
     limits = transforms[:, :n] @ spectra
     noise = NOISE_WIDTH * feasible.spectra_noise[:n]

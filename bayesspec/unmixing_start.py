@@ -6,18 +6,29 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step
 from bayesspec.inference.nmf_compact import compact
+from bayesspec.inference.nmf_neighbours import PixelCounts, smoothed_abundances
 from bayesspec.inference.nmf_unload import unload
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra
 
 ROUNDS = 2
 """Times that background is taken out of the components and both are fitted again."""
+NEIGHBOUR_ROUNDS = 3
+"""Times that the maps are smoothed, the spectra fitted to them, and drawn together."""
+SMOOTH_TOLERANCE = 1.5
+"""Standard deviations of its own noise by which a smoothed abundance may be negative: it has less of it."""
+SPECTRA_STEPS = 5
+LEAST_SHARE = 1e-4
+"""Abundance, as a share of the component's mean, that is left where a smoothed map is zero."""
+_step = jax.jit(em_step)
 
 
 def best_start(
@@ -66,6 +77,52 @@ def best_start(
     mode = unload(mode, background, seed) if background else mode
     mode = replace(mode, stability=_carried(first, mode, free))
     return _released(compact(mode, background, seed), free, expected)
+
+
+def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, background: int, seed: int) -> NmfMode:
+    """Draw the spectra together until the abundances, smoothed over neighbours, become zero.
+
+    Smoothed maps show where a component is absent, which single pixels of few counts do not.
+
+    Parameters
+    ----------
+    pixels : PixelCounts
+        Counts of single pixels, and where they lie.
+    mode : NmfMode
+        Fit of these counts or of their sums over blocks.
+    strength : float
+        Strength of the smoothing, as `smoothed_abundances` takes it.
+    background : int
+        How many of the fixed spectra, the last, are background.
+    seed : int
+        Seed of the grouping of pixels.
+
+    Returns
+    -------
+    NmfMode
+        Spectra of the same fit, and its abundances moved along; components by falling total.
+    """
+    if len(mode.spectra) - mode.n_fixed < 2:
+        return mode
+    blocks = cut(pixels.counts)
+    found = replace(mode, abundances=pixels.proportional(mode.abundances.mean(axis=0)))
+    for _ in range(NEIGHBOUR_ROUNDS):
+        smooth = smoothed_abundances(pixels, found.spectra, strength, found.abundances)
+        smooth = np.maximum(smooth, LEAST_SHARE * smooth.mean(axis=0))
+        found = replace(found, abundances=smooth, spectra=_fitted_spectra(blocks, smooth, found))
+        found = unload(found, background, seed) if background else found
+        found = compact(found, background, seed, tolerance=SMOOTH_TOLERANCE)
+    moved = mode.abundances @ (mode.spectra.astype(np.float64) @ np.linalg.pinv(found.spectra.astype(np.float64)))
+    return replace(found, abundances=np.maximum(moved, 0.0).astype(np.float32))
+
+
+def _fitted_spectra(blocks: CountBlocks, abundances: npt.NDArray[np.float32], mode: NmfMode) -> npt.NDArray[Any]:
+    """Some steps of the free spectra towards the highest likelihood, the abundances held."""
+    held, spectra = blocks.split(abundances), jnp.asarray(mode.spectra)
+    free = jnp.arange(len(mode.spectra)) < len(mode.spectra) - mode.n_fixed
+    for _ in range(SPECTRA_STEPS):
+        spectra = _step(blocks.counts, held, spectra, free)[1]
+    return np.asarray(spectra)
 
 
 def _carried(first: NmfMode, last: NmfMode, free: int) -> npt.NDArray[np.float64] | None:

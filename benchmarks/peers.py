@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from peer_methods import APART, SEGMENTING, SPECTRA, UNMIXING, Components, Phases
 from scipy.optimize import linear_sum_assignment
@@ -46,6 +47,7 @@ TITLES = {
 }
 PHASE_COLUMNS = ("worst ratio error %", "labels right %", "phases", "90 % covers", "s", "GB")
 COMPONENT_COLUMNS = ("spectral angle", "map correlation", "rank", "90 % covers", "s", "GB")
+OWN = ("black", "tab:red")
 Row = dict[str, float]
 Found = dict[str, list[tuple[float, Row | str]]]
 
@@ -172,15 +174,19 @@ def table(case: str, found: Found, columns: tuple[str, ...]) -> None:
 def draw(found: dict[str, Found], path: Path) -> None:
     """Ratio error and spectral angle against dose, every method one line."""
     panels = [("iron_oxides", "worst ratio error %"), ("eels_edges", "spectral angle")]
-    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    rcParams["font.size"] = 8
+    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
     for ax, (case, name) in zip(figure.subplots(1, 2), panels, strict=True):
+        own = [method for method in found.get(case, {}) if method.startswith("bayesspec")]
         for method, rows in found.get(case, {}).items():
-            doses = [d for d in DOSES[case] if any(at == d and not isinstance(r, str) for at, r in rows)]
-            values = [np.nanmedian([r[name] for at, r in rows if at == d and not isinstance(r, str)]) for d in doses]
-            own = method.startswith("bayesspec")
-            ax.loglog(doses, values, "o-", ms=3, lw=2 if own else 0.9, label=method, zorder=3 if own else 2)
+            known = [(at, r[name]) for at, r in rows if not isinstance(r, str) and np.isfinite(r.get(name, np.nan))]
+            doses = sorted({at for at, _ in known})
+            values = [np.median([value for at, value in known if at == dose]) for dose in doses]
+            style = {"lw": 2.0, "color": OWN[own.index(method)], "zorder": 3} if method in own else {"lw": 0.9}
+            if doses:
+                ax.loglog(doses, values, "o-", ms=3, label=method, **style)
         ax.set(title=TITLES[case].split(",")[0], xlabel="counts per pixel", ylabel=name.replace("angle", "angle (deg)"))
-        ax.legend(fontsize=6)
+        ax.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
         ax.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)

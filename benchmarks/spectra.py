@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import chi2
 
 import bayesspec as bs
+from bayesspec.edge_design import in_window
 from bayesspec.simulate import bremsstrahlung, line_profile
 
 DATA = Path(os.environ.get("BAYESSPEC_DATA", "data"))
@@ -85,6 +86,7 @@ def maps() -> None:
 
 def minerals(runs: int = 6) -> None:
     lamella.main(runs)
+    lamella.peer(runs)
 
 
 def glass() -> None:
@@ -100,6 +102,25 @@ def glass() -> None:
     print(f"K412 glass, five replicates: chi-square {total:.1f} for {degrees}, p = {chi2.sf(total, degrees):.3f}")
 
 
+def edges(runs: int = 20, dose: float = 2000.0) -> None:
+    elements, z, inside = ["C", "Ti", "Sr", "O"], [], []
+    for seed in range(runs):
+        image = bs.simulate.eels_edges(dose, 40, seed=seed)
+        fit = bs.fit_edges(image, elements, draws=60, seed=seed)
+        truth = image.truth
+        sums = truth["abundances"].sum(axis=(0, 1))
+        places = [truth["components"].index(name) for name in fit.lines]
+        windows = [in_window(image.energy, float(e)) for e in fit.data["onset"]]
+        true = np.array([sums[k] * truth["edges"][k][w].sum() for k, w in zip(places, windows, strict=True)])
+        found = fit.intensities
+        low, high = found.interval(0.9)
+        z.append(((found.mean - true) / found.sd).values)
+        inside.append(((low <= true) & (true <= high)).values)
+    print(f"edges of {dose:g} counts/pixel, 40 x 40, {runs} runs: 90 % intervals of the counts cover", end=" ")
+    print(f"{dict(zip(fit.lines, np.mean(inside, axis=0).round(2).tolist(), strict=True))}; rms z", end=" ")
+    print(np.sqrt(np.square(z).mean(axis=0)).round(2))
+
+
 def identify() -> None:
     for name in ("p45_dacite/P45_12bit_packed_8bit_compressed.bcf", "mantle_71GPa/71GPa_experimental_data.hspy"):
         image = bs.load(DATA / name)
@@ -109,7 +130,7 @@ def identify() -> None:
         print(f"{image.name}: missing {missing}, not in the list {more}, {time.perf_counter() - start:.0f} s")
 
 
-ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, identify)}
+ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify)}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

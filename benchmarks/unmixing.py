@@ -30,8 +30,8 @@ def maps(rng: np.random.Generator, side: int, rank: int, width: float) -> np.nda
     return positive / positive.sum(axis=1).mean()
 
 
-def eels(counts: float, side: int = 134, channels: int = 1024, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Edges on a shared power-law background: counts (pixel, channel) and spectra."""
+def eels_truth(counts: float, side: int = 134, channels: int = 1024, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Edges on a shared power-law background: abundances (pixel, rank) and spectra."""
     rng, energy = np.random.default_rng(seed), 200.0 + 2.0 * np.arange(channels)
     spectra = []
     for onset, slope in [(290.0, 2.9), (470.0, 2.6), (540.0, 2.75), (1900.0, 2.3)]:
@@ -39,8 +39,13 @@ def eels(counts: float, side: int = 134, channels: int = 1024, seed: int = 0) ->
         edge = 0.5 * (1 + np.tanh((energy - onset) / 6.0)) * (energy / onset) ** -3.2
         edge += np.exp(-0.5 * ((energy - onset - 8.0) / 6.0) ** 2)
         spectra.append(0.55 * background / background.sum() + 0.45 * edge / edge.sum())
-    truth = np.array(spectra)
-    return rng.poisson(counts * maps(rng, side, 4, 6.0) @ truth), truth
+    return counts * maps(rng, side, 4, 6.0), np.array(spectra)
+
+
+def eels(counts: float, side: int = 134, channels: int = 1024, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Counts (pixel, channel) and spectra of `eels_truth`."""
+    abundances, spectra = eels_truth(counts, side, channels, seed)
+    return np.random.default_rng(1000 + seed).poisson(abundances @ spectra), spectra
 
 
 def sparse(counts: float, side: int = 256, channels: int = 2048, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

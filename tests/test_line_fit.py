@@ -124,7 +124,7 @@ def test_composition_needs_every_k_factor_asked_for() -> None:
     with pytest.raises(bs.InputError, match="no k-factor of Mg_Ka"):
         fit.composition(factors, lines=["O_Ka", "Mg_Ka"])
     with pytest.raises(bs.InputError, match="take-off angle"):
-        fit.composition(factors, mass_thickness=1e-3)
+        fit.composition(factors, film=bs.Film(1e-3))
     plain = fit.composition(factors)["weight_percent"].mean.sel(element="O")
-    thick = fit.composition(factors, mass_thickness=1e-3, elevation_deg=20)["weight_percent"].mean.sel(element="O")
+    thick = fit.composition(factors, film=bs.Film(1e-3, elevation_deg=20))["weight_percent"].mean.sel(element="O")
     assert float(thick) > float(plain) + 0.5

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.inference.simplex_mixture import fit_simplex, share_moments, simplex_grid
 from bayesspec.simulate import bremsstrahlung, line_profile
 
 AXIS = 0.15 + 0.01 * np.arange(790)
@@ -48,14 +47,63 @@ def test_compositions_and_shares_are_found(fit: bs.LineUnmixing, image: bs.Spect
     assert error < 0.05
 
 
-def test_no_interval_is_claimed(fit: bs.LineUnmixing) -> None:
-    ratio = fit.ratio("Mg_Ka", "O_Ka")
-    assert not ratio.known_error
-    assert np.isnan(ratio.interval(0.9)[0]).all()
-    assert not fit.converged
-    assert "do not rely" in fit.status
-    assert np.isnan(fit.spectra["lower"]).all()
+def test_ranges_hold_the_truth_and_tell_what_is_open(fit: bs.LineUnmixing) -> None:
+    lines = ["O_Ka", "Mg_Ka", "Fe_Ka"]
+    found = fit.composition(dict.fromkeys(lines, 1.0))["weight_percent"]
+    order = np.argsort(found.mean.sel(element="Fe").values)
+    low, high = (end.values[order] for end in found.interval(0.9))
+    truth = 100 * np.array([[c.get(line, 0.0) for line in lines] for c in COMPONENTS])
+    assert (low <= truth + 0.01).all()
+    assert (high >= truth - 0.01).all()
+    assert 1.0 < (high - low).max() < 25.0
+    assert found.interval(0.9)[0].attrs["prob"] == 0.95
+    assert "joint likelihood range" in found.interval()[1].attrs["interval"]
+    assert fit.converged
+    share = fit.fractions.interval()
+    assert (share[0] < fit.fractions.mean).all()
+    assert str(found).startswith("component 0, element O: ")
+    assert (fit.spectra["lower"] <= fit.spectra["upper"]).all()
     assert np.isnan(fit.abundances["sd"]).all()
+
+
+def test_uncertain_k_factors_widen_the_ranges(fit: bs.LineUnmixing) -> None:
+    exact = fit.composition({"O_Ka": 1.0, "Fe_Ka": 1.0, "Mg_Ka": 1.0})["atomic_percent"]
+    vague = fit.composition({"O_Ka": 1.0, "Fe_Ka": (1.0, 0.3), "Mg_Ka": 1.0})["atomic_percent"]
+    assert np.array_equal(exact.mean, vague.mean)
+    width = [float(np.subtract(*e.interval()[::-1]).sel(element="Fe").max()) for e in (exact, vague)]
+    assert width[1] > 2 * width[0]
+    assert float(vague.interval()[0].min()) >= 0
+
+
+def test_absent_elements_are_limits_and_present_ones_detections(fit: bs.LineUnmixing) -> None:
+    found = fit.detections
+    order = np.argsort(found["counts"].sel(line="Fe_Ka").values)
+    detected = found["detected"].isel(component=order)
+    for component, number in zip(COMPONENTS, (0, 1), strict=True):
+        for line in ("O_Ka", "Mg_Ka", "Fe_Ka"):
+            assert bool(detected.sel(line=line)[number]) == (line in component)
+    absent = found["upper"].isel(component=order).sel(line="Fe_Ka")[0]
+    assert 0 < float(absent) < 0.05 * float(found["counts"].sum())
+    assert "element Fe: < " in str(fit.composition(dict.fromkeys(["O_Ka", "Mg_Ka", "Fe_Ka"], 1.0))["atomic_percent"])
+
+
+def test_films_correct_absorption_and_tell_the_thickness(fit: bs.LineUnmixing) -> None:
+    factors = {"O_Ka": 600.0, "Mg_Ka": 700.0, "Fe_Ka": 1500.0}
+    thin = fit.composition(factors)["weight_percent"].mean
+    thick = fit.composition(factors, film=bs.Film(2e-3, elevation_deg=20))["weight_percent"]
+    assert (thick.mean.sel(element="O") > thin.sel(element="O") + 1).all()
+    vague = fit.composition(factors, film=bs.Film((2e-3, 1e-3), elevation_deg=20))["weight_percent"]
+    assert np.array_equal(vague.mean, thick.mean)
+    widths = [np.subtract(*e.interval()[::-1]).sel(element="O") for e in (thick, vague)]
+    assert (widths[1] > widths[0]).all()
+    found = fit.composition(factors, film=bs.Film(dose_electrons=1e12))["mass_thickness"]
+    counts = fit.intensities(list(factors)).isel(draw=0).values
+    assert np.allclose(found.mean, counts @ list(factors.values()) / 1e12)
+    assert (found.interval()[0] < found.mean).all()
+    with pytest.raises(bs.InputError, match="a mass thickness or a dose"):
+        fit.composition(factors, film=bs.Film())
+    with pytest.raises(bs.InputError, match="no take-off angle"):
+        fit.composition(factors, film=bs.Film(2e-3))
 
 
 def test_spectra_sum_to_one_and_results_open_again(fit: bs.LineUnmixing, tmp_path: Path) -> None:
@@ -73,27 +121,3 @@ def test_bad_input(fit: bs.LineUnmixing, image: bs.SpectrumImage) -> None:
         bs.unmix(image, rank=9, elements=["O", "Mg"])
     with pytest.raises(bs.InputError, match="elements alone"):
         bs.unmix(image, rank=2, elements=["O", "Mg"], background="bremsstrahlung")
-
-
-def test_the_grid_divides_the_simplex() -> None:
-    grid = simplex_grid(3, 4)
-    assert grid.shape == (15, 3)
-    assert np.allclose(grid.sum(axis=1), 1.0)
-    assert {tuple(row) for row in np.eye(3)} <= {tuple(row) for row in grid}
-
-
-def test_mixtures_of_known_columns_are_at_a_maximum(strict: None) -> None:
-    rng = np.random.default_rng(1)
-    design = np.kron(np.eye(4), np.ones((3, 1))) + 0.02
-    truth = np.array([[0.7, 0.3, 0.0, 0.0], [0.1, 0.0, 0.5, 0.4]])
-    shares = rng.beta(0.5, 0.5, 400)
-    rate = 200 * np.column_stack([shares, 1 - shares]) @ truth @ (design / design.sum(axis=0)).T
-    counts = rng.poisson(rate)
-    found = fit_simplex(counts, design, np.array([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]]))
-    assert np.allclose(found.weights, truth, atol=0.03)
-    free = found.weights > 1e-3
-    slope = found.gradient.reshape(2, 4)
-    assert np.abs(slope[free]).max() < 0.2 * np.sqrt(found.information.diagonal().max())
-    mean, variance = share_moments(counts, design, found)
-    assert np.corrcoef(mean[:, 0], shares)[0, 1] > 0.97
-    assert (variance >= 0).all()

@@ -124,6 +124,19 @@ def test_what_held_out_counts_do_not_confirm_must_be_strong(fourth: float, chose
     assert ("held-out counts confirm 3" in said) == (chosen == 4) or chosen == 3
 
 
+@pytest.mark.parametrize(("score", "chosen"), [(-30.0, 3), (-60.0, 4)])
+def test_held_out_counts_add_components_only_where_they_are_clear(score: float, chosen: int) -> None:
+    values = np.array([30.0, 15.0, 10.0, 1.2])
+    edge = SpectralRank(3, values, 1.35, (576, 64))
+    flags = np.zeros(5, np.int8), np.zeros((2, 2), np.int8)
+    check = NoiseCheck(NoiseLevel(1.0, 0.01, 0.0, 1.0), None, np.full((2, 2), np.nan), *flags, edge, edge, 3)
+    table = xr.Dataset(
+        {"score": ("candidate", [-99.0, -80, score, 0]), "error": ("candidate", [9.0, 9, 10, 0])},
+        coords={"candidate": [1, 2, 3, 4]},
+    )
+    assert _decide(_Evidence(4, 3, 3), table, values, check) == chosen
+
+
 def test_scattered_rates_are_modelled_and_said() -> None:
     rng = np.random.default_rng(0)
     image = image_of(2000)

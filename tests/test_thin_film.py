@@ -4,7 +4,13 @@ import xarray as xr
 import xraydb
 
 from bayesspec import InputError
-from bayesspec.thin_film import absorbed_composition, absorption_factors, zeta_factors_composition
+from bayesspec.thin_film import (
+    Film,
+    absorbed_composition,
+    absorption_factors,
+    film_composition,
+    zeta_factors_composition,
+)
 
 LINES = ["O_Ka", "Fe_Ka"]
 ZETA = {"O_Ka": 600.0, "Fe_Ka": 1500.0}
@@ -78,3 +84,17 @@ def test_bad_input(call, says: str) -> None:
     with pytest.raises(InputError) as caught:
         call(counts({"O": 0.3, "Fe": 0.7}, 5e-4))
     assert says in str(caught.value)
+
+
+def test_a_film_chooses_the_method() -> None:
+    absorbed = counts({"O": 0.3, "Fe": 0.7}, 2e-3, 20.0)
+    given = {"elevation_deg": 20.0, "in_counts": True, "seed": 0}
+    for film in (Film(mass_thickness=2e-3), Film(dose_electrons=DOSE)):
+        table = film_composition(absorbed, ZETA, film, **given)
+        assert np.allclose(table["weight_percent"].values, [[30, 70]], atol=0.05)
+    plain = film_composition(absorbed, ZETA, None, **given)
+    assert float(plain["weight_percent"].sel(element="O")[0]) < 29
+    with pytest.raises(InputError, match="shares of the counts"):
+        film_composition(absorbed, ZETA, Film(dose_electrons=DOSE), elevation_deg=20.0, in_counts=False, seed=0)
+    with pytest.raises(InputError, match="one of them"):
+        film_composition(absorbed, ZETA, Film(mass_thickness=2e-3, dose_electrons=DOSE), **given)

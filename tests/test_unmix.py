@@ -213,3 +213,27 @@ def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(start_module, "fit_mode", cut_short)
     with pytest.raises(KeyboardInterrupt):
         bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)
+
+
+def test_neighbours_sharpen_the_maps_and_can_be_left_out() -> None:
+    image, spectra = phantom(counts_per_pixel=60, side=24)
+    truth = np.clip(np.linspace(-0.5, 1.5, 24), 0, 1)
+    errors, fits = [], []
+    for neighbours in (True, False):
+        fits.append(bs.unmix(image, rank=2, seed=0, draws=20, warmup=30, neighbours=neighbours))
+        iron = int(np.argmax(fits[-1].spectra["mean"].sel(energy=6.4, method="nearest").values))
+        found = fits[-1].abundances["mean"].values[..., iron] / 60
+        errors.append(np.sqrt(np.square(found - truth).mean()))
+        table = fits[-1].abundances
+        assert ((table["lower"] <= table["mean"]) & (table["mean"] <= table["upper"])).all() or not neighbours
+    assert errors[0] < 0.6 * errors[1]
+    name = "strength of the smoothing over neighbours"
+    assert fits[0].provenance[name] > 0.1
+    assert fits[1].provenance[name] == 0
+    np.testing.assert_allclose(fits[0].abundances["mean"].sum(("y", "x", "component")), image.counts.sum(), rtol=0.02)
+
+
+@pytest.mark.parametrize("strength", [-1.0, float("nan")])
+def test_a_strength_that_cannot_be_is_refused(strength: float) -> None:
+    with pytest.raises(bs.InputError, match="neighbours"):
+        bs.unmix(phantom()[0], rank=2, neighbours=strength)

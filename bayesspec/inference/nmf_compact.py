@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_feasible import TOLERANCE, FeasibleSet
+from bayesspec.inference.pixel_groups import group_pixels
 
 Array = npt.NDArray[np.float64]
 LEAST = 1e-9
 """Smallest probability and abundance that is left: what is set to zero would stay there."""
 
 
-def compact(mode: NmfMode, background: int, seed: int) -> NmfMode:
+def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOLERANCE) -> NmfMode:
     """Draw the spectra together until abundances become zero.
 
     Parameters
@@ -33,6 +34,8 @@ def compact(mode: NmfMode, background: int, seed: int) -> NmfMode:
         How many of the fixed spectra, the last, are background, from which the components take nothing.
     seed : int
         Seed of the grouping of pixels.
+    tolerance : float
+        Standard deviations by which an abundance may be negative; fewer where the abundances are smoothed.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def compact(mode: NmfMode, background: int, seed: int) -> NmfMode:
     spectra, abundances = mode.spectra.astype(np.float64), mode.abundances.astype(np.float64)
     if len(spectra) - mode.n_fixed < 2:
         return mode
-    feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background)
+    feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background, tolerance)
     matrix = feasible.extreme(_smallness(feasible))
     moved = np.maximum(matrix @ spectra, LEAST)
     weights = np.maximum(abundances @ np.linalg.inv(matrix), LEAST)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf_feasible import FLOOR, FeasibleSet, cluster_centres
+from bayesspec.inference.nmf_feasible import FeasibleSet
+from bayesspec.inference.pixel_groups import FLOOR, cluster_centres
 
 Array = npt.NDArray[np.float64]
 DIRECTIONS = 4

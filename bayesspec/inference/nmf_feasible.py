@@ -10,118 +10,28 @@ non-negative are non-negative, and have less noise.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.vq import kmeans2
 from scipy.optimize import linprog
+
+from bayesspec.inference.pixel_groups import FLOOR, Groups
 
 Array = npt.NDArray[np.float64]
 TOLERANCE = 3.0
 """Standard deviations by which an entry may be negative: thousands of entries are looked at."""
-GROUPS = (16, 64, 256)
 RUNS = (1, 4, 16)
 FINEST = 256
 """Channels, or runs of them, that are looked at on their own."""
-LARGEST_SAMPLE = 20_000
 SWEEPS = 40
 PATIENCE = 2
 """Sweeps without a gain of `GAIN` before the search ends."""
 GAIN = 1e-3
-BLUR = 0.1 * TOLERANCE
-"""How far below zero the search may be: the borders are curved, and steps along them are straight."""
+BLUR = 0.1
+"""How far below zero the search may be, as a part of the tolerance: the borders are curved, its steps are straight."""
 SMALLEST_REGION = 1e-4
-FLOOR = 1e-12
 WORST_CONDITION = 1e6
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Mean abundances of groups of pixels with similar shares; a pixel belongs to several groups.
-
-    Parameters
-    ----------
-    abundances : numpy.ndarray (group, component), float64
-        Mean abundances, counts.
-    pixels : numpy.ndarray (group,), float64
-        Number of pixels in each group.
-    finest : int
-        The last so many groups hold every pixel once.
-    """
-
-    abundances: Array
-    pixels: Array
-    finest: int
-
-
-def group_pixels(abundances: npt.ArrayLike, seed: int) -> Groups:
-    """Group pixels by their shares, coarsely and finely.
-
-    Parameters
-    ----------
-    abundances : array (pixel, component), float
-        Abundances, counts.
-    seed : int
-        Seed of the grouping.
-
-    Returns
-    -------
-    Groups
-        Means over the groups, the finest grouping last.
-
-    Notes
-    -----
-    Source: MacQueen (1967), k-means.
-    """
-    values = np.asarray(abundances, np.float64)
-    shares = values / np.maximum(values.sum(axis=1, keepdims=True), FLOOR)
-    rng = np.random.default_rng(seed)
-    sample = shares if len(shares) <= LARGEST_SAMPLE else shares[rng.choice(len(shares), LARGEST_SAMPLE, replace=False)]
-    means, sizes = [], []
-    for number in GROUPS:
-        centres = cluster_centres(sample, number, rng)
-        nearest = _nearest(shares, centres)
-        count = np.bincount(nearest, minlength=len(centres)).astype(np.float64)
-        sums = np.stack([np.bincount(nearest, column, len(centres)) for column in values.T], axis=1)
-        means.append(sums[count > 0] / count[count > 0, None])
-        sizes.append(count[count > 0])
-    return Groups(np.concatenate(means), np.concatenate(sizes), len(sizes[-1]))
-
-
-def _over_noise(spectra: Array, noise: Array, abundances: Array, blur: Array) -> Array:
-    return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel()]) + TOLERANCE
-
-
-def cluster_centres(points: Array, number: int, rng: np.random.Generator) -> Array:
-    """Centres of clusters of points.
-
-    Parameters
-    ----------
-    points : numpy.ndarray (point, dimension), float64
-        Points.
-    number : int
-        Number of clusters at most; one that becomes empty keeps its centre.
-    rng : numpy.random.Generator
-        Where the first centres come from.
-
-    Returns
-    -------
-    numpy.ndarray (cluster, dimension), float64
-        Centres.
-    """
-    first = points[rng.choice(len(points), min(number, len(points)), replace=False)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no harm here
-        return np.asarray(kmeans2(points, first, iter=10, minit="matrix", missing="warn")[0], np.float64)
-
-
-def _nearest(points: Array, centres: Array) -> npt.NDArray[np.int64]:
-    half = 0.5 * (centres**2).sum(axis=1)
-    parts = np.array_split(points, max(1, len(points) // 4096))
-    return np.concatenate([np.argmin(half - part @ centres.T, axis=1) for part in parts])
 
 
 class FeasibleSet:
@@ -138,10 +48,23 @@ class FeasibleSet:
     background : int
         How many of these, the last, are background. Components give to it but take nothing from it: of all
         factorisations that differ in this the one with the smallest components is meant.
+    tolerance : float
+        Standard deviations by which an entry may be negative.
+    seen : sequence of float
+        Counts of the first components alone that are known from elsewhere: their spectra may change no more than
+        the noise of so many counts lets them.
     """
 
-    def __init__(self, groups: Groups, spectra: npt.ArrayLike, n_fixed: int = 0, background: int = 0) -> None:
-        self.groups, self.spectra = groups, np.asarray(spectra, np.float64)
+    def __init__(
+        self,
+        groups: Groups,
+        spectra: npt.ArrayLike,
+        n_fixed: int = 0,
+        background: int = 0,
+        tolerance: float = TOLERANCE,
+        seen: Sequence[float] = (),
+    ) -> None:
+        self.groups, self.spectra, self.tolerance = groups, np.asarray(spectra, np.float64), tolerance
         components = len(self.spectra)
         self.components, self.free, self.background = components, components - n_fixed, background
         self.pairs = np.array([(k, j) for k in range(self.free) for j in range(components) if j != k]).reshape(-1, 2)
@@ -163,6 +86,8 @@ class FeasibleSet:
         self.runs = np.stack([self.in_runs(row) for row in self.spectra], axis=1)
         self._run_noise = np.concatenate([_add_runs(channel_noise, run) for run in runs])
         self.run_noise = np.sqrt(np.einsum("ckk->ck", self._run_noise))
+        held = self.runs[:, : len(seen)]
+        self._held = np.sqrt(np.maximum(held * (1.0 - held), FLOOR) / (np.asarray(seen, np.float64) + 1.0))
 
     def in_runs(self, spectrum: Array) -> Array:
         """Sums of a spectrum over the runs of channels that are looked at, (run,)."""
@@ -194,14 +119,20 @@ class FeasibleSet:
         grown = (self.runs[:, losses] - self.runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
         fallen = -abundances[:, None, gains] * (inverse[losses] - inverse[gains]).T[None]
         parts = [(grown / noise[..., None]).reshape(-1, len(gains)), (fallen / blur[..., None]).reshape(-1, len(gains))]
-        return _over_noise(spectra, noise, abundances, blur), np.concatenate(parts)
+        held = (grown[:, : self._held.shape[1]] / self._held[..., None]).reshape(-1, len(gains))
+        return self._over_noise(spectra, noise, abundances, blur), np.concatenate([*parts, held, -held])
 
     def slack(self, matrix: Array) -> float:
         """Smallest excess at a transform; negative where it is not feasible, float."""
         if np.linalg.cond(matrix) > WORST_CONDITION:
             return -np.inf
         (spectra, noise), (abundances, blur) = self._factors(matrix)
-        return float(_over_noise(spectra, noise, abundances, blur).min())
+        return float(self._over_noise(spectra, noise, abundances, blur).min())
+
+    def _over_noise(self, spectra: Array, noise: Array, abundances: Array, blur: Array) -> Array:
+        seen = self._held.shape[1]
+        off = ((spectra[:, :seen] - self.runs[:, :seen]) / self._held).ravel()
+        return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel(), off, -off]) + self.tolerance
 
     def _factors(self, matrix: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Both factors at a transform, with their noise."""
@@ -273,9 +204,9 @@ class FeasibleSet:
             if step is None or region < SMALLEST_REGION or stalled > PATIENCE:
                 break
             point = self.transform(values + step)
-            restored = excess.min() < -0.5 * BLUR
+            restored = excess.min() < -0.5 * BLUR * self.tolerance
             new_value, new_gradient = functional(point)
-            if self.slack(point) < -BLUR or not (new_value > value or restored):
+            if self.slack(point) < -BLUR * self.tolerance or not (new_value > value or restored):
                 region /= 2.5
                 continue
             values, value, gradient, region = values + step, new_value, new_gradient, 1.5 * region

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from bayesspec.counts import as_counts
 from bayesspec.errors import InputError
 
+LARGEST_COUNT = 2**24
+"""Largest count up to which single precision, in which the counts are worked on, holds all integers."""
+
 
 def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
     """Refuse what is not a matrix of counts.
@@ -27,7 +30,8 @@ def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
     Raises
     ------
     InputError
-        When the array is not a non-empty matrix of non-negative integers with at least one count.
+        When the array is not a non-empty matrix of non-negative integers with at least one count, or one of them
+        exceeds 2**24.
     """
     matrix = as_counts(counts)
     if matrix.ndim != 2 or matrix.size == 0 or not matrix.any():
@@ -35,6 +39,13 @@ def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
             f"counts of shape {matrix.shape} that add to {matrix.sum(dtype=np.int64)}",
             "counts of shape (pixel, channel) with at least one count",
             "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
+        )
+    if int(matrix.max()) > LARGEST_COUNT:
+        pixel, channel = np.unravel_index(int(matrix.argmax()), matrix.shape)
+        raise InputError(
+            f"a count of {matrix[pixel, channel]} in pixel {pixel}, channel {channel}",
+            f"counts up to {LARGEST_COUNT} (2**24) in a channel of a pixel: there is no noise to learn from above",
+            "si.with_mask(...) for a saturated pixel or channel; check the units: a scaled signal is no longer counts",
         )
     return matrix
 

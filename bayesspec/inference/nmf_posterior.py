@@ -72,6 +72,11 @@ class NmfPosterior:
     status: Status
     n_fixed: int = 0
 
+    @property
+    def component_abundances(self) -> npt.NDArray[np.float32]:
+        """Posterior mean of the abundances without the sum over the fixed spectra, (pixel, component), counts."""
+        return self.abundance_mean[:, : self.spectra.shape[1]]
+
 
 class Moments(NamedTuple):
     """Running mean and sum of squared deviations of the abundances.

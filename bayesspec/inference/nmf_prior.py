@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax.scipy.special import gammaln, polygamma
-from scipy.optimize import minimize_scalar
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
@@ -18,7 +17,6 @@ from bayesspec.inference.nmf_blocks import cut, row_divergences
 from bayesspec.inference.nmf_input import check_counts
 from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
 
-CONCENTRATION_RANGE = (0.2, 5.0)
 SHAPE_STEPS = 3
 """Metropolis steps in the shape per sweep; each costs nothing beside a pass over the counts."""
 
@@ -72,37 +70,6 @@ class NmfPrior:
         for row, counts in zip(values, self.seen, strict=False):
             row += 0.0 if counts is None else np.asarray(counts)
         return values
-
-
-def fitted_concentration(spectra: npt.ArrayLike, totals: npt.ArrayLike) -> float:
-    """Dirichlet concentration under which spectra as these are most probable.
-
-    Parameters
-    ----------
-    spectra : array (component, channel), float
-        Estimated spectra, each summing to one.
-    totals : array (component,), float
-        Counts that each rests on.
-
-    Returns
-    -------
-    float
-        Between `CONCENTRATION_RANGE`: low for spectra with empty channels, high for smooth ones.
-
-    Notes
-    -----
-    Source: Minka (2000), Estimating a Dirichlet distribution: the Dirichlet-multinomial likelihood.
-    """
-    h, n = np.asarray(spectra, np.float64), np.asarray(totals, np.float64)
-    counts, channels = h * n[:, None], h.shape[1]
-
-    def loss(log_a: float) -> float:
-        a = float(np.exp(log_a))
-        whole = gammaln64(channels * a) - gammaln64(n + channels * a)
-        return -float((whole + (gammaln64(counts + a) - gammaln64(a)).sum(axis=1)).sum())
-
-    bounds = [float(np.log(end)) for end in CONCENTRATION_RANGE]
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def log_prior(

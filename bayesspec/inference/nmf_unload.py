@@ -15,8 +15,9 @@ from scipy.optimize import linprog
 
 from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_feasible import FeasibleSet, group_pixels
+from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_posterior import NmfPosterior, gamma_quantiles
+from bayesspec.inference.pixel_groups import group_pixels
 
 Array = npt.NDArray[np.float64]
 DEPTH = 1.0

@@ -21,11 +21,6 @@ class Status(Enum):
     LOW_ACCEPTANCE = (
         "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
     )
-    NOT_IDENTIFIED = "The data do not identify the components: fix a spectrum, add a background term or lower the rank."
-    INFORMATION_NOT_POSITIVE = (
-        "The information matrix is not positive definite, so no standard errors exist: fit fewer phases or "
-        "components, or start elsewhere."
-    )
     STEP_LIMIT = "The step limit was reached while the bound still rose: raise max_steps."
     DIVERGED = "The objective became infinite or NaN: lower the step size, or scale the data."
 

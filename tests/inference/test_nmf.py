@@ -11,6 +11,7 @@ from sklearn.decomposition import NMF
 from bayesspec.errors import InputError
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_blocks import cut, em_step, row_divergences
+from bayesspec.inference.nmf_input import check_counts
 from bayesspec.inference.nmf_start import coarsen, refine, starts
 from bayesspec.inference.status import Status
 
@@ -91,6 +92,27 @@ def test_empty_pixels_and_channels(strict):
     assert np.isfinite(mode.abundances).all()
     assert mode.abundances[[0, 17]].max() < 1e-3
     assert mode.spectra[:, [3, 59]].max() < 1e-6
+
+
+def test_one_pixel_that_outshines_all_others_does_not_take_a_component(strict):
+    counts, spectra, _ = simulated(rank=2)
+    bright = np.random.default_rng(1).poisson(1e6 * spectra.mean(axis=0))
+    counts = np.concatenate([counts, bright[None]])
+    mode = fit_mode(counts, 2, key=KEY)
+    assert mode.status is Status.CONVERGED
+    assert bright.sum() > 5 * counts[:-1].sum()
+    cosines = mode.spectra @ spectra.T / np.linalg.norm(mode.spectra, axis=1)[:, None] / np.linalg.norm(spectra, axis=1)
+    assert cosines.max(axis=1).min() > 0.99
+    np.testing.assert_allclose(mode.abundances.sum(axis=1), counts.sum(axis=1), rtol=0.1, atol=5)
+
+
+def test_counts_beyond_the_integers_of_single_precision_are_refused():
+    counts = simulated()[0].astype(np.uint32)
+    counts[3, 5] = 2**24
+    assert check_counts(counts).max() == 2**24
+    counts[3, 5] += 1
+    with pytest.raises(InputError, match="pixel 3, channel 5"):
+        fit_mode(counts, 2, key=KEY)
 
 
 def test_order_of_the_pixels_does_not_matter_from_the_same_start(strict):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import BLUR, TOLERANCE, FeasibleSet, group_pixels
+from bayesspec.inference.nmf_feasible import BLUR, TOLERANCE, FeasibleSet
+from bayesspec.inference.pixel_groups import group_pixels
 
 
 def factors(purity: float, components: int = 3, counts: float = 1e4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +72,7 @@ def test_corners_stay_within_the_noise() -> None:
     transforms = extreme_transforms(feasible, 0)
     np.testing.assert_array_equal(transforms[0], np.eye(3))
     np.testing.assert_allclose(transforms.sum(axis=2), 1, atol=1e-9)
-    assert min(feasible.excess(matrix)[0].min() for matrix in transforms) >= -BLUR - 1e-9
+    assert min(feasible.excess(matrix)[0].min() for matrix in transforms) >= -BLUR * TOLERANCE - 1e-9
 
 
 def test_slopes_are_the_derivatives() -> None:
@@ -94,6 +95,22 @@ def test_a_fixed_spectrum_stays_and_a_background_gives_nothing() -> None:
         transforms = extreme_transforms(feasible, 0)
         np.testing.assert_array_equal(transforms[:, 2], np.tile([0.0, 0.0, 1.0], (len(transforms), 1)))
         assert (transforms[:, :2, 2].max() > 0.05) == ("background" not in options)
+
+
+def test_a_spectrum_that_is_known_from_elsewhere_narrows_the_band() -> None:
+    abundances, spectra = factors(0.6)
+    free, held = (FeasibleSet(group_pixels(abundances, 0), spectra, seen=seen) for seen in ((), (1e5,)))
+    wide, narrow = (np.ptp(extreme_transforms(f, 0)[:, 0] @ spectra, axis=0) for f in (free, held))
+    noise = np.sqrt(spectra[0] * (1 - spectra[0]) / 1e5)
+    assert wide.max() > 20 * noise.max()
+    assert (narrow <= 2 * (TOLERANCE * (1 + BLUR) * noise + 1e-6)).all()
+    transforms = extreme_transforms(held, 0)
+    assert np.abs(transforms[:, 1] - [0, 1, 0]).max() > 0.05  # the others are as open as before
+    rng = np.random.default_rng(0)
+    values, step = rng.normal(0, 1e-3, 6), 1e-7 * rng.normal(size=6)
+    (before, slopes), (after, _) = (held.excess(held.transform(v)) for v in (values, values + step))
+    own = slice(-2 * held.runs.shape[0], None)
+    np.testing.assert_allclose((after - before)[own], (slopes @ step)[own], rtol=1e-3, atol=1e-9)
 
 
 def test_one_component_is_all_there_is() -> None:

@@ -12,6 +12,7 @@ from scipy.special import gammaln
 
 from bayesspec.inference.pca import fit_pca
 from bayesspec.inference.pca_blocks import Scores, log_rates
+from bayesspec.inference.pca_linear import fit_linear
 from bayesspec.inference.pca_rates import products_with_errors
 
 
@@ -80,6 +81,22 @@ def test_log_rates_agree_with_nuts():
     spread = np.pad(fit.score_covariance, ((0, 0), (1, 0), (1, 0)))
     loadings = np.concatenate([fit.mean_log[None], fit.components])
     mean, variance = products_with_errors(scores, spread, loadings, fit.channel_covariance)
+    sd = theirs.std(axis=0)
+    assert np.sqrt(np.mean(((mean - theirs.mean(axis=0)) / sd) ** 2)) < 0.25
+    assert np.mean(np.sqrt(variance) / sd) == pytest.approx(1.0, abs=0.1)
+
+
+def test_linear_rates_agree_with_nuts():
+    rng = np.random.default_rng(0)
+    spectra, abundances = rng.dirichlet(np.full(8, 2.0), 2), rng.gamma(2.0, 200.0, (40, 2))
+    counts = rng.poisson(abundances @ spectra)
+    sampler = MCMC(NUTS(poisson_pca.model), num_warmup=300, num_samples=600, progress_bar=False)
+    sampler.run(jax.random.key(0), jnp.asarray(counts), rank=2, link="linear")
+    draws = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
+    weight = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    theirs = weight * (draws["scores"] @ draws["loadings"])
+    fit = fit_linear(counts, 2, layout=None)
+    mean, variance = products_with_errors(fit.scores, fit.score_covariance, fit.loadings, fit.channel_covariance)
     sd = theirs.std(axis=0)
     assert np.sqrt(np.mean(((mean - theirs.mean(axis=0)) / sd) ** 2)) < 0.25
     assert np.mean(np.sqrt(variance) / sd) == pytest.approx(1.0, abs=0.1)

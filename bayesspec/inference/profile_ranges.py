@@ -1,0 +1,135 @@
+"""Likelihood-ratio ranges: how far a function of the components can go before the likelihood falls too low.
+
+Along a function of many parameters the log likelihood is the largest that the others allow. Adding `pull` times the
+function and maximising again finds a point of that profile, at a drop that the pull sets. Where other components fit as
+well the profile is flat up to a border, and the range is wide; no normal approximation enters (Murphy and van der Vaart
+2000, doi:10.1080/01621459.2000.10474219). The drop allowed is that of all weights together (Scheffe's ranges): along
+directions that are not identified the usual one for a single value is known not to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import chi2
+
+from bayesspec.inference.share_points import GAIN, Functional, SharePoints, ShareProblem, climb
+
+STEPS = 80
+TRIALS = 8
+NEAR = 0.25
+MOST_PULLED = 8.0
+UNDER_A_LINE = 0.01
+STUCK = 0.02
+RESTARTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileEnd:
+    """One end of a range.
+
+    Parameters
+    ----------
+    fit : SharePoints
+        The most likely components with the value at the end.
+    value : float
+        The value.
+    drop : float
+        Log likelihood that is missing to the maximum, in nats.
+    """
+
+    fit: SharePoints
+    value: float
+    drop: float
+
+
+def allowed_drop(weights: np.ndarray, prob: float) -> float:
+    """Log likelihood that may be given up so that the range of every function of the weights holds at once.
+
+    Parameters
+    ----------
+    weights : array, shape (component, column), float64
+        Weights; rows sum to 1.
+    prob : float
+        Probability that all ranges hold.
+
+    Returns
+    -------
+    float
+        In nats.
+
+    Notes
+    -----
+    Source: Scheffe, Biometrika 40 (1953) 87, doi:10.1093/biomet/40.1-2.87, for likelihood ratios.
+    """
+    return float(chi2.ppf(prob, len(weights) * (weights.shape[1] - 1)) / 2)
+
+
+def profile_ends(
+    problem: ShareProblem,
+    best: SharePoints,
+    functionals: Sequence[Functional],
+    prob: float,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[SharePoints, list[tuple[ProfileEnd, ProfileEnd]]]:
+    """Find lower and upper ends of the ranges of functions of the weights.
+
+    Parameters
+    ----------
+    problem : ShareProblem
+        Counts and design.
+    best : SharePoints
+        The maximum.
+    functionals : sequence of callable
+        Value and derivatives (component, column) of each function.
+    prob : float
+        Probability that all ranges hold.
+    progress : callable (done, total), optional
+        Called after each function.
+
+    Returns
+    -------
+    best : SharePoints
+        The maximum, a larger one where the search came across it.
+    ends : list of (ProfileEnd, ProfileEnd)
+        Lower and upper end for each function.
+    """
+    drop = allowed_drop(best.weights, prob)
+    for restart in range(RESTARTS):
+        ends: list[tuple[ProfileEnd, ProfileEnd]] = []
+        better = best
+        for functional in functionals:
+            pair = tuple(_end(problem, best, functional, sign * drop) for sign in (-1.0, 1.0))
+            ends.append((pair[0], pair[1]))
+            better = max(better, *(end.fit for end in pair), key=lambda fit: fit.log_likelihood)
+            if progress is not None:
+                progress(len(ends), len(functionals))
+            if better.log_likelihood > best.log_likelihood + GAIN and restart + 1 < RESTARTS:
+                break
+        if len(ends) == len(functionals):
+            break
+        best = replace(climb(problem, better), converged=best.converged)
+    return best, ends
+
+
+def _end(problem: ShareProblem, best: SharePoints, functional: Functional, signed_drop: float) -> ProfileEnd:
+    drop, sign = abs(signed_drop), float(np.sign(signed_drop))
+    start, slope = functional(best.weights)
+    counts = problem.counts.sum() * np.maximum(best.probabilities @ best.shares, 1e-3)
+    variance = float((slope**2 * np.maximum(best.weights, UNDER_A_LINE) / counts[:, None]).sum())
+    pull, at = np.sqrt(2 * drop / max(variance, 1e-300)), best
+    found = [ProfileEnd(best, start, 0.0)]
+    for _ in range(TRIALS):
+        at = climb(problem, at, functional, sign * pull, steps=STEPS)
+        value, lost = functional(at.weights)[0], best.log_likelihood - at.log_likelihood
+        stuck = lost < drop and abs(value - found[-1].value) < STUCK * abs(value - start) + 1e-6
+        found.append(ProfileEnd(at, value, lost))
+        if abs(lost / drop - 1) < NEAR or lost < -GAIN or stuck:
+            break
+        pull *= float(np.clip(np.sqrt(drop / max(lost, 1e-6)), 1 / MOST_PULLED, MOST_PULLED))
+        at = best if lost > drop else at
+    within = [end for end in found if end.drop < (1 + NEAR) * drop]
+    return max(within, key=lambda end: sign * end.value)
