@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bayesspec.inference.mixed_pixels import MixedPixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.neighbours import CLEAR_BIC, neighbour_covariates, widened
+from bayesspec.inference.neighbours import CLEAR_BIC, RESOLVED_BIC, neighbour_covariates, widened
 from bayesspec.inference.phase_scores import dose_covariates
 from bayesspec.inference.scattered_fit import ScatteredFit, efficient_scores, fit_scatter
 
@@ -132,7 +132,7 @@ def phase_fits(
     clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
     plain = labelled if clear else refit(best, counts, dose, mask)
     covariates = both if clear else dose
-    resolved = plain.status.definite and (clear or best.bic < one.bic)
+    resolved = plain.status.definite and (clear or one.bic - best.bic > RESOLVED_BIC)
     fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, resolved, mixed)
     return fits._replace(resolved=resolved and not fits.blurred)
 

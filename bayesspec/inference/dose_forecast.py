@@ -18,6 +18,7 @@ from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_mode import WEIGHT_SCALE
 from bayesspec.inference.neighbours import (
     CLEAR_BIC,
+    RESOLVED_BIC,
     at_least,
     block_scatter,
     blocks,
@@ -85,7 +86,7 @@ def forecast(
             both = np.concatenate([neighbour_covariates(counts, plain, mask=mask), steps], axis=2)
             near.append(_expected(counts, plain, both, labels, mask))
     clear = float(np.mean([few - found.bic > CLEAR_BIC for few, found in zip(one, near, strict=True)])) if near else 0.0
-    seen = float(np.mean([found.bic < few for few, found in zip(one, alone, strict=True)]))
+    seen = float(np.mean([few - found.bic > RESOLVED_BIC for few, found in zip(one, alone, strict=True)]))
     return Forecast(_covariance(near if clear >= 0.5 else alone, composition.size), max(clear, seen))
 
 

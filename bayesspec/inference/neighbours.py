@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 SCALES = (1.0, 2.0, 4.0, 8.0)
 FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
+RESOLVED_BIC = 20.0  # gain over one phase below which intervals measured pixel by pixel do not hold
 CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
 
