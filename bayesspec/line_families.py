@@ -11,10 +11,9 @@ import numpy as np
 import xraydb
 
 from bayesspec.errors import InputError
-from bayesspec.xray import fwhm_kev, known_lines, transitions, xray_line
+from bayesspec.xray import fwhm_kev, known_lines, photons, transitions, xray_line
 
 LEAST_SHARE = 0.02
-LEAST_YIELD = 1e-6
 SHELLS = {"K": ("Ka",), "L": ("La", "Lb"), "M": ("Ma",)}
 COMMON_ELEMENTS = tuple(
     re.findall(
@@ -24,7 +23,6 @@ COMMON_ELEMENTS = tuple(
     )
 )
 """Elements that a solid sample may hold: no noble gases, nothing short-lived, nothing lighter than boron."""
-PLACES = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 
 
 @dataclass(frozen=True)
@@ -217,8 +215,7 @@ def _emission(element: str, shell: str, beam: float) -> dict[str, list[tuple[flo
     for line in transitions(element).values():
         level = line.initial_level
         if level.startswith(shell) and level in edges and edges[level].energy / 1e3 < beam:
-            photons = PLACES[level] * max(edges[level].fyield, LEAST_YIELD) * line.intensity
-            by_level.setdefault(level, []).append((line.energy / 1e3, photons))
+            by_level.setdefault(level, []).append((line.energy / 1e3, photons(element, level) * line.intensity))
     return by_level
 
 
@@ -230,5 +227,5 @@ def _resolved(by_level: dict[str, list[tuple[float, float]]]) -> bool:
 def _family(name: str, element: str, by_level: dict[str, list[tuple[float, float]]]) -> LineFamily:
     lines = sorted(line for level in by_level.values() for line in level if line[1] > 0)
     members = {round(energy, 6) for energy, _ in xray_line(name).members}
-    unit = sum(photons for energy, photons in lines if round(energy, 6) in members)
+    unit = sum(number for energy, number in lines if round(energy, 6) in members)
     return LineFamily(name, element, tuple(e for e, _ in lines), tuple(p / unit for _, p in lines))

@@ -14,6 +14,7 @@ import xarray as xr
 from bayesspec.composition import KFactor
 from bayesspec.energy_calibration import calibrate_energy
 from bayesspec.errors import InputError
+from bayesspec.escape_peaks import with_escape
 from bayesspec.inference.nonnegative_poisson import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.line_design import LineDesign, line_design
 from bayesspec.posterior import Estimate, ratio_of
@@ -152,6 +153,7 @@ def fit_lines(
     lines: Sequence[str] = (),
     *,
     calibrate: bool = True,
+    escape: bool = False,
     seed: int = 0,
     draws: int = 1000,
 ) -> LineFit:
@@ -169,6 +171,8 @@ def fit_lines(
         Lines to fit on their own, apart from the rest of their shell, such as ``"Fe_Kb"``.
     calibrate : bool
         Refine energy axis and resolution first.
+    escape : bool
+        Add the escape peaks of a silicon detector; those of two photons at once are always there.
     seed : int
         Seed of the draws.
     draws : int
@@ -191,6 +195,8 @@ def fit_lines(
         image, design, note = calibration.image, calibration.design, repr(calibration)
     else:
         design, note = line_design(image, elements, lines), "as in the file"
+    if escape:
+        design = with_escape(design, image)
     counts = image.sum_spectrum()[design.channels]
     fit = fit_intensities(design.matrix, counts)
     drawn = draw_intensities(fit, np.random.default_rng(seed), draws)

@@ -20,12 +20,14 @@ FANO_SLOPE_EV = 2.5
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 KB_PER_KA = {11: 0.0, 12: 0.003, 13: 0.013, 14: 0.027, 15: 0.045, 16: 0.063, 17: 0.083, 18: 0.105, 19: 0.117}
 """Measured Kb/Ka where the 3p shell fills up: the tables' 0.12 to 0.13 holds from calcium on only."""
+PLACES = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
+LEAST_YIELD = 1e-6
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 
 
 @dataclass(frozen=True)
 class XrayLine:
-    """A line such as Fe_Ka with everything that the same vacancy emits along with it.
+    """A line such as Fe_Ka with everything that comes along with it: from the same vacancy, or the shell if unresolved.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class XrayLine:
         Energy in keV and intensity of every transition of the family, intensities sum to 1.
     satellites : tuple of (str, float, float)
         Family, energy in keV and intensity relative to the whole line of the other transitions from the same
-        vacancy.
+        vacancy; of an La line that no detector tells from Lb, those of all L vacancies.
     """
 
     name: str
@@ -111,14 +113,56 @@ def xray_line(name: str) -> XrayLine:
     own = {label: line for label, line in own.items() if line.initial_level == level}
     total = sum(line.intensity for line in own.values())
     members = tuple((line.energy / 1e3, line.intensity / total) for line in own.values())
-    satellites = tuple(
+    satellites = [
         (_family(label), line.energy / 1e3, line.intensity / total)
         for label, line in table.items()
         if line.initial_level == level and label not in own
-    )
+    ]
+    if family == "La" and not _resolved(table):
+        satellites += _other_subshells(element, table, own)
     edge = xraydb.xray_edges(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
-    return XrayLine(name, element, energy, edge, members, satellites)
+    return XrayLine(name, element, energy, edge, members, tuple(satellites))
+
+
+def photons(element: str, level: str) -> float:
+    """Photons from a subshell, if every electron of the shell is as likely to be struck.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+    level : str
+        Subshell, ``"L3"``.
+
+    Returns
+    -------
+    float
+        Electrons times fluorescence yield.
+    """
+    return PLACES[level] * max(float(xraydb.xray_edges(element)[level].fyield), LEAST_YIELD)
+
+
+def _resolved(table: dict[str, Any]) -> bool:
+    """Whether the detector tells the strongest lines of L2 from those of L3."""
+    strongest = {}
+    for level in ("L3", "L2"):
+        own = [line for line in table.values() if line.initial_level == level]
+        if not own:
+            return True
+        strongest[level] = max(own, key=lambda line: line.intensity).energy / 1e3
+    return bool(abs(strongest["L2"] - strongest["L3"]) > 0.8 * float(fwhm_kev(strongest["L3"])))
+
+
+def _other_subshells(element: str, table: dict[str, Any], own: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """Lines of L2 and L1 relative to the own line, where no detector tells them apart."""
+    unit = photons(element, "L3") * sum(line.intensity for line in own.values())
+    edges = xraydb.xray_edges(element)
+    return [
+        (_family(label), line.energy / 1e3, photons(element, line.initial_level) * line.intensity / unit)
+        for label, line in table.items()
+        if line.initial_level in ("L1", "L2") and line.initial_level in edges
+    ]
 
 
 def lines_in_range(element: str, low_kev: float, high_kev: float, beam_energy_kev: float | None) -> tuple[str, ...]:

@@ -165,10 +165,10 @@ def pln_rank(image: bs.SpectrumImage, rank: int, seed: int, pixels: int = 500, c
 
 
 def unmixing(**options: object) -> Callable[[bs.SpectrumImage, int, int], Components]:
-    """Bayesspec, which chooses the rank itself."""
+    """Bayesspec, which chooses the rank itself unless a background is asked for."""
 
     def run(image: bs.SpectrumImage, rank: int, seed: int) -> Components:
-        fit = bs.unmix(image, range(1, 9), seed=seed, prob=0.9, **options)
+        fit = bs.unmix(image, rank if options else range(1, 9), seed=seed, prob=0.9, **options)
         spectra, maps = fit.spectra, fit.abundances["mean"].values
         return Components(
             spectra["mean"].values,

@@ -25,7 +25,7 @@ LAYERS = (
     ("simulate",),
     ("inference",),
     ("posterior", "dose_plan"),
-    ("planning", "energy_calibration", "conversion_gain", "edge_design"),
+    ("planning", "energy_calibration", "conversion_gain", "edge_design", "escape_peaks"),
     ("results", "phase_comparison", "condensed_design", "phase_fits", "bands", "component"),
     ("component_lines",),
     ("phases", "components", "principal_components", "line_fit", "intensity_maps"),

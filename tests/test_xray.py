@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from bayesspec import SpectrumImage, element_maps, simulate, spectral_maps
 from bayesspec.errors import InputError
+from bayesspec.line_families import element_families
 from bayesspec.xray import default_line, fwhm_kev, gaussian_shares, known_lines, lines_in_range, xray_line
 
 
@@ -63,3 +65,24 @@ def test_shares_conserve_intensity_and_have_the_right_width() -> None:
     sd = np.sqrt((shares * (axis - mean) ** 2).sum() / 2)
     assert mean == pytest.approx(5.0, abs=1e-6)
     assert sd == pytest.approx(np.sqrt((float(fwhm_kev(5.0, 130.0)) / 2.3548) ** 2 + 0.01**2 / 12), rel=1e-4)
+
+
+def test_lines_of_all_l_vacancies_belong_to_a_line_that_no_detector_tells_from_them():
+    family = next(f for f in element_families("Fe", 0.2, 10.0) if f.name == "Fe_La")
+    line = xray_line("Fe_La")
+    parts = sorted([*line.members, *((energy, weight) for _, energy, weight in line.satellites)])
+    assert np.allclose(parts, sorted(zip(family.energies_kev, family.weights, strict=True)))
+    assert {name for name, _, _ in line.satellites} >= {"Ll", "Lb"}
+    of_l2 = 11.071  # the strongest line of the L2 vacancy of Pt
+    assert all(abs(energy - of_l2) > 0.01 for _, energy, _ in xray_line("Pt_La").satellites)
+
+
+def test_windows_and_whole_spectra_give_the_ratio_of_compounds_with_l_lines_beside_oxygen():
+    sample = simulate.compounds(500, seed=0, shape=(16, 16))
+    truth = sample.truth
+    for phase in np.flatnonzero(np.isfinite(truth["ratio"])):
+        counts = np.round(5e7 * truth["spectra"][phase]).astype(np.int64)[None, None]
+        pure = SpectrumImage(counts, energy=sample.energy, elements=sample.elements, acquisition=sample.acquisition)
+        for maps in (element_maps(pure, ["Fe_Ka", "O_Ka", "Cr_Ka", "Mn_Ka"]), spectral_maps(pure)):
+            net = dict(zip(maps.lines, maps.net()[0, 0], strict=True))
+            assert net["Fe_Ka"] / net["O_Ka"] == pytest.approx(truth["ratio"][phase], rel=1e-3)

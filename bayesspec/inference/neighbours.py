@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag, eigh, solve_triangular
 
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_mode import Parameters, Pixels, scores
+from bayesspec.inference.mixture_input import pixels_of
+from bayesspec.inference.mixture_mode import Parameters, scores
 from bayesspec.inference.phase_scores import convolved, gaussian
 
 Floats = NDArray[np.float64]
@@ -191,9 +192,8 @@ def pixel_scores(
     """
     here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
-    design = np.concatenate([np.ones((len(kept), 1)), covariates.reshape(len(kept), -1)], axis=1)
     with jax.enable_x64(True):
-        pixels = Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))
+        pixels = pixels_of(kept, covariates.reshape(len(kept), covariates.shape[2]))
         parameters = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(fit.weights))
         return np.asarray(scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
 

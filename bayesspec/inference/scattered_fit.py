@@ -11,6 +11,7 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
 from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
+from bayesspec.inference.mixture_input import pixels_of
 from bayesspec.inference.mixture_mode import Pixels, log_multinomial
 from bayesspec.inference.mixture_scatter import (
     REACH,
@@ -194,9 +195,7 @@ def _excess(fit: MixtureFit, pixels: Pixels) -> tuple[Array, Array]:
 
 def _pixels(counts: NDArray[np.integer], mask: NDArray[np.bool_], covariates: Floats | None) -> Pixels:
     kept = np.where(mask[:, :, None], 0, counts).reshape(-1, np.shape(counts)[2]).astype(np.float64)
-    x = np.zeros((len(kept), 0)) if covariates is None else covariates.reshape(len(kept), -1)
-    design = np.concatenate([np.ones((len(kept), 1)), x], axis=1)
-    return Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))
+    return pixels_of(kept, None if covariates is None else covariates.reshape(len(kept), covariates.shape[2]))
 
 
 def _nodes_needed(at: Scattered, pixels: Pixels) -> int:
