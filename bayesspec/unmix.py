@@ -172,7 +172,7 @@ def unmix(
         posterior = unload_posterior(posterior, len(known.background), seed)
     settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
     settings |= {"prior": PRIOR, "strength of the smoothing over neighbours": strength}
-    maps = _smoothed(pixels, posterior, strength) if strength > 0 else None
+    maps = _smoothed(pixels, posterior, strength, len(known.background)) if strength > 0 else None
     result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings, maps)
     if strict and not result.converged:
         raise FitError(result.status)
@@ -192,10 +192,14 @@ def _strength(pixels: PixelCounts, mode: NmfMode, neighbours: bool | float, key:
     return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
 
 
-def _smoothed(pixels: PixelCounts, posterior: NmfPosterior, strength: float) -> npt.NDArray[np.float32]:
-    """Maps smoothed over neighbours, of the posterior's mean spectra and totals."""
+def _smoothed(
+    pixels: PixelCounts, posterior: NmfPosterior, strength: float, background: int
+) -> npt.NDArray[np.float32]:
+    """Maps smoothed over neighbours, of the posterior's mean spectra; beside a background, of its totals as well."""
     spectra, totals = posterior.spectra.mean(axis=0), posterior.totals.mean(axis=0)
     maps = smoothed_abundances(pixels, spectra, strength, posterior.component_abundances)
+    if not background:
+        return maps
     return np.asarray(maps * (totals / np.maximum(maps.sum(axis=0), 1e-30)), np.float32)
 
 
