@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, fwhm_kev
 from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import ASSUMED_RESOLUTION_EV, XrayLine, fwhm_kev, lines_in_range, xray_line
+from bayesspec.xray import XrayLine, lines_in_range, xray_line
 
 REACH_FWHM = 5.0
 CLEAN_FWHM = 2.0

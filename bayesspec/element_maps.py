@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.counts import as_counts
+from bayesspec.detector_response import ASSUMED_RESOLUTION_EV
 from bayesspec.errors import InputError
 from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.windows import line_windows
-from bayesspec.xray import ASSUMED_RESOLUTION_EV, default_line
+from bayesspec.xray import default_line
 
 
 @dataclass(frozen=True, eq=False)

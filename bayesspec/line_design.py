@@ -12,10 +12,10 @@ import numpy.typing as npt
 from scipy.signal import fftconvolve
 
 from bayesspec.bremsstrahlung import background_basis
+from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, gaussian_shares
 from bayesspec.errors import InputError
 from bayesspec.line_families import LineFamily, families_of
 from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import ASSUMED_RESOLUTION_EV, gaussian_shares
 
 Floats = npt.NDArray[np.float64]
 LOWEST_KEV = 0.2

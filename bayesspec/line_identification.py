@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.bremsstrahlung import background_basis
+from bayesspec.detector_response import ASSUMED_RESOLUTION_EV
 from bayesspec.energy_calibration import calibrate_energy
 from bayesspec.errors import InputError
 from bayesspec.inference.model_error import model_error
@@ -16,7 +17,6 @@ from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensit
 from bayesspec.line_design import LOWEST_KEV, family_shape, pile_up, tail_shape
 from bayesspec.line_families import COMMON_ELEMENTS, LineFamily, element_families
 from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import ASSUMED_RESOLUTION_EV
 
 Floats = npt.NDArray[np.float64]
 LEAST_GAIN = 9.0

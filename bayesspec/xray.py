@@ -1,4 +1,4 @@
-"""X-ray lines: energies, branching and detector broadening, keyed by names such as ``"Fe_Ka"``."""
+"""X-ray lines and their energies, keyed by names such as ``"Fe_Ka"``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xraydb
-from scipy.special import ndtr
 
+from bayesspec.detector_response import fwhm_kev
 from bayesspec.errors import InputError
+from bayesspec.transitions import family_of, photons, transitions
 
-MN_KA_KEV = 5.895
-ASSUMED_RESOLUTION_EV = 130.0
-FANO_SLOPE_EV = 2.5
-FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
-KB_PER_KA = {11: 0.0, 12: 0.003, 13: 0.013, 14: 0.027, 15: 0.045, 16: 0.063, 17: 0.083, 18: 0.105, 19: 0.117}
-"""Measured Kb/Ka where the 3p shell fills up: the tables' 0.12 to 0.13 holds from calcium on only."""
-PLACES = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
-LEAST_YIELD = 1e-6
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 
 
@@ -73,7 +65,7 @@ def known_lines(element: str) -> tuple[str, ...]:
         When there is no such element.
     """
     table = transitions(element)
-    present = {_family(label) for label in table}
+    present = {family_of(label) for label in table}
     return tuple(f"{element}_{family}" for family in FAMILIES if family in present)
 
 
@@ -108,13 +100,13 @@ def xray_line(name: str) -> XrayLine:
         raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]")
     table = transitions(element)
     family = name.split("_")[1]
-    own = {label: line for label, line in table.items() if _family(label) == family}
+    own = {label: line for label, line in table.items() if family_of(label) == family}
     level = max(own.values(), key=lambda line: line.intensity).initial_level
     own = {label: line for label, line in own.items() if line.initial_level == level}
     total = sum(line.intensity for line in own.values())
     members = tuple((line.energy / 1e3, line.intensity / total) for line in own.values())
     satellites = [
-        (_family(label), line.energy / 1e3, line.intensity / total)
+        (family_of(label), line.energy / 1e3, line.intensity / total)
         for label, line in table.items()
         if line.initial_level == level and label not in own
     ]
@@ -123,24 +115,6 @@ def xray_line(name: str) -> XrayLine:
     edge = xraydb.xray_edges(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
     return XrayLine(name, element, energy, edge, members, tuple(satellites))
-
-
-def photons(element: str, level: str) -> float:
-    """Photons from a subshell, if every electron of the shell is as likely to be struck.
-
-    Parameters
-    ----------
-    element : str
-        Chemical symbol.
-    level : str
-        Subshell, ``"L3"``.
-
-    Returns
-    -------
-    float
-        Electrons times fluorescence yield.
-    """
-    return PLACES[level] * max(float(xraydb.xray_edges(element)[level].fyield), LEAST_YIELD)
 
 
 def _resolved(table: dict[str, Any]) -> bool:
@@ -159,7 +133,7 @@ def _other_subshells(element: str, table: dict[str, Any], own: dict[str, Any]) -
     unit = photons(element, "L3") * sum(line.intensity for line in own.values())
     edges = xraydb.xray_edges(element)
     return [
-        (_family(label), line.energy / 1e3, photons(element, line.initial_level) * line.intensity / unit)
+        (family_of(label), line.energy / 1e3, photons(element, line.initial_level) * line.intensity / unit)
         for label, line in table.items()
         if line.initial_level in ("L1", "L2") and line.initial_level in edges
     ]
@@ -222,137 +196,3 @@ def default_line(element: str, low_kev: float, high_kev: float, beam_energy_kev:
             f"leave {element} out of elements=[...] or lines=[...]",
         )
     return inside[0]
-
-
-def fwhm_kev(
-    energy_kev: npt.ArrayLike,
-    resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV,
-    *,
-    slope_ev: float = FANO_SLOPE_EV,
-) -> npt.NDArray[Any]:
-    """Full width at half maximum of the detector's response.
-
-    Parameters
-    ----------
-    energy_kev : array, any shape
-        Photon energy in keV.
-    resolution_mn_ka_ev : float
-        Full width at half maximum at Mn Ka, in eV.
-    slope_ev : float
-        Growth of the squared width with the photon energy, in eV.
-
-    Returns
-    -------
-    array, same shape, float64
-        Full width at half maximum in keV.
-
-    Raises
-    ------
-    InputError
-        When the resolution is not between 60 and 400 eV.
-
-    Notes
-    -----
-    Source: Fiori and Newbury, Scanning Electron Microscopy 1 (1978) 401:
-    FWHM^2 = FWHM_Mn^2 + 2.5 (E - E_Mn), in eV.
-    A floor of 30 eV stands for the electronic noise where the formula has none left.
-    """
-    if not 60 <= resolution_mn_ka_ev <= 400:
-        raise InputError(
-            f"a detector resolution of {resolution_mn_ka_ev} eV at Mn Ka",
-            "60 to 400 eV",
-            "bs.load(path, resolution_mn_ka_ev=130)",
-        )
-    squared = resolution_mn_ka_ev**2 + 1e3 * slope_ev * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
-    return np.sqrt(np.maximum(squared, 30.0**2)) / 1e3
-
-
-def gaussian_shares(
-    energies_kev: npt.NDArray[np.float64],
-    weights: npt.NDArray[np.float64],
-    axis_kev: npt.NDArray[np.float64],
-    resolution_mn_ka_ev: float,
-    *,
-    slope_ev: float = FANO_SLOPE_EV,
-) -> npt.NDArray[np.float64]:
-    """Spread transitions over the channels of a detector: Gaussians, integrated over each channel.
-
-    Parameters
-    ----------
-    energies_kev : array, shape (transition,), float64
-        Energies in keV.
-    weights : array, shape (transition,), float64
-        Intensity of each transition.
-    axis_kev : array, shape (energy,), float64
-        Centres of the channels in keV.
-    resolution_mn_ka_ev : float
-        Full width at half maximum at Mn Ka, in eV.
-    slope_ev : float
-        Growth of the squared width with the photon energy, in eV.
-
-    Returns
-    -------
-    array, shape (energy,), float64
-        Intensity per channel, in the unit of `weights`.
-
-    Raises
-    ------
-    InputError
-        When the resolution is not between 60 and 400 eV.
-    """
-    sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
-    half = np.gradient(axis_kev)[:, None] / 2
-    offset = axis_kev[:, None] - energies_kev
-    return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
-
-
-@cache
-def transitions(element: str) -> dict[str, Any]:
-    """Transitions of an element, with the measured Kb where the tables extrapolate.
-
-    Parameters
-    ----------
-    element : str
-        Chemical symbol.
-
-    Returns
-    -------
-    dict of str to xraydb.XrayLine
-        Label, such as ``"Ka1"``, to energy in eV, intensity from one vacancy and level of the vacancy.
-
-    Raises
-    ------
-    InputError
-        When there is no such element, or it has no lines.
-
-    Notes
-    -----
-    Source: Elam, Ravel and Sieber, Radiat. Phys. Chem. 63 (2002) 121, doi:10.1016/S0969-806X(01)00227-4; Kb/Ka below
-    calcium rounded from Salem, Panossian and Krause, At. Data Nucl. Data Tables 14 (1974) 91,
-    doi:10.1016/S0092-640X(74)80017-3.
-    """
-    try:
-        table = dict(xraydb.xray_lines(element))
-    except ValueError as error:
-        raise InputError(
-            f"the element {element!r}", "a chemical symbol such as 'Fe' or 'O'", "elements=['Fe', 'O']"
-        ) from error
-    if not table:
-        raise InputError(
-            f"{element}, which has no line between 0 and 100 keV", "another element", f"leave {element} out"
-        )
-    ratio = KB_PER_KA.get(xraydb.atomic_number(element))
-    alpha, beta = (sum(t.intensity for label, t in table.items() if _family(label) == f) for f in ("Ka", "Kb"))
-    if ratio is None or not beta:
-        return table
-    factors = {"Ka": (alpha + beta) / (alpha * (1 + ratio))}
-    factors["Kb"] = factors["Ka"] * ratio * alpha / beta
-    return {
-        label: t._replace(intensity=t.intensity * factors.get(_family(label), 1.0))
-        for label, t in table.items()
-        if factors.get(_family(label), 1.0) > 0
-    }
-
-
-def _family(label: str) -> str:
-    return label[:2]

@@ -14,6 +14,7 @@ LAYERS = (
     ("counts", "acquisition"),
     ("rebinning", "axis_checks"),
     ("spectrum_image",),
+    ("transitions", "detector_response"),
     ("xray",),
     ("background", "composition", "bremsstrahlung", "line_families", "channel_bins"),
     ("windows", "line_design", "residual_lines", "thin_film"),

@@ -1,4 +1,4 @@
-"""Lines, energies and detector broadening."""
+"""Lines and their energies."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from bayesspec import SpectrumImage, element_maps, simulate, spectral_maps
 from bayesspec.errors import InputError
 from bayesspec.line_families import element_families
-from bayesspec.xray import default_line, fwhm_kev, gaussian_shares, known_lines, lines_in_range, xray_line
+from bayesspec.xray import default_line, known_lines, lines_in_range, xray_line
 
 
 @pytest.mark.parametrize(
@@ -48,23 +48,6 @@ def test_beam_and_range_decide_which_lines_are_there() -> None:
     with pytest.raises(InputError, match="H, which has no line"):
         default_line("H", 0.2, 12.0)
     assert "Fe_Ma" not in known_lines("Fe")
-
-
-def test_width_at_mn_ka_is_the_resolution() -> None:
-    assert fwhm_kev(5.895, 127.0) == pytest.approx(0.127)
-    assert (np.diff(fwhm_kev(np.linspace(0.2, 20, 50), 130.0)) > 0).all()
-    with pytest.raises(InputError, match="5.0 eV"):
-        fwhm_kev(1.0, 5.0)
-
-
-def test_shares_conserve_intensity_and_have_the_right_width() -> None:
-    axis = 0.005 + 0.01 * np.arange(1000)
-    shares = gaussian_shares(np.array([5.0]), np.array([2.0]), axis, 130.0)
-    assert shares.sum() == pytest.approx(2.0)
-    mean = (shares * axis).sum() / 2
-    sd = np.sqrt((shares * (axis - mean) ** 2).sum() / 2)
-    assert mean == pytest.approx(5.0, abs=1e-6)
-    assert sd == pytest.approx(np.sqrt((float(fwhm_kev(5.0, 130.0)) / 2.3548) ** 2 + 0.01**2 / 12), rel=1e-4)
 
 
 def test_lines_of_all_l_vacancies_belong_to_a_line_that_no_detector_tells_from_them():

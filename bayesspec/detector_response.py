@@ -1,0 +1,98 @@
+"""A detector's response: how wide a line is, and how it spreads over channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from bayesspec.errors import InputError
+
+MN_KA_KEV = 5.895
+ASSUMED_RESOLUTION_EV = 130.0
+FANO_SLOPE_EV = 2.5
+FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+
+
+def fwhm_kev(
+    energy_kev: npt.ArrayLike,
+    resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV,
+    *,
+    slope_ev: float = FANO_SLOPE_EV,
+) -> npt.NDArray[Any]:
+    """Full width at half maximum of the detector's response.
+
+    Parameters
+    ----------
+    energy_kev : array, any shape
+        Photon energy in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+    slope_ev : float
+        Growth of the squared width with the photon energy, in eV.
+
+    Returns
+    -------
+    array, same shape, float64
+        Full width at half maximum in keV.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+
+    Notes
+    -----
+    Source: Fiori and Newbury, Scanning Electron Microscopy 1 (1978) 401:
+    FWHM^2 = FWHM_Mn^2 + 2.5 (E - E_Mn), in eV.
+    A floor of 30 eV stands for the electronic noise where the formula has none left.
+    """
+    if not 60 <= resolution_mn_ka_ev <= 400:
+        raise InputError(
+            f"a detector resolution of {resolution_mn_ka_ev} eV at Mn Ka",
+            "60 to 400 eV",
+            "bs.load(path, resolution_mn_ka_ev=130)",
+        )
+    squared = resolution_mn_ka_ev**2 + 1e3 * slope_ev * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
+    return np.sqrt(np.maximum(squared, 30.0**2)) / 1e3
+
+
+def gaussian_shares(
+    energies_kev: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+    axis_kev: npt.NDArray[np.float64],
+    resolution_mn_ka_ev: float,
+    *,
+    slope_ev: float = FANO_SLOPE_EV,
+) -> npt.NDArray[np.float64]:
+    """Spread transitions over the channels of a detector: Gaussians, integrated over each channel.
+
+    Parameters
+    ----------
+    energies_kev : array, shape (transition,), float64
+        Energies in keV.
+    weights : array, shape (transition,), float64
+        Intensity of each transition.
+    axis_kev : array, shape (energy,), float64
+        Centres of the channels in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+    slope_ev : float
+        Growth of the squared width with the photon energy, in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Intensity per channel, in the unit of `weights`.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+    """
+    sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
+    half = np.gradient(axis_kev)[:, None] / 2
+    offset = axis_kev[:, None] - energies_kev
+    return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
