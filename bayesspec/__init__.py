@@ -18,7 +18,8 @@ from bayesspec.files.image_writing import save_image
 from bayesspec.fit import fit
 from bayesspec.intensity_maps import IntensityMaps, model_maps
 from bayesspec.line_components import LineUnmixing
-from bayesspec.line_fit import LineFit, fit_lines
+from bayesspec.line_fit import fit_lines
+from bayesspec.line_fit_result import LineFit
 from bayesspec.line_identification import Identification, identify_lines
 from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.noise_check import poisson_check

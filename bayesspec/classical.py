@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,10 +98,11 @@ def _run(fit: Callable[[], object]) -> str:
 
 
 def _ordered(
-    spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    image: SpectrumImage, spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64], **found: Any
+) -> Unmixing:
+    """Sort the components by their counts."""
     order = np.argsort(-np.nansum(np.abs(abundances), axis=(0, 1)), kind="stable")
-    return spectra[order], abundances[..., order]
+    return point_unmixing(image, spectra[order], abundances[..., order], converged=found["status"] == DONE, **found)
 
 
 def svd(image: SpectrumImage, rank: int) -> Unmixing:
@@ -116,10 +118,9 @@ def svd(image: SpectrumImage, rank: int) -> Unmixing:
     Returns
     -------
     Unmixing
-        Components in order of singular value. Spectra and abundances may be negative and the spectra do not
-        sum to 1: their absolute values do, and their largest excursion points up. The Dataset also holds
-        ``singular_values`` (component,), in units of the noise: noise alone stays below about
-        sqrt(pixels) + sqrt(channels).
+        Components in order of singular value. Spectra and abundances may be negative and the spectra do not sum to 1:
+        their absolute values do, and their largest excursion points up. The Dataset also holds ``singular_values``
+        (component,), in units of the noise: noise alone stays below about sqrt(pixels) + sqrt(channels).
 
     Raises
     ------
@@ -128,8 +129,8 @@ def svd(image: SpectrumImage, rank: int) -> Unmixing:
 
     Notes
     -----
-    Source: Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, doi:10.1002/sia.1657: counts are divided
-    by the square root of (pixel sum x channel sum / total) before, and multiplied by it after.
+    Source: Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, doi:10.1002/sia.1657: counts are divided by the
+    square root of (pixel sum x channel sum / total) before, and multiplied by it after.
     """
     seen = counts_matrix(image, rank, np.float64)
     spectra, abundances, values = weighted_svd(seen, int(rank))
@@ -183,9 +184,7 @@ def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int =
     unmix = solver.components_
     found = seen.spread(unmix @ spectra, abundances @ np.linalg.inv(unmix), image)
     settings = {"rank": int(rank), "seed": seed, "max_iterations": max_iterations}
-    return point_unmixing(
-        image, *_ordered(*found), method="ICA", settings=settings, status=status, converged=status == DONE
-    )
+    return _ordered(image, *found, method="ICA", settings=settings, status=status)
 
 
 def nmf(
@@ -208,8 +207,7 @@ def nmf(
     seed : int
         Seed of the start.
     start : {"random", "nndsvda"} or None
-        Where to start; ``None`` takes ``"nndsvda"`` where fewer than one entry in ten holds
-        counts, and ``"random"`` elsewhere.
+        Where to start; ``None`` takes ``"nndsvda"`` where fewer than one entry in ten holds counts.
     max_iterations : int
         Most multiplicative updates.
     tolerance : float
@@ -249,6 +247,4 @@ def nmf(
     status = _run(lambda: weights.append(solver.fit_transform(seen.matrix).astype(np.float64)))
     found = seen.spread(solver.components_.astype(np.float64), weights[0], image)
     settings = {"rank": int(rank), "seed": seed, "start": begin, "max_iterations": max_iterations}
-    return point_unmixing(
-        image, *_ordered(*found), method="NMF", settings=settings, status=status, converged=status == DONE
-    )
+    return _ordered(image, *found, method="NMF", settings=settings, status=status)

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
-from bayesspec import classical, simulate
+from bayesspec import simulate
+from bayesspec.cli_analysis import analyse_image, prepared_files, step
 from bayesspec.cli_types import Names, Numbers, Range, Values
-from bayesspec.compare import compare
-from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.load import load, signals
 from bayesspec.planning import plan_dose
-from bayesspec.reporting import report, save_figures
-from bayesspec.results import Result
-from bayesspec.segment import segment
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmix import unmix
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
-LOWEST_KEV = 0.2
-CHANNEL_KEV = 0.02
-NMF_ITERATIONS = 60
 
 
 class _Commands(click.Group):
@@ -60,10 +46,10 @@ def main() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
 def demo(*, out: Path, seed: int, dose: float, size: int, overwrite: bool) -> None:
     """Analyse a simulated sample of two iron oxides, and compare with the truth and with classical methods."""
-    files = _prepare(out, overwrite=overwrite)
-    with _step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
+    files = prepared_files(out, overwrite=overwrite)
+    with step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
         image = simulate.iron_oxides(dose, (size, size), seed=seed)
-    _analyse(image, ["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed, files)
+    analyse_image(image, ["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed, files)
 
 
 @main.command()
@@ -93,13 +79,13 @@ def analyse(
     overwrite: bool,
 ) -> None:
     """Find the phases and components of a measured FILE, and write a report."""
-    files = _prepare(out, overwrite=overwrite)
-    with _step(f"reading {file}"):
+    files = prepared_files(out, overwrite=overwrite)
+    with step(f"reading {file}"):
         image = load(file, elements=elements, signal=_signal(signal))
         image = image if energy is None else image.crop(energy=energy)
         image = image if rebin == 1 else image.rebin(y=rebin, x=rebin)
     click.echo(f"  {image}", err=True)
-    _analyse(image, lines, phases, rank, seed, files)
+    analyse_image(image, lines, phases, rank, seed, files)
 
 
 @main.command()
@@ -141,7 +127,7 @@ def plan(
     seed: int,
 ) -> None:
     """Forecast the counts per pixel that tell phases apart."""
-    with _step(f"forecasting {size} x {size} pixels"):
+    with step(f"forecasting {size} x {size} pixels"):
         found = plan_dose(ratios, areas=areas, shape=(size, size), blur=blur, background=background, seed=seed)
     click.echo(str(found))
     if error is not None:
@@ -150,125 +136,6 @@ def plan(
 
 def _signal(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdigit() else text
-
-
-class _Files:
-    """The files of a run."""
-
-    def __init__(self, out: Path, *, overwrite: bool) -> None:
-        self.out, self.overwrite = out, overwrite
-        self.page, self.tables = out / "report.html", out / "report.tex"
-        self.phases, self.components = out / "phases.nc", out / "components.nc"
-        self.figures = out / "figures"
-
-    def existing(self) -> list[Path]:
-        """List those that exist already."""
-        own = [self.page, self.tables, self.phases, self.components, self.figures]
-        return [path for path in own if path.exists()]
-
-
-def _prepare(out: Path, *, overwrite: bool) -> _Files:
-    """Refuse before the work what would be refused after it."""
-    files = _Files(out, overwrite=overwrite)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"the file {out}", "a folder", "--out with another name")
-    found = files.existing()
-    if found and not overwrite:
-        raise InputError(f"{found[0]} of an earlier run", "a new folder", "--out with another name, or --overwrite")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise InputError(f"the folder {out}, which cannot be written to", "a folder of yours", "--out NAME")
-    return files
-
-
-def _analyse(image: SpectrumImage, lines: list[str] | None, phases: Any, rank: Any, seed: int, files: _Files) -> None:
-    with _notes():
-        results: list[Result] = []
-        rivals: list[Result] = []
-        if image.acquisition.technique == "EDS":
-            found, others = _phases(image, lines, phases, seed, files)
-            results, rivals = results + found, rivals + others
-        coarse = _coarse_energy(image)
-        found, others = _components(coarse, rank, seed, files)
-        results, rivals = results + found, rivals + others
-        with _step("comparing"):
-            comparison = compare(coarse, results + rivals)
-        with _step("writing the report"):
-            report(results, files.page, comparison=comparison, overwrite=files.overwrite)
-            report(results, files.tables, comparison=comparison, overwrite=files.overwrite)
-            save_figures(results, files.figures, comparison=comparison, overwrite=files.overwrite)
-    click.echo(comparison.to_text())
-    click.echo(f"\nReport: {files.page}")
-
-
-def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
-    """Leave out the zero peak of an X-ray detector, and sum channels far finer than its resolution."""
-    if image.acquisition.technique != "EDS":
-        return image
-    above = image.crop(energy=(LOWEST_KEV, float(image.energy[-1])))
-    return above.rebin(energy=max(1, round(CHANNEL_KEV / image.energy_step)))
-
-
-def _phases(
-    image: SpectrumImage, lines: list[str] | None, phases: Any, seed: int, files: _Files
-) -> tuple[list[Result], list[Result]]:
-    with _step("counting lines"):
-        maps = element_maps(image, lines)
-    with _step("finding phases"):
-        found = segment(maps, phases, seed=seed)
-        found.save(files.phases, overwrite=files.overwrite)
-    click.echo(f"  {found.verdict}", err=True)
-    with _step("k-means"):
-        rivals = _clusterings(maps, found.n_phases, seed)
-    return [found], rivals
-
-
-def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
-    """Cluster as is usual: the ratio of two lines, or the shares of more."""
-    of = "ratio" if len(maps.lines) == 2 else "normalised"
-    return [classical.kmeans(maps, n, seed=seed, of=of, smooth=smooth) for smooth in (0.0, 2.0)]
-
-
-def _components(image: SpectrumImage, rank: Any, seed: int, files: _Files) -> tuple[list[Result], list[Result]]:
-    click.echo(f"  components are sought in {image}", err=True)
-    with _step("finding components"):
-        found = unmix(image, rank, seed=seed)
-        found.save(files.components, overwrite=files.overwrite)
-    click.echo(f"  {found.verdict}", err=True)
-    with _step("SVD and NMF"):
-        rivals = [
-            classical.svd(image, found.rank),
-            classical.nmf(image, found.rank, seed=seed, max_iterations=NMF_ITERATIONS),
-        ]
-    return [found], list(rivals)
-
-
-@contextmanager
-def _step(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
-    click.echo(f"{what} ...", err=True)
-    start = time.perf_counter()
-    yield
-    click.echo(f"  {time.perf_counter() - start:.1f} s", err=True)
-
-
-@contextmanager
-def _notes() -> Iterator[None]:
-    """Print warnings as notes, without the place in the code that they come from."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        click.echo(f"  Note: {message}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from bayesspec.bands import BandedEstimate
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.posterior import Estimate, ratio_of
-from bayesspec.results import Result, summed_image
+from bayesspec.result_labels import summed_image
+from bayesspec.results import Result
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.thin_film import Film
 from bayesspec.windows import line_windows

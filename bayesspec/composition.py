@@ -43,20 +43,45 @@ def cliff_lorimer(intensities: xr.DataArray, k_factors: Mapping[str, KFactor], *
     weight fractions are in the ratio of k times intensity; atomic fractions follow by the atomic masses.
     Negative intensities, which the posterior of a line that is not there may hold, count as zero.
     """
+    weight = weighted_intensities(intensities, k_factors, seed=seed)
     lines = list(k_factors)
-    _check(lines, k_factors, [str(line) for line in intensities["line"].values])
-    rng = np.random.default_rng(seed)
-    means, sds = np.array([value if isinstance(value, tuple) else (value, 0.0) for value in k_factors.values()]).T
-    drawn = means + sds * rng.standard_normal((intensities.sizes["draw"], len(lines)))
-    factors = xr.DataArray(np.abs(drawn), dims=("draw", "line"), coords={"line": lines})
     elements = [xray_line(line).element for line in lines]
     masses = xr.DataArray([xraydb.atomic_mass(e) for e in elements], dims="line", coords={"line": lines})
-    weight = intensities.sel(line=lines).clip(min=0) * factors
     atoms = weight / masses
     shares = {"weight_percent": weight, "atomic_percent": atoms}
     percent = {name: 100 * share / share.sum("line") for name, share in shares.items()}
     table = xr.Dataset(percent).rename(line="element").assign_coords(element=elements)
     return table.transpose("draw", ...)
+
+
+def weighted_intensities(intensities: xr.DataArray, factors: Mapping[str, KFactor], *, seed: int) -> xr.DataArray:
+    """Multiply line intensities by their factors, drawn where these are uncertain.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of line intensities.
+    factors : mapping of str to float or (float, float)
+        k- or zeta-factor of each line, or factor and its standard deviation.
+    seed : int
+        Seed of the draws of uncertain factors: the same seed gives the same factors.
+
+    Returns
+    -------
+    xarray.DataArray, dims (draw, ..., line), float64
+        In the unit of intensity times factor; negative intensities count as none.
+
+    Raises
+    ------
+    InputError
+        When a factor belongs to no line that was measured, or is not positive.
+    """
+    lines = list(factors)
+    _check(lines, factors, [str(line) for line in intensities["line"].values])
+    means, sds = np.array([value if isinstance(value, tuple) else (value, 0.0) for value in factors.values()]).T
+    noise = np.random.default_rng(seed).standard_normal((intensities.sizes["draw"], len(lines)))
+    drawn = xr.DataArray(np.abs(means + sds * noise), dims=("draw", "line"), coords={"line": lines})
+    return intensities.sel(line=lines).clip(min=0) * drawn
 
 
 def _check(lines: list[str], k_factors: Mapping[str, KFactor], measured: list[str]) -> None:

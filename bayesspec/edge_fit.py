@@ -15,9 +15,9 @@ from bayesspec.conversion_gain import poisson_counts
 from bayesspec.edge_design import WINDOW_EV, chosen_edges, edge_design
 from bayesspec.errors import InputError
 from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensities
-from bayesspec.line_fit import LineFit
+from bayesspec.line_fit_result import LineFit
 from bayesspec.posterior import Estimate
-from bayesspec.results import attributes
+from bayesspec.result_labels import attributes
 from bayesspec.spectrum_image import SpectrumImage
 
 MISFIT = 2.0

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from bayesspec.errors import InputError
 from bayesspec.inference.svi import run_svi
 from bayesspec.posterior import Estimate
-from bayesspec.results import FitError, Result, attributes
+from bayesspec.result_labels import attributes
+from bayesspec.results import FitError, Result
 
 
 class Model(Protocol):

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from bayesspec.condensed_design import CondensedDesign, condensed_design
 from bayesspec.errors import InputError
 from bayesspec.inference.line_maps import fit_pixels
-from bayesspec.results import Result, attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
+from bayesspec.results import Result
 from bayesspec.spectrum_image import SpectrumImage
 
 PRIOR = "Intensities in a pixel: flat where they are not negative; the continuum has the shape it has in the sum."

@@ -12,7 +12,8 @@ from bayesspec.condensed_design import CondensedDesign, condensed_design
 from bayesspec.errors import InputError
 from bayesspec.inference.line_maps import fit_pixels
 from bayesspec.inference.profile_ranges import profile_ends
-from bayesspec.inference.share_points import ShareProblem, fit_points
+from bayesspec.inference.share_points import fit_points
+from bayesspec.inference.share_problem import ShareProblem
 from bayesspec.line_components import LineUnmixing
 from bayesspec.line_unmixing_result import line_shares, line_unmixing_result
 from bayesspec.spectrum_image import SpectrumImage

@@ -13,10 +13,11 @@ import xarray as xr
 
 from bayesspec.condensed_design import CondensedDesign
 from bayesspec.inference.profile_ranges import ProfileEnd
-from bayesspec.inference.share_points import Functional, SharePoints, share_means
+from bayesspec.inference.share_points import Functional
+from bayesspec.inference.share_problem import SharePoints, share_means
 from bayesspec.line_components import LineUnmixing
 from bayesspec.line_families import LineFamily
-from bayesspec.results import attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
 Floats = npt.NDArray[np.float64]

@@ -21,7 +21,7 @@ import xarray as xr
 from bayesspec.axis_checks import checked_elements
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.calibration import spectrum_image
-from bayesspec.files.file_problems import empty_file, existing_file, unreadable_file
+from bayesspec.files.file_problems import empty_file, existing_file, named_errors
 from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
@@ -210,27 +210,15 @@ def to_hyperspy(array: xr.DataArray) -> Any:
 
 
 def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
-    try:
+    with named_errors(file, file.suffix[1:]):
         return _OWN[file.suffix.lower()](file, energy_unit)
-    except InputError:
-        raise
-    except Exception as error:
-        raise unreadable_file(file, file.suffix[1:], error) from error
 
 
 def _read_signals(file: Path, reader: str | None, options: Mapping[str, Any]) -> list[Signal]:
     plugin = _plugin(file, reader)
-    try:
+    with named_errors(file, plugin["name"]):
         module = importlib.import_module(plugin["api"])
-        found = [from_reader(one) for one in module.file_reader(str(file), **options)]
-    except ImportError as error:
-        package = error.name or plugin["name"]
-        raise MissingExtraError(package, f"to read {file.suffix} files", "io") from error
-    except InputError:
-        raise
-    except Exception as error:
-        raise unreadable_file(file, plugin["name"], error) from error
-    return found
+        return [from_reader(one) for one in module.file_reader(str(file), **options)]
 
 
 def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:

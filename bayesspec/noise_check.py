@@ -19,7 +19,7 @@ from bayesspec.inference.outliers import outliers
 from bayesspec.inference.score_maps import Layout
 from bayesspec.inference.spectral_rank import tracy_widom_rank
 from bayesspec.noise_findings import NoiseCheck
-from bayesspec.results import pixel_coords
+from bayesspec.result_labels import pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
 WIDE = 0.5

@@ -24,7 +24,8 @@ from bayesspec.noise_check import noise_note
 from bayesspec.posterior import PROB, check_prob
 from bayesspec.principal_components import PrincipalComponents
 from bayesspec.rank_selection import choose_rank
-from bayesspec.results import FitError, attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
+from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
 

@@ -15,7 +15,8 @@ from bayesspec.components import Unmixing
 from bayesspec.element_maps import LineMaps
 from bayesspec.phases import Segmentation
 from bayesspec.posterior import PROB
-from bayesspec.results import STATISTICS, attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
+from bayesspec.results import STATISTICS
 from bayesspec.spectrum_image import SpectrumImage
 
 DONE = "Finished: a classical method, which gives no uncertainty."

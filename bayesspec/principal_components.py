@@ -9,7 +9,8 @@ import xarray as xr
 from bayesspec.errors import InputError
 from bayesspec.inference.pca_rates import log_normal_rates, positive_rates, products_with_errors
 from bayesspec.posterior import check_prob
-from bayesspec.results import Result, summed_image
+from bayesspec.result_labels import summed_image
+from bayesspec.results import Result
 from bayesspec.spectrum_image import SpectrumImage
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import xarray as xr
 
 from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
 from bayesspec.load import to_hyperspy
 from bayesspec.posterior import Estimate, to_arviz
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.thin_film import Film, film_composition
 
-PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
 STATISTICS = ("mean", "sd", "lower", "upper")
 
 
@@ -149,30 +145,6 @@ class Result:
         return to_arviz(xr.Dataset(draws))
 
 
-def summed_image(data: xr.Dataset) -> SpectrumImage:
-    """Read the summed spectrum off a result.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        With ``sum_spectrum`` (energy,), and the attributes that go with it.
-
-    Returns
-    -------
-    SpectrumImage
-        1 x 1 pixel, with the detector and the elements of the image.
-    """
-    attrs = data.attrs
-    return SpectrumImage(
-        data["sum_spectrum"].values,
-        energy=data["energy"].values,
-        energy_unit=attrs["energy_unit"],
-        elements=tuple(json.loads(attrs["elements"])),
-        acquisition=Acquisition(**json.loads(attrs["acquisition"])),
-        name=str(attrs["name"]),
-    )
-
-
 def open_result(path: str | Path) -> Any:
     """Open a result that was saved.
 
@@ -201,58 +173,3 @@ def open_result(path: str | Path) -> Any:
     if kind not in Result.kinds:
         raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
     return Result.kinds[kind](data)
-
-
-def attributes(*, name: str, method: str, status: str, converged: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect the attributes that every result carries.
-
-    Parameters
-    ----------
-    name : str
-        Name of the sample or file.
-    method : str
-        How the result was obtained.
-    status : str
-        How the fit ended.
-    converged : bool
-        Whether it ended as it should.
-    settings : mapping
-        Seed, priors and options; values that JSON can hold.
-
-    Returns
-    -------
-    dict
-        Attributes for the Dataset; versions are added.
-    """
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    provenance = json.dumps({**settings, "versions": versions}, default=str)
-    return {
-        "name": name,
-        "method": method,
-        "status": status,
-        "converged": int(converged),
-        "provenance": provenance,
-    }
-
-
-def pixel_coords(
-    shape: tuple[int, int], pixel_size: tuple[float, float] | None, pixel_unit: str
-) -> dict[str, tuple[str, Any, dict[str, str]]]:
-    """Coordinates of the pixels.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Number of pixels (y, x).
-    pixel_size : tuple of float or None
-        Size of a pixel along (y, x) in `pixel_unit`.
-    pixel_unit : str
-        Unit of `pixel_size`.
-
-    Returns
-    -------
-    dict
-        Coordinates ``y`` and ``x`` for xarray, float64, with units.
-    """
-    size = pixel_size or (1.0, 1.0)
-    return {d: (d, np.arange(n) * s, {"units": pixel_unit}) for d, n, s in zip("yx", shape, size, strict=True)}

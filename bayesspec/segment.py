@@ -24,7 +24,8 @@ from bayesspec.phase_fits import PhaseFits
 from bayesspec.phase_search import find_phases
 from bayesspec.phase_verdict import phase_verdict
 from bayesspec.phases import Segmentation
-from bayesspec.results import FitError, attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
+from bayesspec.results import FitError
 from bayesspec.selection import candidates, held_out_table, with_verdicts
 from bayesspec.spectral_maps import maps_of
 from bayesspec.spectrum_image import SpectrumImage

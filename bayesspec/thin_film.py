@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
-import xraydb
 
-from bayesspec.composition import KFactor, cliff_lorimer
+from bayesspec.absorption import absorption_factors
+from bayesspec.composition import KFactor, cliff_lorimer, weighted_intensities
 from bayesspec.errors import InputError
-from bayesspec.xray import xray_line
 
 ITERATIONS = 12
-M2_PER_KG = 0.1
-"""Square metres per kilogram in one square centimetre per gram."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +138,12 @@ def zeta_factors_composition(
         raise InputError(
             f"dose_electrons={dose_electrons}", "a positive number", "dose_electrons=1e-9 * 60 / 1.602e-19"
         )
-    table = cliff_lorimer(intensities, zeta_factors, seed=seed)
-    drawn = _drawn(intensities, zeta_factors, seed)
-    thickness = drawn.sum("line") / dose_electrons
-    if elevation_deg is not None:
-        for _ in range(ITERATIONS):
-            factor = absorption_factors(table["weight_percent"] / 100, list(zeta_factors), thickness, elevation_deg)
-            table = cliff_lorimer(intensities.sel(line=list(zeta_factors)) * factor, zeta_factors, seed=seed)
-            thickness = (drawn * factor).sum("line") / dose_electrons
+    drawn = weighted_intensities(intensities, zeta_factors, seed=seed)
+
+    def thickness_of(factor: xr.DataArray | float) -> xr.DataArray:
+        return (drawn * factor).sum("line") / dose_electrons
+
+    table, thickness = _absorbed(intensities, zeta_factors, thickness_of, elevation_deg, seed)
     return table.assign(mass_thickness=thickness.assign_attrs(units="kg/m^2"))
 
 
@@ -192,63 +185,22 @@ def absorbed_composition(
         raise InputError(f"mass_thickness={mass_thickness} kg/m^2", "a positive value", "mass_thickness=(5e-4, 5e-5)")
     rng = np.random.default_rng([seed, 1])
     thickness = xr.DataArray(np.abs(mean + sd * rng.standard_normal(intensities.sizes["draw"])), dims="draw")
-    table = cliff_lorimer(intensities, k_factors, seed=seed)
+    return _absorbed(intensities, k_factors, lambda _: thickness, elevation_deg, seed)[0]
+
+
+def _absorbed(
+    intensities: xr.DataArray,
+    factors: Mapping[str, KFactor],
+    thickness_of: Callable[[xr.DataArray | float], xr.DataArray],
+    elevation_deg: float | None,
+    seed: int,
+) -> tuple[xr.Dataset, xr.DataArray]:
+    """Alternate composition and absorption until they agree; without an angle nothing is absorbed."""
+    factor: xr.DataArray | float = 1.0
+    table, lines = cliff_lorimer(intensities, factors, seed=seed), list(factors)
+    if elevation_deg is None:
+        return table, thickness_of(factor)
     for _ in range(ITERATIONS):
-        factor = absorption_factors(table["weight_percent"] / 100, list(k_factors), thickness, elevation_deg)
-        table = cliff_lorimer(intensities.sel(line=list(k_factors)) * factor, k_factors, seed=seed)
-    return table
-
-
-def absorption_factors(
-    weight_fractions: xr.DataArray, lines: list[str], mass_thickness: xr.DataArray, elevation_deg: float
-) -> xr.DataArray:
-    """Photons generated per photon that leaves a film.
-
-    Parameters
-    ----------
-    weight_fractions : xarray.DataArray, dims (..., element)
-        Composition of the film, summing to 1.
-    lines : list of str
-        Lines.
-    mass_thickness : xarray.DataArray, dims (...)
-        In kg/m^2.
-    elevation_deg : float
-        Take-off angle in degrees.
-
-    Returns
-    -------
-    xarray.DataArray, dims (..., line), float64
-        Factors of 1 or more.
-
-    Raises
-    ------
-    InputError
-        When the angle is not between 0 and 90 degrees.
-
-    Notes
-    -----
-    Source: Goldstein, Costley, Lorimer and Reed, SEM/1977 vol. 1, 315: generation even over the depth gives
-    chi / (1 - exp(-chi)) with chi = (mu/rho) x mass thickness / sin(elevation). Coefficients: Elam through xraydb.
-    """
-    if not 0 < elevation_deg <= 90:
-        raise InputError(f"elevation_deg={elevation_deg}", "an angle above 0 and up to 90 degrees", "elevation_deg=22")
-    elements = [str(element) for element in weight_fractions["element"].values]
-    table = np.array([[_attenuation(element, line) for element in elements] for line in lines])
-    coefficients = xr.DataArray(table, dims=("line", "element"), coords={"line": lines, "element": elements})
-    chi = xr.dot(weight_fractions, coefficients, dim="element") * mass_thickness / np.sin(np.radians(elevation_deg))
-    return xr.where(chi > 1e-8, chi / -np.expm1(-chi.clip(min=1e-8)), 1.0)
-
-
-@cache
-def _attenuation(element: str, line: str) -> float:
-    """Mass attenuation coefficient of an element for a line, in m^2/kg."""
-    return M2_PER_KG * float(xraydb.mu_elam(element, 1e3 * xray_line(line).energy_kev))
-
-
-def _drawn(intensities: xr.DataArray, factors: Mapping[str, KFactor], seed: int) -> xr.DataArray:
-    """Intensities times factors, drawn with the same seed and in the same order as the composition's."""
-    lines = list(factors)
-    pairs: npt.NDArray[np.float64] = np.array([v if isinstance(v, tuple) else (v, 0.0) for v in factors.values()]).T
-    noise = np.random.default_rng(seed).standard_normal((intensities.sizes["draw"], len(lines)))
-    drawn = xr.DataArray(np.abs(pairs[0] + pairs[1] * noise), dims=("draw", "line"), coords={"line": lines})
-    return intensities.sel(line=lines).clip(min=0) * drawn
+        factor = absorption_factors(table["weight_percent"] / 100, lines, thickness_of(factor), elevation_deg)
+        table = cliff_lorimer(intensities.sel(line=lines) * factor, factors, seed=seed)
+    return table, thickness_of(factor)

@@ -17,7 +17,7 @@ from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_posterior import NmfPosterior
 from bayesspec.inference.pixel_groups import group_pixels
 from bayesspec.known_spectra import KnownSpectra
-from bayesspec.results import attributes, pixel_coords
+from bayesspec.result_labels import attributes, pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
 
 NOISE_WIDTH = 1.96

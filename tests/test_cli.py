@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 import bayesspec as bs
-from bayesspec import classical, cli
+from bayesspec import classical, cli, cli_analysis
 from bayesspec.results import open_result
 
 SMALL = ["--size", "16", "--dose", "3000"]
@@ -16,8 +16,10 @@ def demo(tmp_path_factory):
     """The files and the screen of a demonstration on few pixels."""
     out = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:  # every further candidate is a compilation
-        patch.setattr(cli, "segment", lambda maps, phases, **other: bs.segment(maps, 2, **other))
-        patch.setattr(cli, "unmix", lambda image, rank, **other: bs.unmix(image, 1, draws=20, warmup=10, **other))
+        patch.setattr(cli_analysis, "segment", lambda maps, phases, **other: bs.segment(maps, 2, **other))
+        patch.setattr(
+            cli_analysis, "unmix", lambda image, rank, **other: bs.unmix(image, 1, draws=20, warmup=10, **other)
+        )
         return out, CliRunner().invoke(cli.main, ["demo", "--out", str(out), "--seed", "1", *SMALL])
 
 
@@ -63,7 +65,7 @@ def test_a_file_is_analysed_as_asked(scan, tmp_path, monkeypatch):
     def stop(image, lines, phases, rank, seed, files):
         seen.update(image=image, lines=lines, phases=phases, rank=rank, seed=seed)
 
-    monkeypatch.setattr(cli, "_analyse", stop)
+    monkeypatch.setattr(cli, "analyse_image", stop)
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka, O_Ka", "--out", str(tmp_path / "out"), "--phases", "2-3"]
     arguments += ["--rank", "2", "--energy", "0.3,8", "--rebin", "2", "--seed", "5"]
     ended = CliRunner().invoke(cli.main, arguments)
@@ -111,9 +113,9 @@ def test_interruption_ends_with_130_and_keeps_what_was_written(scan, tmp_path, m
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "compare", interrupt)
-    monkeypatch.setattr(cli, "segment", lambda maps, *_, **__: classical.kmeans(maps, 2))
-    monkeypatch.setattr(cli, "unmix", lambda image, *_, **__: classical.svd(image, 1))
+    monkeypatch.setattr(cli_analysis, "compare", interrupt)
+    monkeypatch.setattr(cli_analysis, "segment", lambda maps, *_, **__: classical.kmeans(maps, 2))
+    monkeypatch.setattr(cli_analysis, "unmix", lambda image, *_, **__: classical.svd(image, 1))
     out = tmp_path / "out"
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka,O_Ka", "--out", str(out), "--phases", "2"]
     ended = CliRunner().invoke(cli.main, arguments)

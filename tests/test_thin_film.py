@@ -4,10 +4,10 @@ import xarray as xr
 import xraydb
 
 from bayesspec import InputError
+from bayesspec.absorption import absorption_factors
 from bayesspec.thin_film import (
     Film,
     absorbed_composition,
-    absorption_factors,
     film_composition,
     zeta_factors_composition,
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, MissingExtraError
 
 _EMSA = (".msa", ".emsa", ".ems", ".mas")
 
@@ -103,3 +105,36 @@ def _header(file: Path) -> list[str]:
     if file.suffix.lower() not in _EMSA:
         return []
     return [line for line in file.read_text(errors="replace").splitlines() if line.startswith("#")]
+
+
+@contextmanager
+def named_errors(file: Path, reader: str) -> Iterator[None]:
+    """Say which file, reader or package a failure is about.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file that is read.
+    reader : str
+        Name of what reads it.
+
+    Yields
+    ------
+    None
+        While the file is read.
+
+    Raises
+    ------
+    MissingExtraError
+        When a package of the reader is not installed.
+    InputError
+        When the reader fails in any other way.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(error.name or reader, f"to read {file.suffix} files", "io") from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise unreadable_file(file, reader, error) from error

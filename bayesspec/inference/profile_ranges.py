@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import chi2
 
-from bayesspec.inference.share_points import GAIN, Functional, SharePoints, ShareProblem, climb
+from bayesspec.inference.share_points import GAIN, Functional, climb
+from bayesspec.inference.share_problem import SharePoints, ShareProblem
 
 STEPS = 80
 TRIALS = 8

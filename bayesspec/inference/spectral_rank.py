@@ -14,13 +14,10 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.inference.nmf_input import check_counts
+from bayesspec.inference.sparse_merging import merge_sparse
 
 TRACY_WIDOM = {0.10: 0.4501, 0.05: 0.9793, 0.01: 2.0234}
 """Upper quantiles of the Tracy-Widom law of order one."""
-LEAST_COUNTS = 1.0
-"""Mean counts that a merged row and a merged column must reach, per square root of their length."""
-MOST_ROWS = 4096
-MOST_COLUMNS = 512
 
 
 @dataclass(frozen=True)
@@ -213,43 +210,3 @@ def _edge(small: int, long: int, level: float) -> float:
     centre = (a + b) ** 2
     width = (a + b) * (1.0 / a + 1.0 / b) ** (1.0 / 3.0)
     return float(np.sqrt((centre + width * TRACY_WIDOM[level]) / long))
-
-
-def merge_sparse(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Merge neighbours until every row and column has enough counts for the noise to be near normal in sum.
-
-    Parameters
-    ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
-        Counts.
-
-    Returns
-    -------
-    numpy.ndarray (row, column), float64
-        Merged counts without empty rows or columns.
-    """
-    row_run = -(-counts.shape[0] // MOST_ROWS)
-    merged = np.add.reduceat(counts, np.arange(0, counts.shape[0], row_run), axis=0, dtype=np.float64)
-    need = LEAST_COUNTS * max(np.sqrt(len(merged)), len(merged) * merged.mean() * _share(counts.shape[1]))
-    merged = _merge_columns(merged, need)
-    need = LEAST_COUNTS * np.sqrt(merged.shape[1])
-    return _merge_columns(merged.T, need).T
-
-
-def _share(columns: int) -> float:
-    """Part of the mean column below which columns are merged: none is when there are few."""
-    return columns / MOST_COLUMNS if columns > MOST_COLUMNS else 0.0
-
-
-def _merge_columns(values: npt.NDArray[np.float64], need: float) -> npt.NDArray[np.float64]:
-    """Merge neighbouring columns until each sum reaches the need; a poor rest joins the last."""
-    starts, running = [0], 0.0
-    sums = values.sum(axis=0)
-    for column, total in enumerate(sums):
-        if running >= need:
-            starts.append(column)
-            running = 0.0
-        running += float(total)
-    if running < need and len(starts) > 1:
-        starts.pop()
-    return np.add.reduceat(values, starts, axis=1)

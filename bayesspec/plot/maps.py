@@ -25,7 +25,7 @@ from bayesspec.plot.style import (
     paper,
     root,
 )
-from bayesspec.results import pixel_coords
+from bayesspec.result_labels import pixel_coords
 
 _PERCENTILES = (0.5, 99.5)
 _COLUMNS = 4

@@ -1,0 +1,163 @@
+"""What the command line does with an image: phases, components, comparison and report, said step by step."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from bayesspec import classical
+from bayesspec.compare import compare
+from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.errors import InputError
+from bayesspec.reporting import report, save_figures
+from bayesspec.results import Result
+from bayesspec.segment import segment
+from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.unmix import unmix
+
+LOWEST_KEV = 0.2
+CHANNEL_KEV = 0.02
+NMF_ITERATIONS = 60
+
+
+class AnalysisFiles:
+    """The files of a run."""
+
+    def __init__(self, out: Path, *, overwrite: bool) -> None:
+        self.out, self.overwrite = out, overwrite
+        self.page, self.tables = out / "report.html", out / "report.tex"
+        self.phases, self.components = out / "phases.nc", out / "components.nc"
+        self.figures = out / "figures"
+
+    def existing(self) -> list[Path]:
+        """List those that exist already."""
+        own = [self.page, self.tables, self.phases, self.components, self.figures]
+        return [path for path in own if path.exists()]
+
+
+def prepared_files(out: Path, *, overwrite: bool) -> AnalysisFiles:
+    """Refuse before the work what would be refused after it."""
+    files = AnalysisFiles(out, overwrite=overwrite)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"the file {out}", "a folder", "--out with another name")
+    found = files.existing()
+    if found and not overwrite:
+        raise InputError(f"{found[0]} of an earlier run", "a new folder", "--out with another name, or --overwrite")
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise InputError(f"the folder {out}, which cannot be written to", "a folder of yours", "--out NAME")
+    return files
+
+
+def analyse_image(
+    image: SpectrumImage, lines: list[str] | None, phases: Any, rank: Any, seed: int, files: AnalysisFiles
+) -> None:
+    """Find phases and components, compare them with the classical methods, and write results and report.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    lines : list of str or None
+        Lines to quantify; ``None`` takes those of the image's elements.
+    phases, rank : int or range
+        Numbers of phases and of components to try.
+    seed : int
+        Seed of everything random.
+    files : AnalysisFiles
+        Where the results go.
+    """
+    with _notes():
+        results: list[Result] = []
+        rivals: list[Result] = []
+        if image.acquisition.technique == "EDS":
+            found, others = _phases(image, lines, phases, seed, files)
+            results, rivals = results + found, rivals + others
+        coarse = _coarse_energy(image)
+        found, others = _components(coarse, rank, seed, files)
+        results, rivals = results + found, rivals + others
+        with step("comparing"):
+            comparison = compare(coarse, results + rivals)
+        with step("writing the report"):
+            report(results, files.page, comparison=comparison, overwrite=files.overwrite)
+            report(results, files.tables, comparison=comparison, overwrite=files.overwrite)
+            save_figures(results, files.figures, comparison=comparison, overwrite=files.overwrite)
+    click.echo(comparison.to_text())
+    click.echo(f"\nReport: {files.page}")
+
+
+def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
+    """Leave out the zero peak of an X-ray detector, and sum channels far finer than its resolution."""
+    if image.acquisition.technique != "EDS":
+        return image
+    above = image.crop(energy=(LOWEST_KEV, float(image.energy[-1])))
+    return above.rebin(energy=max(1, round(CHANNEL_KEV / image.energy_step)))
+
+
+def _phases(
+    image: SpectrumImage, lines: list[str] | None, phases: Any, seed: int, files: AnalysisFiles
+) -> tuple[list[Result], list[Result]]:
+    with step("counting lines"):
+        maps = element_maps(image, lines)
+    with step("finding phases"):
+        found = segment(maps, phases, seed=seed)
+        found.save(files.phases, overwrite=files.overwrite)
+    click.echo(f"  {found.verdict}", err=True)
+    with step("k-means"):
+        rivals = _clusterings(maps, found.n_phases, seed)
+    return [found], rivals
+
+
+def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
+    """Cluster as is usual: the ratio of two lines, or the shares of more."""
+    of = "ratio" if len(maps.lines) == 2 else "normalised"
+    return [classical.kmeans(maps, n, seed=seed, of=of, smooth=smooth) for smooth in (0.0, 2.0)]
+
+
+def _components(image: SpectrumImage, rank: Any, seed: int, files: AnalysisFiles) -> tuple[list[Result], list[Result]]:
+    click.echo(f"  components are sought in {image}", err=True)
+    with step("finding components"):
+        found = unmix(image, rank, seed=seed)
+        found.save(files.components, overwrite=files.overwrite)
+    click.echo(f"  {found.verdict}", err=True)
+    with step("SVD and NMF"):
+        rivals = [
+            classical.svd(image, found.rank),
+            classical.nmf(image, found.rank, seed=seed, max_iterations=NMF_ITERATIONS),
+        ]
+    return [found], list(rivals)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    click.echo(f"{what} ...", err=True)
+    start = time.perf_counter()
+    yield
+    click.echo(f"  {time.perf_counter() - start:.1f} s", err=True)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print warnings as notes, without the place in the code that they come from."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        click.echo(f"  Note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

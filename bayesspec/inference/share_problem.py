@@ -1,0 +1,128 @@
+"""Components made of known columns, the shares that pixels have of them integrated out, whatever their distribution.
+
+Given its total, the counts of pixel n over the bins are multinomial with probabilities sum_k f[k] s[k], where the
+component s[k] is a mixture of the columns of a design with weights w[k], and f, the pixel's shares, has a distribution
+of which nothing is assumed. The total drops out, and with it the thickness. The most likely distribution has few points
+(Lindsay 1983, doi:10.1214/aos/1176346059), and these move freely along with w: on a fixed grid the components are drawn
+to where the points of the grid fall well, by tens of nats. The likelihood depends on w and the points through their
+products alone, so it is flat where other components hold the same points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+DIVISIONS = {1: 1, 2: 40, 3: 14, 4: 8, 5: 6, 6: 5}
+FEWEST_DIVISIONS = 4
+RATE_FLOOR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class SharePoints:
+    """Components and the points of the distribution of the shares.
+
+    Parameters
+    ----------
+    weights : array, shape (component, column), float64
+        Share of each column in the counts of a component; rows sum to 1.
+    shares : array, shape (point, component), float64
+        Shares that pixels have; rows sum to 1.
+    probabilities : array, shape (point,), float64
+        How frequent they are.
+    log_likelihood : float
+        In nats, up to a constant.
+    converged : bool
+        Whether laying the points anew gained next to nothing.
+    """
+
+    weights: Floats
+    shares: Floats
+    probabilities: Floats
+    log_likelihood: float
+    converged: bool
+
+
+class ShareProblem:
+    """The likelihood of components and points.
+
+    Parameters
+    ----------
+    counts : array, shape (pixel, bin)
+        Counts.
+    matrix : array, shape (bin, column), float64
+        Columns of the design; each is taken to sum to 1.
+    """
+
+    def __init__(self, counts: npt.NDArray[np.number], matrix: Floats) -> None:
+        self.counts = np.asarray(counts, np.float64)
+        self.columns = np.ascontiguousarray((matrix / matrix.sum(axis=0)).T)
+
+    def chances(self, weights: Floats, shares: Floats, p: Floats) -> tuple[float, Floats, Floats]:
+        """Log likelihood, probability that a pixel has the shares of a point (pixel, point), and the points' rates."""
+        rate = shares @ (weights @ self.columns) + RATE_FLOOR
+        terms = self.counts @ np.log(rate).T + np.log(np.maximum(p, 1e-300))
+        largest = terms.max(axis=1, keepdims=True)
+        relative = np.exp(terms - largest)
+        total = relative.sum(axis=1, keepdims=True)
+        return float((np.log(total) + largest).sum()), relative / total, rate
+
+    def gradient(self, weights: Floats, shares: Floats, p: Floats) -> tuple[float, Floats, Floats, Floats]:
+        """Log likelihood and its derivatives by weights and shares, each row's sum held, and by the logarithms of p."""
+        value, chance, rate = self.chances(weights, shares, p)
+        excess = (chance.T @ self.counts) / rate
+        by_share = excess @ (weights @ self.columns).T
+        by_weight = shares.T @ (excess @ self.columns.T)
+        by_share -= (by_share * shares).sum(axis=1, keepdims=True)
+        by_weight -= (by_weight * weights).sum(axis=1, keepdims=True)
+        return value, by_weight, by_share, chance.sum(axis=0) - len(self.counts) * p
+
+
+def simplex_grid(components: int, divisions: int | None = None) -> Floats:
+    """Points that divide a simplex evenly, corners included.
+
+    Parameters
+    ----------
+    components : int
+        Number of components.
+    divisions : int or None
+        Steps from one corner to another; ``None`` takes about a hundred points.
+
+    Returns
+    -------
+    array, shape (point, component), float64
+        Shares that sum to 1.
+    """
+    steps = divisions or DIVISIONS.get(components, FEWEST_DIVISIONS)
+    chosen = list(combinations(range(steps + components - 1), components - 1))
+    bars = np.array(chosen, int).reshape(len(chosen), components - 1)
+    edges = np.column_stack([np.full(len(bars), -1), bars, np.full(len(bars), steps + components - 1)])
+    return (np.diff(edges, axis=1) - 1) / steps
+
+
+def share_means(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints) -> Floats:
+    """Mean shares of every pixel, the components given.
+
+    Parameters
+    ----------
+    counts : array, shape (pixel, bin)
+        Counts.
+    matrix : array, shape (bin, column), float64
+        Columns of the design.
+    fit : SharePoints
+        Components and their points.
+
+    Returns
+    -------
+    array, shape (pixel, component), float64
+        Shares that sum to 1.
+    """
+    mean = np.empty((len(counts), len(fit.weights)))
+    for rows in np.array_split(np.arange(len(counts)), max(len(counts) // 4096, 1)):
+        chance = ShareProblem(counts[rows], matrix).chances(fit.weights, fit.shares, fit.probabilities)[1]
+        mean[rows] = chance @ fit.shares
+    return mean
