@@ -10,6 +10,7 @@ from numpyro.infer.util import unconstrain_fn
 from scipy import stats
 
 from bayesspec.errors import InputError
+from bayesspec.inference import nmf_gibbs
 from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.newton_proposal import newton_proposal, pair_products, pairs
 from bayesspec.inference.nmf import fit_mode
@@ -132,9 +133,10 @@ def test_interruption_returns_the_draws_so_far(strict):
     assert len(posterior.spectra) == 10
 
 
-def test_many_pixels_are_warmed_up_in_stages(strict):
-    assert warmup_stages(900, 50) == [(1, 50)]
-    assert warmup_stages(17956, 50) == [(16, 150), (4, 50), (1, 50)]
+def test_many_counts_are_warmed_up_in_stages(strict, monkeypatch):
+    assert warmup_stages((900, 2000), 50) == warmup_stages((900, 200_000), 50) == [(1, 50)]
+    assert warmup_stages((17956, 8192), 50) == [(16, 150), (4, 50), (1, 50)]
+    monkeypatch.setattr(nmf_gibbs, "MANY_ENTRIES", 40_000)
     counts, _, _ = simulated(pixels=4000, counts=60.0)
     ticks = []
     posterior = sample(
