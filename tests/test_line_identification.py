@@ -35,6 +35,15 @@ def test_a_spot_that_the_sum_hides_is_found() -> None:
     found = {one.element: one for one in bs.identify_lines(image(counts)).found}
     assert set(found) == {"O", "Mg", "Ca", "Mn", "Fe", "Ti"}
     assert found["Ti"].local
+    assert found["Ti"].counts == pytest.approx(70, abs=4 * np.sqrt(70))
+    assert "in one part" in str(found["Ti"])
+
+
+def test_an_element_that_may_not_be_of_the_sample_is_said_to() -> None:
+    grid = rate() + 2e4 * line_profile("Cu_Ka", AXIS)
+    found = bs.identify_lines(image(np.random.default_rng(4).poisson(grid)))
+    assert {one.element: one.outside for one in found.found if one.outside} == {"Cu": "grid or holder"}
+    assert "grid or holder" in repr(found)
 
 
 def test_continuum_alone_holds_no_element() -> None:
