@@ -82,16 +82,16 @@ def unresolved_fits(start: MixtureFit, unresolved: list[int], counts: Counts, ma
     PhaseFits
         One fit, for labels and for the ratios of the other phases.
     """
-    covariates = both_covariates(start, counts, mask)
+    dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
+    covariates = both_covariates(start, counts, mask, dose)
     labelled = refit(start, counts, covariates, mask)
     wide = _widened(labelled, counts, covariates, mask)
     resolved = labelled.status.definite and len(unresolved) < labelled.n_phases
     return PhaseFits(wide, labelled, covariates, clear=False, resolved=resolved, unresolved=tuple(unresolved))
 
 
-def both_covariates(fit: MixtureFit, counts: Counts, mask: Mask) -> Floats:
+def both_covariates(fit: MixtureFit, counts: Counts, mask: Mask, dose: Floats) -> Floats:
     """What the other pixels around say of the phases, and the local dose: (y, x, covariate)."""
-    dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
     return np.concatenate([neighbour_covariates(counts, fit, mask=mask), dose], axis=2)
 
 
@@ -125,7 +125,7 @@ def phase_fits(
     if best.n_phases == 1:
         none = dose[:, :, :0]
         return PhaseFits(best, best, none, clear=False, resolved=best.status.definite)
-    both = both_covariates(best, counts, mask)
+    both = both_covariates(best, counts, mask, dose)
     labelled = refit(best, counts, both, mask)
     if isinstance(best, ScatteredFit):
         one = fit_scatter(one, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)

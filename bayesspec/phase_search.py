@@ -96,8 +96,8 @@ def _with_hidden(
     even = with_covariates(start, counts, dose[:, :, :0], mask=mask)
     if even.status.definite and even.bic < best.bic:
         return even, []
-    apart = refit(start, counts, both_covariates(start, counts, mask), mask)
-    alone = refit(best, counts, both_covariates(best, counts, mask), mask)
+    apart = refit(start, counts, both_covariates(start, counts, mask, dose), mask)
+    alone = refit(best, counts, both_covariates(best, counts, mask, dose), mask)
     gain = apart.log_likelihood - alone.log_likelihood
     if not apart.status.definite or gain < 2 * (apart.n_parameters - alone.n_parameters):
         return best, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,7 @@ def attributes(*, name: str, method: str, status: str, converged: bool, settings
     dict
         Attributes for the Dataset; versions are added.
     """
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    provenance = json.dumps({**settings, "versions": versions}, default=str)
+    provenance = json.dumps({**settings, "versions": _versions()}, default=str)
     return {
         "name": name,
         "method": method,
@@ -69,6 +69,11 @@ def attributes(*, name: str, method: str, status: str, converged: bool, settings
         "converged": int(converged),
         "provenance": provenance,
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
 def pixel_coords(

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
 from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture_fit import MixtureFit, predictive_log_likelihood
-from bayesspec.inference.mixture_path import fit_again, fit_path
+from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_path import fit_path, held_out_scores
 from bayesspec.inference.scattered_fit import ScatteredFit
 from bayesspec.inference.thinning import thin
 from bayesspec.phase_fits import PhaseFits
@@ -134,9 +134,7 @@ def _scores(
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
     train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
-    test = np.where(mask[:, :, None], 0, test)
-    trained = fit_again([path[n - 1] for n in numbers], train, mask)
-    scores = np.stack([predictive_log_likelihood(fit, test) for fit in trained])
+    scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
     about = {"long_name": "Bayesian information criterion, relative to the best", "units": "nats times two"}

@@ -144,29 +144,46 @@ def newton_from(start: Parameters, pixels: Pixels, active: Array, tolerance: flo
     return mode.newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
+_derivatives = jax.jit(mode.derivatives)
+
+
 def fitted(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
     """The active phases of a mode as a result."""
     here = np.asarray(active)
-    phases, coefficients = int(here.sum()), found.parameters.weights.shape[1]
-    summary = jax.tree.map(np.asarray, mode.summarise(found.parameters, pixels, active))
-    channels = summary.log_composition.shape[1]
+    gradient, information = map(np.asarray, _derivatives(found.parameters, pixels, active))
+    channels, coefficients = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
     keep = np.concatenate([np.repeat(here, channels), np.repeat(here, coefficients)])
-    information = summary.information[np.ix_(keep, keep)]
-    used = int((np.asarray(pixels.counts).sum(axis=0) > 0).sum())
+    information = information[np.ix_(keep, keep)]
     gain = float(found.gain)
+    status = MixtureStatus(
+        converged=gain <= tolerance,
+        iterations=int(found.iterations),
+        gain=gain,
+        gradient_norm=float(np.abs(gradient).max()),
+        smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
+    )
+    return _result(found.parameters, pixels, here, information, status)
+
+
+def without_information(at: Parameters, pixels: Pixels, active: Array) -> MixtureFit:
+    """The active phases at a point that is not looked at any further: it has no information and no draws."""
+    status = MixtureStatus(converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf)
+    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), status)
+
+
+def _result(
+    at: Parameters, pixels: Pixels, here: NDArray[np.bool_], information: Floats, status: MixtureStatus
+) -> MixtureFit:
+    found = jax.tree.map(np.asarray, mode.likelihoods(at, pixels, jnp.asarray(here)))
+    phases, coefficients = int(here.sum()), at.weights.shape[1]
+    used = int((np.asarray(pixels.counts).sum(axis=0) > 0).sum())
     return MixtureFit(
-        log_composition=summary.log_composition[here],
-        weights=np.asarray(found.parameters.weights)[here],
-        pixel_log_likelihood=summary.pixel_log_likelihood,
-        responsibilities=summary.responsibilities[:, here],
+        log_composition=found.log_composition[here],
+        weights=np.asarray(at.weights)[here],
+        pixel_log_likelihood=found.pixel_log_likelihood,
+        responsibilities=found.responsibilities[:, here],
         n_parameters=phases * (used - 1) + (phases - 1) * coefficients,
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
         information=information,
-        status=MixtureStatus(
-            converged=gain <= tolerance,
-            iterations=int(found.iterations),
-            gain=gain,
-            gradient_norm=float(summary.gradient_norm),
-            smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
-        ),
+        status=status,
     )

@@ -28,13 +28,15 @@ class Mixture(NamedTuple):
 def em_step(mixture: Mixture, counts: Array, active: Array) -> tuple[Mixture, Array]:
     """One EM step, and the log posterior where it started (flat Dirichlet in log-ratio space)."""
     terms = jnp.where(active[None], mixture.log_weights[None] + counts @ mixture.log_composition.T, -jnp.inf)
-    marginal = logsumexp(terms, axis=1, keepdims=True)
-    responsibility = jnp.exp(terms - marginal)
+    largest = terms.max(axis=1, keepdims=True)
+    above = jnp.exp(terms - largest)  # one exponential for both, where logsumexp would take a second
+    total = above.sum(axis=1, keepdims=True)
+    responsibility = above / total
     measured = (counts.sum(axis=1) > 0).astype(counts.dtype)
     of_phase = responsibility.T @ counts + 1.0
     share = jnp.maximum(responsibility.T @ measured / measured.sum(), LEAST_SHARE)
     log_composition = jnp.log(of_phase) - jnp.log(of_phase.sum(axis=1, keepdims=True))
-    value = marginal.sum() + mixture.log_composition.sum()
+    value = (largest + jnp.log(total)).sum() + mixture.log_composition.sum()
     return Mixture(log_composition, jnp.log(share)), value
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
 from bayesspec.errors import InputError
 
@@ -76,6 +76,7 @@ class MixtureFit:
     information : ndarray of float64, (parameter, parameter)
         Observed information of the log posterior. Parameters: log shares (phase, channel) in C order, then weights
         (phase, 1 + covariate). A unit of information on each phase's sum of log shares fixes what data cannot.
+        Empty for a fit that was left early.
     status : MixtureStatus
         How the fit ended.
     """
@@ -152,33 +153,3 @@ class MixtureFit:
         log_shares = self.log_composition[None] + moved[:, :size].reshape(n, phases, -1)
         log_total = logsumexp(log_shares, axis=2, keepdims=True)
         return np.exp(log_shares - log_total), self.weights[None] + moved[:, size:].reshape(n, phases, -1)
-
-
-def predictive_log_likelihood(fit: MixtureFit, counts: NDArray[np.integer]) -> Floats:
-    """Log probability of new counts of the same pixels given their totals and the counts that were fitted.
-
-    The label of a pixel keeps the probabilities that the fitted counts gave it; compositions are at their mode.
-
-    Parameters
-    ----------
-    fit : MixtureFit
-        A fit to other counts of the same pixels (for example the larger part of a binomial thinning).
-    counts : ndarray of int, (y, x, channel) or (pixel, channel)
-        New counts, pixels in the order of the fit.
-
-    Returns
-    -------
-    ndarray of float64, (pixel,)
-        log sum_k r[n, k] Multinomial(y[n, :] | N[n], s[k, :]), nats; 0 in pixels without new counts.
-
-    Raises
-    ------
-    InputError
-        If pixels or channels are not those of the fit.
-    """
-    new = np.asarray(counts, dtype=np.float64).reshape(-1, np.shape(counts)[-1])
-    expected = (fit.responsibilities.shape[0], fit.log_composition.shape[1])
-    if new.shape != expected:
-        raise InputError(f"new counts (pixel, channel) {new.shape}", f"{expected}, as fitted", "counts[mask]")
-    coefficient = gammaln(new.sum(axis=1) + 1.0) - gammaln(new + 1.0).sum(axis=1)
-    return coefficient + logsumexp(new @ fit.log_composition.T, axis=1, b=fit.responsibilities)

@@ -15,12 +15,15 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from bayesspec.inference.mixture_em import Mixture, em_step
 
 TRIAL_STEPS = 12
 TRIAL_PIXELS = 4096
+NEAR = 0.3
 LEAST_GAIN = 4.0  # nats by which a split without spatial order must be better
 
 
@@ -65,7 +68,10 @@ def directions(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
         within = _own_covariance(residual, r * totals, composition, (r**2 * totals).sum())
         return jnp.stack([_leading(c, composition, mean_total) for c in (between, within)])
 
-    return jax.lax.map(of_phase, (responsibility.T, mixture.log_composition))
+    def of_place(item: tuple[Array, tuple[Array, Array]]) -> Array:
+        return jax.lax.cond(item[0], of_phase, lambda it: jnp.zeros((2, it[1].shape[0])), item[1])
+
+    return jax.lax.map(of_place, (active, (responsibility.T, mixture.log_composition)))
 
 
 def split(mixture: Mixture, phase: Array, shift: Array, active: Array) -> tuple[Mixture, Array]:
@@ -93,6 +99,16 @@ def _trial(mixture: Mixture, phase: Array, shift: Array, counts: Array, active: 
     return end, values[-1]
 
 
+def _worth_trying(second: NDArray[np.float64], first: NDArray[np.float64]) -> bool:
+    """Whether a second shift changes the composition, and leads EM another way than the first.
+
+    Where pixels scatter less than noise does, the leading eigenvector is the one along which nothing can scatter: a
+    shift by the same amount in all channels.
+    """
+    apart = min(np.linalg.norm(second - first), np.linalg.norm(second + first))
+    return bool(np.ptp(second) > 1e-6 * np.abs(second).max() and apart > NEAR * np.linalg.norm(first))
+
+
 def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[int, int]) -> tuple[Mixture, Array]:
     """Split each active phase in turn and return the best start for one phase more, with its active phases.
 
@@ -112,15 +128,14 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     tuple of Mixture and Array
         Start and the active phases, one more than before.
     """
-    shifts = directions(mixture, counts, active, shape=shape)
+    shifts = np.asarray(directions(mixture, counts, active, shape=shape))
     part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
-    phases = [k for k in range(active.shape[0]) if bool(active[k])]
     handicap = (0.0, LEAST_GAIN if counts.shape[1] == 2 else 0.0)  # in two channels both have the same direction
     trials = [
         (float(value) - handicap[kind], start)
-        for k in phases
-        for kind in (0, 1)
-        for start, value in [_trial(mixture, jnp.asarray(k), shifts[k, kind], part, active)]
+        for k in np.flatnonzero(np.asarray(active))
+        for kind in ((0, 1) if _worth_trying(shifts[k, 1], shifts[k, 0]) else (0,))
+        for start, value in [_trial(mixture, k, shifts[k, kind], part, active)]
     ]
     best = max(trials, key=lambda trial: trial[0])[1]
     return best, active.at[jnp.argmin(active)].set(True)

@@ -53,14 +53,12 @@ class Mode(NamedTuple):
     gain: Array
 
 
-class Summary(NamedTuple):
-    """What a result needs at the mode, for all phases."""
+class Likelihoods(NamedTuple):
+    """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) at a point."""
 
     log_composition: Array
     responsibilities: Array
     pixel_log_likelihood: Array
-    information: Array
-    gradient_norm: Array
 
 
 def log_weights(weights: Array, pixels: Pixels, active: Array) -> Array:
@@ -119,60 +117,75 @@ def prior_gradient(parameters: Parameters) -> Array:
     return jnp.concatenate([shares.ravel(), -parameters.weights.ravel() / WEIGHT_SCALE**2])
 
 
-def conditional_moments(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
-    """E_r(g gT) summed over pixels, one block a phase: (phase, channel + phase * coefficient, same)."""
-    terms = log_terms(parameters, pixels, active)
-    weight = jnp.exp(log_weights(parameters.weights, pixels, active))
-    rows, phases = terms.shape
-    inputs = (
-        jax.nn.softmax(terms, axis=1).T,
-        jax.nn.softmax(parameters.log_shares, axis=1),
-        jnp.eye(phases),
-    )
-
-    def of_phase(item: tuple[Array, Array, Array]) -> Array:
-        responsibility, composition, unit = item
-        of_shares = pixels.counts - pixels.totals[:, None] * composition[None]
-        of_weights = (unit[None] - weight)[:, :, None] * pixels.design[:, None, :]
-        given = jnp.concatenate([of_shares, of_weights.reshape(rows, -1)], axis=1)
-        return (responsibility[:, None] * given).T @ given
-
-    return jax.lax.map(of_phase, inputs)
-
-
 def multinomial_covariance(shares: Array) -> Array:
     """Diag(s) - s sT for each row s: (row, channel) -> (row, channel, channel)."""
     return shares[:, :, None] * jnp.eye(shares.shape[1])[None] - shares[:, :, None] * shares[:, None, :]
 
 
-def complete_weights(weights: Array, pixels: Pixels, active: Array) -> Array:
-    """Complete-data information of the coefficients of the weights, summed over pixels."""
-    weight = jnp.exp(log_weights(weights, pixels, active))
-    phases, coefficients = weights.shape
-    product = (weight[:, :, None] * pixels.design[:, None, :]).reshape(weight.shape[0], -1)
-    own = jnp.einsum("nk,ni,nj->kij", weight, pixels.design, pixels.design)
-    diagonal = jnp.einsum("kij,kl->kilj", own, jnp.eye(phases)).reshape(phases * coefficients, -1)
-    return diagonal - product.T @ product
-
-
-def information(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
-    """Observed information of the log posterior: (parameter, parameter); a constant of u[k, :] is fixed too.
+def derivatives(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
+    """Gradient of the log posterior (parameter,) and its observed information (parameter, parameter).
 
     The log shares of a phase are defined up to a constant; a unit of information on their sum fixes it and
     leaves every log ratio as it is.
     """
     phases, channels = parameters.log_shares.shape
-    moments = conditional_moments(parameters, pixels, active)
+    weight = jnp.exp(log_weights(parameters.weights, pixels, active))
     responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
-    counts_of_phase = responsibility.T @ pixels.totals + channels
     composition = jax.nn.softmax(parameters.log_shares, axis=1)
-    own = counts_of_phase[:, None, None] * multinomial_covariance(composition) - moments[:, :channels, :channels]
-    shares = jnp.einsum("kcd,kl->kcld", own + 1.0, jnp.eye(phases)).reshape(phases * channels, -1)
-    crossed = -moments[:, :channels, channels:].reshape(phases * channels, -1)
-    weights = complete_weights(parameters.weights, pixels, active) - moments[:, channels:, channels:].sum(axis=0)
+    residual = pixels.counts[:, None, :] - pixels.totals[:, None, None] * composition[None]
+    score = responsibility[:, :, None] * residual
+    gradient = [score.sum(axis=0).ravel(), ((responsibility - weight).T @ pixels.design).ravel()]
+    shares, crossed = _of_shares(responsibility, residual, score, pixels)
+    counts_of_phase = responsibility.T @ pixels.totals + channels
+    own = counts_of_phase[:, None, None] * multinomial_covariance(composition) + 1.0
+    shares = shares + _block_diagonal(own)
+    weights = _of_weights(responsibility, weight, pixels.design)
     weights = weights + jnp.eye(weights.shape[0]) / WEIGHT_SCALE**2
-    score = scores(parameters, pixels, active)
-    return jnp.block([[shares, crossed], [crossed.T, weights]]) + score.T @ score
+    return jnp.concatenate(gradient) + prior_gradient(parameters), jnp.block([[shares, crossed], [crossed.T, weights]])
+
+
+def _of_shares(responsibility: Array, residual: Array, score: Array, pixels: Pixels) -> tuple[Array, Array]:
+    """Less the covariance over the labels of the scores of log shares: with each other, and with those of weights."""
+    rows, phases, channels = residual.shape
+    flat = score.reshape(rows, -1)
+    moments = jax.lax.map(lambda pair: pair[0].T @ pair[1], (jnp.moveaxis(score, 1, 0), jnp.moveaxis(residual, 1, 0)))
+    shared = (responsibility[:, :, None] * pixels.design[:, None, :]).reshape(rows, -1)
+    own = (flat.T @ pixels.design).reshape(phases, channels, -1)
+    return flat.T @ flat - _block_diagonal(moments), flat.T @ shared - _block_diagonal(own)
+
+
+def _of_weights(responsibility: Array, weight: Array, design: Array) -> Array:
+    """Information of the coefficients of the weights: (phase * coefficient, same).
+
+    With r and pi the responsibilities and weights, the block of phases k != l is sum_n (r r - pi pi) x xT; as r and
+    pi sum to one over the phases, so the blocks of each row sum to zero.
+    """
+    phases, coefficients = responsibility.shape[1], design.shape[1]
+    own, before = responsibility.T, weight.T
+    if coefficients == 1:
+        square = jnp.square(design.T)
+        pairs = (own * square) @ own.T - (before * square) @ before.T
+        return pairs - jnp.diag(pairs.sum(axis=1))
+
+    def of_pair(pair: tuple[Array, Array]) -> Array:
+        k, other = pair
+        change = own[k] * own[other] - before[k] * before[other]
+        return (change[:, None] * design).T @ design
+
+    blocks = jnp.zeros((phases, phases, coefficients, coefficients))
+    if phases > 1:
+        first, second = jnp.triu_indices(phases, 1)
+        pairs = jax.lax.map(of_pair, (first, second))
+        blocks = blocks.at[first, second].set(pairs).at[second, first].set(pairs)
+    each = jnp.arange(phases)
+    blocks = blocks.at[each, each].set(-blocks.sum(axis=1))
+    return blocks.transpose(0, 2, 1, 3).reshape(phases * coefficients, -1)
+
+
+def _block_diagonal(blocks: Array) -> Array:
+    """Blocks (block, row, column) along the diagonal of a matrix."""
+    number, rows, columns = blocks.shape
+    return jnp.einsum("kcd,kl->kcld", blocks, jnp.eye(number)).reshape(number * rows, number * columns)
 
 
 def shifted(parameters: Parameters, step: Array) -> Parameters:
@@ -186,8 +199,8 @@ def shifted(parameters: Parameters, step: Array) -> Parameters:
 
 def newton_step(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
     """Ascent step and its expected gain (nats); negative curvature is taken by its size, steps are at most 1."""
-    gradient = scores(parameters, pixels, active).sum(axis=0) + prior_gradient(parameters)
-    curvature, vectors = jnp.linalg.eigh(information(parameters, pixels, active))
+    gradient, information = derivatives(parameters, pixels, active)
+    curvature, vectors = jnp.linalg.eigh(information)
     step = vectors @ ((vectors.T @ gradient) / jnp.maximum(jnp.abs(curvature), 1e-3))
     step = step / jnp.maximum(jnp.abs(step).max(), 1.0)
     return step, 0.5 * gradient @ step
@@ -225,13 +238,12 @@ def newton(start: Parameters, pixels: Pixels, active: Array, *, tolerance: float
 
 
 @jax.jit
-def summarise(parameters: Parameters, pixels: Pixels, active: Array) -> Summary:
-    """Compositions, responsibilities, likelihoods and information at one point."""
-    gradient = scores(parameters, pixels, active).sum(axis=0) + prior_gradient(parameters)
-    return Summary(
+def likelihoods(parameters: Parameters, pixels: Pixels, active: Array) -> Likelihoods:
+    """What a result needs at a point, for all phases."""
+    terms = log_terms(parameters, pixels, active)
+    marginal = logsumexp(terms, axis=1)
+    return Likelihoods(
         jax.nn.log_softmax(parameters.log_shares, axis=1),
-        jax.nn.softmax(log_terms(parameters, pixels, active), axis=1),
-        log_likelihood(parameters, pixels, active),
-        information(parameters, pixels, active),
-        jnp.abs(gradient).max(),
+        jnp.exp(terms - marginal[:, None]),
+        marginal + log_multinomial(pixels),
     )

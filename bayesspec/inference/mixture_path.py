@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
 from bayesspec.inference import mixture_mode as mode
-from bayesspec.inference.mixture import fitted, newton_from, point
+from bayesspec.inference.mixture import fitted, newton_from, without_information
 from bayesspec.inference.mixture_em import LEAST_SHARE, Mixture, squarem
-from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_fit import Floats, MixtureFit
 from bayesspec.inference.mixture_grow import best_split
 from bayesspec.inference.mixture_input import check_phases, checked_counts, pixels_of
 from bayesspec.inference.mixture_mode import Parameters, Pixels
@@ -71,7 +72,9 @@ def fit_path(
                 mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
                 mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
             best = min((fits[n - 1].bic for n in candidates if n < phases), default=np.inf)
-            fit = fitted(point(_parameters(mixture, active)), pixels, active) if phases > 2 and best < np.inf else None
+            fit = None
+            if phases > 2 and best < np.inf:
+                fit = without_information(_parameters(mixture, active), pixels, active)
             if fit is None or fit.bic < best + HOPELESS_BIC:
                 found = newton_from(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
                 mixture = _mixture(found.parameters, pixels, active)
@@ -82,37 +85,57 @@ def fit_path(
     return fits
 
 
-def fit_again(path: Sequence[MixtureFit], counts: NDArray[np.integer], mask: NDArray[np.bool_]) -> list[MixtureFit]:
-    """Fit every number of phases to other counts of the same pixels, from where the first fits ended, by EM.
+def held_out_scores(
+    path: Sequence[MixtureFit],
+    train: NDArray[np.integer],
+    test: NDArray[np.integer],
+    mask: NDArray[np.bool_],
+) -> Floats:
+    """Log probability of counts held out, given their totals and the other counts of the same pixels.
+
+    Each fit is repeated on the other counts, by EM from where it ended. The label of a pixel keeps the probabilities
+    that these give it; compositions are at their mode.
 
     Parameters
     ----------
     path : sequence of MixtureFit
-        Fits without covariates.
-    counts : ndarray of int, (y, x, channel)
-        Counts, such as the larger part of a thinning.
+        Fits to all counts, without covariates.
+    train, test : ndarray of int, (y, x, channel)
+        Counts to fit, such as the larger part of a thinning, and counts held out.
     mask : ndarray of bool, (y, x)
         True = excluded.
 
     Returns
     -------
-    list of MixtureFit
-        In the order of `path`.
+    ndarray of float64, (fit, pixel)
+        log sum_k r[n, k] Multinomial(y[n, :] | N[n], s[k, :]), nats; 0 in pixels without counts held out.
     """
-    kept = checked_counts(counts, mask)
+    kept, held = checked_counts(train, mask), checked_counts(test, mask)
     most = max(fit.n_phases for fit in path)
-    fits = []
+    scores = []
     with jax.enable_x64(True):
-        pixels = pixels_of(kept, None)
+        fitted_to, judged = jnp.asarray(kept), jnp.asarray(held)
         for fit in path:
             active = jnp.arange(most) < fit.n_phases
             spare = most - fit.n_phases
             shares = np.concatenate([fit.log_composition, np.repeat(fit.log_composition[:1], spare, axis=0)])
             weights = np.log(np.maximum(fit.responsibilities[kept.sum(axis=1) > 0].mean(axis=0), LEAST_SHARE))
             start = Mixture(jnp.asarray(shares), jnp.asarray(np.pad(weights, (0, spare))))
-            mixture, _, _ = squarem(start, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
-            fits.append(fitted(point(_parameters(mixture, active)), pixels, active))
-    return fits
+            mixture, _, _ = squarem(start, fitted_to, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
+            scores.append(np.asarray(_predicted(mixture, fitted_to, judged, active)))
+        pixels = pixels_of(held, None)
+        return np.asarray(np.stack(scores) + np.asarray(_log_multinomial(pixels)), np.float64)
+
+
+_log_multinomial = jax.jit(mode.log_multinomial)
+
+
+@jax.jit
+def _predicted(mixture: Mixture, fitted_to: Array, held: Array, active: Array) -> Array:
+    """Log probability of the counts held out, without their multinomial coefficient: (pixel,)."""
+    before = jnp.where(active[None], mixture.log_weights[None] + fitted_to @ mixture.log_composition.T, -jnp.inf)
+    after = before + held @ mixture.log_composition.T
+    return logsumexp(after, axis=1) - logsumexp(before, axis=1)
 
 
 def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:

@@ -132,8 +132,7 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
         Sum over the blocks of their sums' outer products, about the mean.
     """
     number = int(block.max()) + 1
-    summed = np.zeros((number, scores.shape[1]))
-    np.add.at(summed, block, scores)
+    summed = np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
     summed = summed - summed.mean(axis=0)
     return summed.T @ summed * number / max(number - 1, 1)
 

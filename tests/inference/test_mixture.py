@@ -11,7 +11,6 @@ from scipy.stats import multinomial
 
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture import with_covariates
-from bayesspec.inference.mixture_fit import predictive_log_likelihood
 from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.phase_scores import dose_covariates
 
@@ -155,23 +154,6 @@ def test_masked_and_empty_pixels_and_empty_channels_contribute_nothing(oxides):
     assert (fit.n_parameters, fit.n_pixels) == (two.n_parameters, two.n_pixels)
     assert np.isfinite(fit.log_composition).all()
     assert (fit.pixel_log_likelihood[-128:] == 0).all()
-
-
-def test_prediction_of_new_counts_is_the_mixture_given_the_old_ones(oxides):
-    counts, _, (one, two) = oxides
-    new = np.random.default_rng(6).binomial(counts, 0.2)
-    score = predictive_log_likelihood(two, new)
-    pixel, y = 1000, new.reshape(-1, 2)[1000]
-    by_hand = np.log(
-        sum(
-            r * multinomial.pmf(y, y.sum(), np.exp(s))
-            for r, s in zip(two.responsibilities[pixel], two.log_composition, strict=True)
-        )
-    )
-    assert score[pixel] == pytest.approx(by_hand, rel=1e-9)
-    assert score.sum() > predictive_log_likelihood(one, new).sum() + 10
-    with pytest.raises(InputError, match="as fitted"):
-        predictive_log_likelihood(two, new[1:])
 
 
 def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):

@@ -1,9 +1,12 @@
 """Fits over the number of phases: those that decide nothing are left early, other counts start from them."""
 
+import jax
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
-from bayesspec.inference.mixture_path import HOPELESS_BIC, fit_again, fit_path
+from bayesspec.errors import InputError
+from bayesspec.inference.mixture_path import HOPELESS_BIC, fit_path, held_out_scores
 
 pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3]])
@@ -27,16 +30,26 @@ def test_only_fits_that_cannot_be_chosen_are_left_where_em_ended() -> None:
     assert asked[3].status.converged
 
 
-def test_thinned_counts_are_fitted_from_the_whole_as_from_scratch() -> None:
+def test_fits_left_early_have_no_draws() -> None:
+    left = fit_path(stripes(0), 4, candidates=range(1, 5))[3]
+    assert not left.status.definite
+    with pytest.raises(InputError, match="do not tell the phases apart"):
+        left.draws(jax.random.key(0), 10)
+
+
+def test_counts_held_out_are_scored_by_the_mixture_given_the_others() -> None:
     counts = stripes(1)
     train = np.random.default_rng(2).binomial(counts, 0.8)
     mask = np.zeros(counts.shape[:2], bool)
     mask[:4] = True
-    again = fit_again(fit_path(counts, 3, mask=mask), train, mask)
+    scores = held_out_scores(fit_path(counts, 3, mask=mask), train, counts - train, mask)
+    assert scores.shape == (3, 1024)
+    assert (scores[:, : 4 * 32] == 0).all()
     scratch = fit_path(train, 3, mask=mask)
-    assert [fit.n_phases for fit in again] == [1, 2, 3]
-    np.testing.assert_allclose(again[0].log_composition, scratch[0].log_composition, rtol=1e-9)
-    apart = again[1].log_composition[:, None] - scratch[1].log_composition[None]
-    assert np.abs(apart).max(axis=2).min(axis=1).max() < 5e-3
-    assert abs(again[1].log_likelihood - scratch[1].log_likelihood) < 0.1
-    assert abs(again[2].log_likelihood - scratch[2].log_likelihood) < 4
+    y = (counts - train).reshape(-1, 3)
+    for fit, score, places in ((scratch[0], scores[0], 1e-9), (scratch[1], scores[1], 5e-3)):
+        given = [multinomial.pmf(y, y.sum(axis=1), np.exp(shares)) for shares in fit.log_composition]
+        by_hand = np.log((fit.responsibilities * np.transpose(given)).sum(axis=1))
+        np.testing.assert_allclose(score[4 * 32 :], by_hand[4 * 32 :], atol=places)
+    assert scores[1].sum() > scores[0].sum() + 10
+    assert abs(scores[2].sum() - scores[1].sum()) < 4
