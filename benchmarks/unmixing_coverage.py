@@ -28,8 +28,8 @@ DECAYS = (15.0, 30.0, 60.0, 240.0)
 
 
 def covered(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
-    """Share of the truths inside their interval."""
-    return float(np.mean((truth >= low) & (truth <= high)))
+    """Share of the truths inside their interval; NaN of none."""
+    return float(np.mean((truth >= low) & (truth <= high))) if truth.size else np.nan
 
 
 def truth_of(rng: np.random.Generator, counts: float) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +86,7 @@ def with_background(case: str, seed: int, counts: float = 500.0) -> dict[str, fl
     own = big & known[:, None]
     return {
         "spectra": covered(spectra[big], low[big], high[big]),
-        "spectra where identified": covered(spectra[own], low[own], high[own]) if own.any() else np.nan,
+        "spectra where identified": covered(spectra[own], low[own], high[own]),
         "abundances": covered(abundances, *sides),
         "abundances where identified": covered(abundances[:, known], *(side[:, known] for side in sides)),
         "ratio from the draws": covered(ratio, *np.quantile(ratios, (0.05, 0.95), axis=0)),
@@ -96,8 +96,9 @@ def with_background(case: str, seed: int, counts: float = 500.0) -> dict[str, fl
 
 def show(name: str, rows: list[dict[str, float]], seconds: float) -> None:
     """Print the mean of every figure."""
-    means = {figure: np.nanmean([row[figure] for row in rows]) for figure in rows[0]}
-    figures = ", ".join(f"{figure} {value:.3g}" for figure, value in means.items())
+    table = {figure: np.array([row[figure] for row in rows]) for figure in rows[0]}
+    known = {figure: values[np.isfinite(values)] for figure, values in table.items()}
+    figures = ", ".join(f"{figure} {v.mean():.3g}" if len(v) else f"{figure} none" for figure, v in known.items())
     print(f"{name}, {len(rows)} replicates: {figures}; {seconds / len(rows):.1f} s each", flush=True)
 
 

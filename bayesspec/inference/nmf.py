@@ -233,8 +233,7 @@ def fit_mode(
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1, dtype=jnp.int32))
         w, h, stability = _best_start(matrix, rank, fixed, free, seed)
     else:
-        stability = None
-        w, h = _given_start(init)
+        (w, h), stability = _given_start(init), None
     blocks = cut(matrix)
     start = (blocks.split(w), jnp.asarray(h))
     point, value, cycles, status = _descend(blocks, start, free, tolerance, max_iterations, progress)
