@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from bayesspec.coarsening import LEAST_LIKENESS, likeness, sampling_block
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_conditional import sample_abundances
-from bayesspec.inference.nmf_gauge import recentred
-from bayesspec.inference.nmf_gibbs import sample
-from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
-from bayesspec.inference.nmf_posterior import NmfPosterior
-from bayesspec.inference.nmf_prior import NmfPrior
-from bayesspec.inference.nmf_unload import unload_posterior
-from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra, known_spectra
 from bayesspec.line_unmixing import unmix_lines
 from bayesspec.noise_check import noise_note
@@ -34,14 +22,8 @@ from bayesspec.rank_selection import choose_rank
 from bayesspec.results import FitError
 from bayesspec.selection import candidates
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.unmixing_fit import Sampling, fit_components, progress_bar
 from bayesspec.unmixing_result import unmixing_result
-from bayesspec.unmixing_start import best_start, neighbour_start
-
-PRIOR = (
-    "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
-    "for every component under log-uniform priors."
-)
-Progress = Callable[[int, int], None]
 
 
 def unmix(
@@ -139,38 +121,14 @@ def unmix(
     key, select_key = jax.random.split(jax.random.key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
     verdict += noise_note(counts)
+    result: Unmixing
     if elements is not None:
-        with _bar(f"components, rank {chosen}") as progress:
-            lines = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
-        if strict and not lines.converged:
-            raise FitError(lines.status)
-        return lines
-    block = sampling_block(image)
-    summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
-    mode = best_start(summed, chosen, known, image.valid_channels, key=key, seed=seed)
-    if mode.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
-    pixels = PixelCounts(counts, image.valid)
-    strength = _strength(image, pixels, mode, neighbours, key)
-    if strength > 0 and not known.counts:
-        mode = neighbour_start(pixels, mode, strength, len(known.background), seed)
-    tails = ((1 - prob) / 2, (1 + prob) / 2)
-    with _bar(f"spectra, rank {chosen}") as progress:
-        prior = NmfPrior(seen=known.seen(image.valid_channels))
-        posterior = sample(
-            summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, prior=prior, progress=progress
-        )
-    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not known.counts
-    posterior = recentred(posterior, mode.spectra) if lost else posterior
-    if block > 1 or lost:
-        with _bar("abundances") as progress:
-            posterior = sample_abundances(counts, posterior, key=key, progress=progress)
-    if len(known.background):
-        posterior = unload_posterior(posterior, len(known.background), seed)
-    settings = {"seed": seed, "draws": draws, "warmup": warmup, "pixels summed for the spectra": f"{block} x {block}"}
-    settings |= {"prior": PRIOR, "strength of the smoothing over neighbours": strength}
-    maps = _smoothed(pixels, posterior, strength, len(known.background)) if strength > 0 else None
-    result = unmixing_result(image, mode, posterior, known, table, verdict, prob, settings, maps)
+        with progress_bar(f"components, rank {chosen}") as progress:
+            result = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
+    else:
+        sampling = Sampling(seed, draws, warmup, prob, neighbours)
+        fit = fit_components(image, counts, chosen, known, sampling, key)
+        result = unmixing_result(image, fit.mode, fit.posterior, known, table, verdict, prob, fit.settings, fit.maps)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -179,33 +137,6 @@ def unmix(
 def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001
     if not np.isfinite(neighbours) or neighbours < 0:
         raise InputError(f"neighbours={neighbours}", "True, False, or a strength from 0 on", "neighbours=0.5")
-
-
-def _strength(
-    image: SpectrumImage,
-    pixels: PixelCounts,
-    mode: NmfMode,
-    neighbours: bool | float,  # noqa: FBT001
-    key: jax.Array,
-) -> float:
-    """Strength of the smoothing over neighbours, learned where it is not given."""
-    if neighbours is not True:
-        return float(neighbours)
-    if likeness(image) < LEAST_LIKENESS:
-        return 0.0
-    means = mode.abundances.mean(axis=0)
-    return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
-
-
-def _smoothed(
-    pixels: PixelCounts, posterior: NmfPosterior, strength: float, background: int
-) -> npt.NDArray[np.float32]:
-    """Maps smoothed over neighbours, of the posterior's mean spectra; beside a background, of its totals as well."""
-    spectra, totals = posterior.spectra.mean(axis=0), posterior.totals.mean(axis=0)
-    maps = smoothed_abundances(pixels, spectra, strength, posterior.component_abundances)
-    if not background:
-        return maps
-    return np.asarray(maps * (totals / np.maximum(maps.sum(axis=0), 1e-30)), np.float32)
 
 
 def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> list[int]:
@@ -219,15 +150,3 @@ def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> li
             f"bs.unmix(si, rank={given + 2}, ...)",
         )
     return numbers
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Progress]:
-    """Show how much is done of what takes long."""
-    with tqdm(desc=what, disable=None, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress

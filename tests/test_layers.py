@@ -36,7 +36,7 @@ LAYERS = (
     ("line_identification",),
     ("point_results", "labels", "selection", "count_matrix", "known_spectra", "noise_findings", "coarsening"),
     ("classical", "goodness", "noise_check", "unmixing_result", "unmixing_start", "phase_verdict", "phase_search"),
-    ("rank_selection",),
+    ("rank_selection", "unmixing_fit"),
     ("pca",),
     ("line_components",),
     ("line_unmixing_result",),

@@ -1,0 +1,213 @@
+"""From counts to the posterior of an unmixing: where to start, the spectra sampled, abundances of single pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from bayesspec.coarsening import LEAST_LIKENESS, likeness, sampling_block
+from bayesspec.count_matrix import count_matrix_of
+from bayesspec.inference.nmf import NmfMode
+from bayesspec.inference.nmf_conditional import sample_abundances
+from bayesspec.inference.nmf_gauge import recentred
+from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
+from bayesspec.inference.nmf_posterior import NmfPosterior
+from bayesspec.inference.nmf_prior import NmfPrior
+from bayesspec.inference.nmf_unload import unload_posterior
+from bayesspec.inference.status import Status
+from bayesspec.known_spectra import KnownSpectra
+from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.unmixing_start import best_start, neighbour_start
+
+PRIOR = (
+    "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
+    "for every component under log-uniform priors."
+)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the posterior is sampled.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the grouping of pixels.
+    draws, warmup : int
+        Draws kept, and sweeps before the first.
+    prob : float
+        Probability of the intervals.
+    neighbours : bool or float
+        Strength of the smoothing over neighbouring pixels; ``True`` learns it.
+    """
+
+    seed: int
+    draws: int
+    warmup: int
+    prob: float
+    neighbours: bool | float
+
+
+@dataclass(frozen=True, eq=False)
+class UnmixingFit:
+    """What a result is made of.
+
+    Parameters
+    ----------
+    mode : NmfMode
+        Where the sampling started.
+    posterior : NmfPosterior
+        Draws and moments.
+    maps : array (pixel, component), float32, or None
+        Abundances smoothed over neighbours.
+    settings : dict
+        What was done, for the provenance.
+    """
+
+    mode: NmfMode
+    posterior: NmfPosterior
+    maps: npt.NDArray[np.float32] | None
+    settings: dict[str, Any]
+
+
+def fit_components(
+    image: SpectrumImage,
+    counts: npt.NDArray[Any],
+    rank: int,
+    known: KnownSpectra,
+    sampling: Sampling,
+    key: jax.Array,
+) -> UnmixingFit:
+    """Find components and sample their posterior.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    counts : array (pixel, channel), unsigned integer
+        Those in use.
+    rank : int
+        Number of components without the background.
+    known : KnownSpectra
+        What is known of them.
+    sampling : Sampling
+        How.
+    key : jax.Array
+        Random key.
+
+    Returns
+    -------
+    UnmixingFit
+        The posterior.
+    """
+    block, background = sampling_block(image), len(known.background)
+    summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
+    mode = best_start(summed, rank, known, image.valid_channels, key=key, seed=sampling.seed)
+    if mode.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
+    pixels = PixelCounts(counts, image.valid)
+    strength = _strength(image, pixels, mode, sampling.neighbours, key)
+    if strength > 0 and not known.counts:
+        mode = neighbour_start(pixels, mode, strength, background, sampling.seed)
+    prior = NmfPrior(seen=known.seen(image.valid_channels))
+    posterior = _sampled(counts, summed, mode, prior, sampling, key)
+    if background:
+        posterior = unload_posterior(posterior, background, sampling.seed)
+    maps = _smoothed(pixels, posterior, strength, background) if strength > 0 else None
+    settings = {
+        "seed": sampling.seed,
+        "draws": sampling.draws,
+        "warmup": sampling.warmup,
+        "pixels summed for the spectra": f"{block} x {block}",
+        "prior": PRIOR,
+        "strength of the smoothing over neighbours": strength,
+    }
+    return UnmixingFit(mode, posterior, maps, settings)
+
+
+def _sampled(
+    counts: npt.NDArray[Any],
+    summed: npt.NDArray[Any],
+    mode: NmfMode,
+    prior: NmfPrior,
+    sampling: Sampling,
+    key: jax.Array,
+) -> NmfPosterior:
+    """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
+    tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
+    with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
+        posterior = sample(
+            summed,
+            mode,
+            key=key,
+            draws=sampling.draws,
+            warmup=sampling.warmup,
+            probs=tails,
+            prior=prior,
+            progress=progress,
+        )
+    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not len(prior.seen)
+    posterior = recentred(posterior, mode.spectra) if lost else posterior
+    if len(summed) < len(counts) or lost:
+        with progress_bar("abundances") as progress:
+            posterior = sample_abundances(counts, posterior, key=key, progress=progress)
+    return posterior
+
+
+def _strength(
+    image: SpectrumImage,
+    pixels: PixelCounts,
+    mode: NmfMode,
+    neighbours: bool | float,  # noqa: FBT001
+    key: jax.Array,
+) -> float:
+    """Strength of the smoothing over neighbours, learned where it is not given."""
+    if neighbours is not True:
+        return float(neighbours)
+    if likeness(image) < LEAST_LIKENESS:
+        return 0.0
+    means = mode.abundances.mean(axis=0)
+    return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
+
+
+def _smoothed(
+    pixels: PixelCounts, posterior: NmfPosterior, strength: float, background: int
+) -> npt.NDArray[np.float32]:
+    """Maps smoothed over neighbours, of the posterior's mean spectra; beside a background, of its totals as well."""
+    spectra, totals = posterior.spectra.mean(axis=0), posterior.totals.mean(axis=0)
+    maps = smoothed_abundances(pixels, spectra, strength, posterior.component_abundances)
+    if not background:
+        return maps
+    return np.asarray(maps * (totals / np.maximum(maps.sum(axis=0), 1e-30)), np.float32)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Progress]:
+    """Show how much is done of what takes long.
+
+    Parameters
+    ----------
+    what : str
+        What is being done.
+
+    Yields
+    ------
+    callable (done, total)
+        To be called as it goes on.
+    """
+    with tqdm(desc=what, disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
