@@ -219,10 +219,9 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
     of_parameters, of_labels = jax.random.split(jax.random.key(seed))
     compositions, weights = fit.draws(of_parameters, n)
-    options = {"measured": measured, "key": of_labels}
     shares = np.ones((n, 1))
     if fit.n_phases > 1:
-        shares = share_draws(fit, compositions, weights, counts, fits.covariates, **options)
+        shares = share_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels)
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan
     return _Draws(compositions, shares)

@@ -113,7 +113,7 @@ def _fewer(
     for first, second in combinations(range(len(composition)), 2):
         area = np.bincount(labels[~mask], minlength=len(composition))[[first, second]]
         joined = np.delete(composition, second, axis=0)
-        joined[first] = area @ composition[[first, second]] / max(area.sum(), 1)
+        joined[first] = area @ composition[[first, second]] / max(int(area.sum()), 1)
         others = np.where(labels == second, first, labels)
         found.append(_plain(counts, joined, others - (others > second), mask).bic)
     return min(found)

@@ -68,7 +68,8 @@ class PixelCounts:
 
     def proportional(self, means: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Abundances to start from: every pixel's counts divided as the means are, (pixel, component)."""
-        shares = np.asarray(means, np.float64) / np.sum(means)
+        shares = np.asarray(means, np.float64)
+        shares = shares / shares.sum()
         return (np.maximum(self.counts.sum(axis=1, dtype=np.float64), 0.1)[:, None] * shares).astype(np.float32)
 
 
