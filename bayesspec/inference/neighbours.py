@@ -16,7 +16,7 @@ from scipy.linalg import block_diag, eigh, solve_triangular
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_input import pixels_of
 from bayesspec.inference.mixture_mode import Parameters, scores
-from bayesspec.inference.phase_scores import convolved, gaussian
+from bayesspec.inference.phase_scores import gaussian, of_others
 
 Floats = NDArray[np.float64]
 
@@ -63,10 +63,8 @@ def neighbour_covariates(
 
 def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: float) -> Floats:
     kernel = gaussian(scale)
-    own = kernel.max() ** 2
-    summed = convolved(residuals, kernel) - own * residuals
-    counted = convolved(totals, kernel) - own * totals
-    mean = summed / np.maximum(counted, 1e-9 * totals.mean())[:, :, None]
+    counted = np.maximum(of_others(totals, kernel), 1e-9 * totals.mean())
+    mean = of_others(residuals, kernel) / counted[:, :, None]
     centred = mean - mean[here].mean(axis=0)
     return np.where(here[:, :, None], centred / np.maximum(centred[here].std(axis=0), 1e-12), 0.0)
 
