@@ -28,7 +28,6 @@ SMOOTH_TOLERANCE = 1.5
 SPECTRA_STEPS = 5
 LEAST_SHARE = 1e-4
 """Abundance, as a share of the component's mean, that is left where a smoothed map is zero."""
-_step = jax.jit(em_step)
 
 
 def best_start(
@@ -121,7 +120,7 @@ def _fitted_spectra(blocks: CountBlocks, abundances: npt.NDArray[np.float32], mo
     held, spectra = blocks.split(abundances), jnp.asarray(mode.spectra)
     free = jnp.arange(len(mode.spectra)) < len(mode.spectra) - mode.n_fixed
     for _ in range(SPECTRA_STEPS):
-        spectra = _step(blocks.counts, held, spectra, free)[1]
+        spectra = em_step(blocks.counts, held, spectra, free)[1]
     return np.asarray(spectra)
 
 

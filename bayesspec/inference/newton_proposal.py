@@ -1,7 +1,9 @@
 """Newton proposals for many small independent log-concave problems at once.
 
-Each problem has K unknowns eta. The proposal is Normal(eta + clip(P^-1 g), P^-1) with the gradient g and a positive
-definite precision P. K is small, so the Cholesky factor is written out over K and runs over all problems together.
+Each problem has K unknowns eta. The proposal is Normal(eta + (1 - c) clip(P^-1 g), (1 - c^2) P^-1) with the gradient
+g, a positive definite precision P and the part c of the way that is kept: none where the density is near normal, more
+where it is not and a full step is hardly ever accepted. K is small, so the Cholesky factor is written out over K and
+runs over all problems together.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ class Proposal:
         return total
 
 
-def newton_proposal(gradient: jax.Array, precision: jax.Array) -> Proposal:
+def newton_proposal(gradient: jax.Array, precision: jax.Array, kept: jax.Array | None = None) -> Proposal:
     """Build the proposal from gradient and precision.
 
     Parameters
@@ -129,6 +131,8 @@ def newton_proposal(gradient: jax.Array, precision: jax.Array) -> Proposal:
         Gradient of the log density.
     precision : jax.Array (pair, problem), float
         Positive definite matrices, packed as `pairs`.
+    kept : jax.Array (problem,), float, optional
+        Part of the distance from the mode that is kept, from 0 to below 1; none when not given.
 
     Returns
     -------
@@ -136,8 +140,12 @@ def newton_proposal(gradient: jax.Array, precision: jax.Array) -> Proposal:
         The proposal at the point where both were taken.
     """
     factor = _cholesky(precision, gradient.shape[0])
-    step = _solve_upper(factor, _solve_lower(factor, list(gradient)))
-    return Proposal([jnp.clip(s, -LONGEST_STEP, LONGEST_STEP) for s in step], factor)
+    newton = _solve_upper(factor, _solve_lower(factor, list(gradient)))
+    step = [jnp.clip(s, -LONGEST_STEP, LONGEST_STEP) for s in newton]
+    if kept is None:
+        return Proposal(step, factor)
+    narrowing = 1.0 / jnp.sqrt(1.0 - jnp.square(kept))
+    return Proposal([(1.0 - kept) * s for s in step], {pair: narrowing * value for pair, value in factor.items()})
 
 
 def _cholesky(precision: jax.Array, size: int) -> dict[tuple[int, int], jax.Array]:

@@ -73,11 +73,6 @@ class NmfMode:
         return replace(self, spectra=self.spectra[order], abundances=self.abundances[:, order], stability=known)
 
 
-@jax.jit
-def _divergence(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> jax.Array:
-    return row_divergences(counts, abundances, spectra)
-
-
 def _roots(abundances: jax.Array, spectra: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Square roots of the abundances and of the counts that each component gives in each channel."""
     totals = abundances.sum(axis=(0, 1))
@@ -117,7 +112,7 @@ def _descend(
 ) -> tuple[tuple[jax.Array, jax.Array], float, int, Status]:
     """Cycle until the divergence has nearly stopped to fall."""
     counts, point, longest = blocks.counts, start, 4.0
-    history = [_sum(_divergence(counts, *point))]
+    history = [_sum(row_divergences(counts, *point))]
     status = Status.ITERATION_LIMIT
     try:
         while status is Status.ITERATION_LIMIT and len(history) <= cycles:
@@ -127,7 +122,7 @@ def _descend(
                 point = proposal
                 longest = 4.0 * longest if float(length) >= longest else longest
             else:
-                point, value, longest = safe, _sum(_divergence(counts, *safe)), max(1.0, longest / 4.0)
+                point, value, longest = safe, _sum(row_divergences(counts, *safe)), max(1.0, longest / 4.0)
             history.append(value)
             status = _judge(history, tolerance)
             if progress is not None:
@@ -159,14 +154,10 @@ def _begin(counts: Matrix, spectra: Matrix, fixed: Matrix) -> tuple[Matrix, Matr
     return np.repeat(totals, len(everything), axis=1).astype(np.float32), everything
 
 
-def _coarse_fixed(fixed: Matrix, run: int) -> Matrix:
-    return np.add.reduceat(fixed, np.arange(0, fixed.shape[1], run), axis=1)
-
-
 def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix, Matrix]:
     """Fit the coarse counts from every start; carry the best fit over to the full counts, with its stability."""
     coarse = coarsen(counts)
-    blocks, known = cut(coarse.counts), _coarse_fixed(fixed, coarse.channel_run)
+    blocks, known = cut(coarse.counts), coarse.in_runs(fixed)
     fits = []
     for spectra in starts(coarse.counts, rank, seed):
         w, h = _begin(coarse.counts, spectra, known)

@@ -136,6 +136,7 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
     return CountBlocks(jnp.asarray(counts.reshape(blocks, rows, channels)), pixels)
 
 
+@jax.jit
 def em_step(
     counts: jax.Array, abundances: jax.Array, spectra: jax.Array, free: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -179,6 +180,7 @@ def em_step(
     return abundances, jnp.where(changed, received / jnp.where(sums > 0, sums, 1.0), spectra)
 
 
+@jax.jit
 def row_divergences(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> jax.Array:
     """Kullback-Leibler divergence of each pixel: sum over channels of x log(x / r) - x + r.
 

@@ -18,7 +18,7 @@ from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, 
 from bayesspec.inference.nmf_merging import choose_runs
 from bayesspec.inference.nmf_prior import NmfPrior, count_constant
 from bayesspec.inference.nmf_state import Data, Plan, State, Summary
-from bayesspec.inference.nmf_sweep import move_pixels, sweep
+from bayesspec.inference.nmf_sweep import sweep
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 COUPLING_MOVES = (4, 2)
@@ -28,7 +28,6 @@ COUPLING_ACCEPTANCE = 0.574
 """Acceptance that the warmup steers to: the best for Langevin moves, Roberts & Rosenthal (1998)."""
 SETTLING_STEPS = 30
 """Steps of expectation maximisation that fit abundances to given spectra."""
-SETTLING_MOVES = 5
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,9 @@ def _information(target: Target, factors: Factors, concentration: jax.Array, pla
     return slopes(target, plan.merged, factors, pairs, concentration).outer
 
 
-@partial(jax.jit, static_argnames=("plan",))
-def _settle(data: Data, state: State, key: jax.Array, plan: Plan) -> State:
-    """Fit the abundances to the spectra, then move them a few times."""
+@jax.jit
+def _settle(counts: jax.Array, state: State) -> State:
+    """Fit the abundances to the spectra."""
     sums = state.spectra.sum(axis=1)[None]
     shape, rate = state.shape.astype(jnp.float32)[None], state.rate.astype(jnp.float32)[None]
 
@@ -84,13 +83,9 @@ def _settle(data: Data, state: State, key: jax.Array, plan: Plan) -> State:
         return None, jnp.log((w * product(quotient, state.spectra.T) + shape) / (sums + rate))
 
     def expect(log_w: jax.Array, _: None) -> tuple[jax.Array, None]:
-        return jax.lax.scan(visit, None, (data.counts, log_w))[1], None
+        return jax.lax.scan(visit, None, (counts, log_w))[1], None
 
-    def move(now: State, move_key: jax.Array) -> tuple[State, None]:
-        return now._replace(log_w=move_pixels(data, now, move_key, plan)[0]), None
-
-    log_w = jax.lax.scan(expect, state.log_w, length=SETTLING_STEPS)[0]
-    return jax.lax.scan(move, state._replace(log_w=log_w), jax.random.split(key, SETTLING_MOVES))[0]
+    return state._replace(log_w=jax.lax.scan(expect, state.log_w, length=SETTLING_STEPS)[0])
 
 
 class Chain:
@@ -106,11 +101,9 @@ class Chain:
         Number of components with a free spectrum.
     prior : NmfPrior
         Constants of the prior.
-    key : jax.Array
-        Random key of the first moves of the abundances.
     """
 
-    def __init__(self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior, key: jax.Array) -> None:
+    def __init__(self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior) -> None:
         self.counts, self.blocks = counts, cut(counts)
         runs = choose_runs(len(counts), counts.shape[1], self.blocks.counts.shape[1])
         merged = self.blocks.cut_alike(merge_counts(counts, runs.coupling))
@@ -124,7 +117,7 @@ class Chain:
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
         concentration = prior.concentrations(free, counts.shape[1])
         self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration))
-        self.state = self._with_likelihood(_settle(self.data, state, key, self.plan))
+        self.state = self._with_likelihood(_settle(self.data.counts, state))
         self.directions = len(directions(free, len(start.spectra)))
         self.log_size, self.root = 0.0, np.eye(self.directions)
 

@@ -75,7 +75,7 @@ def sample_abundances(
     """
     matrix, prior = check_counts(counts), prior or NmfPrior()
     with jax.enable_x64(True):
-        chain = _chain(matrix, spectra, prior, jax.random.fold_in(key, 0))
+        chain = _chain(matrix, spectra, prior)
         moments, rows = _run(chain, spectra.spectra, key, progress)
         mean = chain.blocks.join(moments.mean)
         sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
@@ -92,13 +92,13 @@ def sample_abundances(
     )
 
 
-def _chain(counts: npt.NDArray[Any], spectra: NmfPosterior, prior: NmfPrior, key: jax.Array) -> Chain:
+def _chain(counts: npt.NDArray[Any], spectra: NmfPosterior, prior: NmfPrior) -> Chain:
     """Even abundances beside the first draw of the spectra; building the chain fits them."""
     first = spectra.spectra[0]
     even = np.repeat(np.maximum(counts.sum(axis=1, dtype=np.float64), 0.1)[:, None], len(first), axis=1) / len(first)
     shape = np.clip(spectra.shape[0], 1.01 * prior.shape_range[0], 2.0)
     start = Start(even, first, shape, shape / even.mean(axis=0))
-    return Chain(counts, start, len(first) - spectra.n_fixed, prior, key)
+    return Chain(counts, start, len(first) - spectra.n_fixed, prior)
 
 
 def _run(

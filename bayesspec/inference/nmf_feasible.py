@@ -228,6 +228,7 @@ class FeasibleSet:
             excess[reach] if reach.any() else None,
             bounds=np.stack([np.full(len(values), -region), upper], axis=1),
             method="highs",
+            options={"presolve": False},  # these programs are too small for it to pay
         )
         return np.asarray(found.x, np.float64) if found.status == 0 else None
 

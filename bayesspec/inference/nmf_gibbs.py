@@ -8,6 +8,7 @@ counts. Abundances are streamed into moments; spectra are kept.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,8 @@ FEWEST_PIXELS = 1000
 """Pixels that the first stage of the warmup sees at least."""
 THINNED_ENTRIES = 2_000_000
 """Entries of the counts below which more than one sweep is made for a draw."""
+MANY_ENTRIES = 20_000_000
+"""Entries of the counts up to which sweeps over all of them cost less than preparing those over a part."""
 FIRST_WARMUP = 3
 """Sweeps over the smallest part of the pixels per sweep of the warmup over all."""
 
@@ -90,7 +93,7 @@ def sample(
     matrix = check_counts(counts)
     thin = int(np.clip(THINNED_ENTRIES // matrix.size, 1, 5)) if thin is None else thin
     _check(matrix, mode, draws, warmup, thin)
-    prior, stages = prior or NmfPrior(), warmup_stages(len(matrix), warmup)
+    prior, stages = prior or NmfPrior(), warmup_stages(matrix.shape, warmup)
     total = sum(sweeps for _, sweeps in stages) + draws * thin
     tick = _ticker(total, progress)
     with jax.enable_x64(True):
@@ -106,13 +109,13 @@ def _ticker(total: int, progress: Callable[[int, int], None] | None) -> Callable
     return lambda: progress(next(done), total) if progress is not None else None
 
 
-def warmup_stages(pixels: int, warmup: int) -> list[tuple[int, int]]:
+def warmup_stages(shape: tuple[int, ...], warmup: int) -> list[tuple[int, int]]:
     """Choose one in how many pixels each stage of the warmup sees, and for how many sweeps.
 
     Parameters
     ----------
-    pixels : int
-        Number of pixels.
+    shape : tuple of int
+        Pixels and channels.
     warmup : int
         Sweeps of the last stage, which sees all pixels.
 
@@ -122,7 +125,8 @@ def warmup_stages(pixels: int, warmup: int) -> list[tuple[int, int]]:
         Stride, a falling power of four, and number of sweeps.
     """
     strides = [1]
-    while pixels // (4 * strides[0]) >= FEWEST_PIXELS:
+    pixels, entries = shape[0], math.prod(shape)
+    while entries > MANY_ENTRIES * strides[0] and pixels // (4 * strides[0]) >= FEWEST_PIXELS:
         strides.insert(0, 4 * strides[0])
     if len(strides) == 1:
         return [(1, warmup)]
@@ -154,10 +158,9 @@ def _warm_up(
     order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), len(counts)))
     for stride, sweeps in stages:
         chosen = np.sort(order[::stride])
-        settle_key, stage_key = jax.random.split(jax.random.fold_in(key, stride))
         part = replace(start, abundances=start.abundances[chosen])
-        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior, settle_key)
-        chain.warm(sweeps, stage_key, tick)
+        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior)
+        chain.warm(sweeps, jax.random.fold_in(key, stride), tick)
         spectra, shape, rate = (np.asarray(v) for v in chain.state[1:4])
         start = Start(_carry(start, spectra), spectra, shape, rate)
     return chain

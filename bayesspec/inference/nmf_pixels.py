@@ -24,6 +24,7 @@ def pixel_move(
     rate: jax.Array,
     noise: jax.Array,
     log_uniform: jax.Array,
+    kept: jax.Array,
     run: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Move the abundances of one block of pixels, given the spectra.
@@ -40,6 +41,8 @@ def pixel_move(
         Gamma prior of the abundances.
     log_uniform : jax.Array (row,), float32
         Logarithm of a uniform number.
+    kept : jax.Array (row,), float32
+        Part of the distance from the mode that the proposal keeps.
     run : int
         Channels merged for the information.
 
@@ -69,11 +72,11 @@ def pixel_move(
         return mean, quotient, gradient, pair_products(wt) * gram.T
 
     old_mean, old_quotient, gradient, information = local(log_w)
-    forward = newton_proposal(gradient, add_diagonal(information, shape))
+    forward = newton_proposal(gradient, add_diagonal(information, shape), kept)
     moved = forward.displace(noise.T)
     proposed = log_w + moved.T
     new_mean, new_quotient, gradient, information = local(proposed)
-    backward = newton_proposal(gradient, add_diagonal(information, shape))
+    backward = newton_proposal(gradient, add_diagonal(information, shape), kept)
     grown = (jnp.exp(proposed) - jnp.exp(log_w)).T
     gain = (counts * jnp.log(new_mean / old_mean)).sum(axis=1) - (sums[:, None] * grown).sum(axis=0)
     prior = (shape * moved - rate * grown).sum(axis=0)

@@ -34,6 +34,10 @@ class Coarse:
     pixel_run: int
     channel_run: int
 
+    def in_runs(self, spectra: Matrix) -> Matrix:
+        """Add the same runs of channels of spectra (component, channel)."""
+        return np.add.reduceat(spectra, np.arange(0, spectra.shape[1], self.channel_run), axis=1)
+
 
 def coarsen(counts: Matrix) -> Coarse:
     """Add runs of neighbouring pixels and channels until the matrix is small.

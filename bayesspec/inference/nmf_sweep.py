@@ -19,6 +19,8 @@ from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 SMALLEST = 1e-30
 """Smallest probability of a channel: single precision has room below it."""
+KEPT = 0.7
+"""What every second pixel, by chance, keeps of its distance from the mode: full steps alone can pin a pixel."""
 
 
 @partial(jax.jit, static_argnames=("plan",))
@@ -119,21 +121,22 @@ def move_pixels(
     data: Data, state: State, key: jax.Array, plan: Plan
 ) -> tuple[jax.Array, ChannelSums, jax.Array, jax.Array]:
     """Move every pixel; gather what the channels need at the new abundances."""
-    normal_key, uniform_key = jax.random.split(key)
+    normal_key, uniform_key, kept_key = jax.random.split(key, 3)
     noise = jax.random.normal(normal_key, state.log_w.shape, jnp.float32)
+    kept = KEPT * jax.random.bernoulli(kept_key, 0.5, state.log_w.shape[:2]).astype(jnp.float32)
     uniform = jnp.log(jax.random.uniform(uniform_key, state.log_w.shape[:2], jnp.float32, minval=1e-30))
     shape, rate = state.shape.astype(jnp.float32), state.rate.astype(jnp.float32)
 
     def visit(sums: ChannelSums, block: tuple[jax.Array, ...]) -> tuple[ChannelSums, tuple[jax.Array, ...]]:
-        x, log_w, mask, z, u = block
+        x, log_w, mask, z, u, c = block
         log_w, quotient, gain, moved = pixel_move(
-            x.astype(jnp.float32), log_w, state.spectra, shape, rate, z, u, plan.runs.channels
+            x.astype(jnp.float32), log_w, state.spectra, shape, rate, z, u, c, plan.runs.channels
         )
         part = channel_sums(jnp.exp(log_w) * mask, quotient, state.spectra, plan.free, plan.runs.pixels)
         sums = add_sums(sums, part)
         return sums, (log_w, gain * mask[:, 0], moved.astype(jnp.float32) * mask[:, 0])
 
-    blocks = (data.counts, state.log_w, data.valid, noise, uniform)
+    blocks = (data.counts, state.log_w, data.valid, noise, uniform, kept)
     sums, (log_w, gain, moved) = jax.lax.scan(visit, no_sums(plan.free, data.counts.shape[2]), blocks)
     return log_w, sums, gain.astype(jnp.float64).sum(), moved.astype(jnp.float64).sum() / plan.pixels
 

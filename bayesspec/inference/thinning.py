@@ -95,7 +95,7 @@ def held_out_score(test: npt.ArrayLike, mode: NmfMode, *, ratio: float) -> npt.N
     loose = h[:free] * totals + PSEUDO_COUNTS
     h[:free] = loose / loose.sum(axis=1, keepdims=True)
     blocks = cut(matrix)
-    rows = jax.jit(row_divergences)(blocks.counts, blocks.split(w * ratio), jnp.asarray(h.astype(np.float32)))
+    rows = row_divergences(blocks.counts, blocks.split(w * ratio), jnp.asarray(h.astype(np.float32)))
     return _row_constants(matrix) - blocks.join(rows).astype(np.float64)
 
 

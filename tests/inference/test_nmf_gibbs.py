@@ -10,6 +10,7 @@ from numpyro.infer.util import unconstrain_fn
 from scipy import stats
 
 from bayesspec.errors import InputError
+from bayesspec.inference import nmf_gibbs
 from bayesspec.inference.effective_sample_size import effective_sample_size
 from bayesspec.inference.newton_proposal import newton_proposal, pair_products, pairs
 from bayesspec.inference.nmf import fit_mode
@@ -132,9 +133,10 @@ def test_interruption_returns_the_draws_so_far(strict):
     assert len(posterior.spectra) == 10
 
 
-def test_many_pixels_are_warmed_up_in_stages(strict):
-    assert warmup_stages(900, 50) == [(1, 50)]
-    assert warmup_stages(17956, 50) == [(16, 150), (4, 50), (1, 50)]
+def test_many_counts_are_warmed_up_in_stages(strict, monkeypatch):
+    assert warmup_stages((900, 2000), 50) == warmup_stages((900, 200_000), 50) == [(1, 50)]
+    assert warmup_stages((17956, 8192), 50) == [(16, 150), (4, 50), (1, 50)]
+    monkeypatch.setattr(nmf_gibbs, "MANY_ENTRIES", 40_000)
     counts, _, _ = simulated(pixels=4000, counts=60.0)
     ticks = []
     posterior = sample(
@@ -221,17 +223,20 @@ def test_shape_and_rate_of_known_abundances_are_found(strict):
         assert fit_scale == pytest.approx(scale, rel=0.1)
 
 
-def test_newton_proposal_has_its_mean_and_density(strict):
+@pytest.mark.parametrize("kept", [None, 0.7])
+def test_newton_proposal_has_its_mean_and_density(strict, kept):
     rng = np.random.default_rng(0)
     roots = rng.normal(size=(5, 3, 3))
     matrices = np.einsum("nij,nkj->nik", roots, roots) + 0.5 * np.eye(3)
     gradient = 0.2 * rng.normal(size=(5, 3))
     with jax.enable_x64(True):
         packed = jnp.asarray(np.stack([matrices[:, i, j] for i, j in pairs(3)]))
-        proposal = newton_proposal(jnp.asarray(gradient.T), packed)
+        proposal = newton_proposal(jnp.asarray(gradient.T), packed, None if kept is None else jnp.full(5, kept))
         moved = rng.normal(size=(5, 3))
         density = np.asarray(proposal.log_density(jnp.asarray(moved.T)))
         step = np.clip(np.linalg.solve(matrices, gradient[..., None])[..., 0], -2, 2)
+        if kept is not None:
+            step, matrices = (1 - kept) * step, matrices / (1 - kept**2)
         np.testing.assert_allclose(np.stack(proposal.step).T, step, rtol=1e-6)
         rest = moved - step
         exact = 0.5 * np.linalg.slogdet(matrices)[1] - 0.5 * np.einsum("ni,nij,nj->n", rest, matrices, rest)

@@ -1,0 +1,123 @@
+"""Calibration of the Poisson factorisation: how often nominal 90 % intervals hold the truth.
+
+Run: ``python benchmarks/unmixing_coverage.py --case {prior,known,smooth,all} --replicates 30``.
+
+Three components, 32 x 32 pixels x 100 channels, truth drawn from the prior. `prior`: the sampler itself, at 100, 500
+and 5000 counts a pixel. `known` and `smooth`: 35 % of the counts are a background that all pixels share, of known
+shape, or a mixture of four smooth shapes of unknown shares; through `bs.unmix`, at 500 counts a pixel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import jax
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+import bayesspec as bs
+from bayesspec.inference.nmf import fit_mode
+from bayesspec.inference.nmf_gibbs import sample
+
+SIDE, CHANNELS = 32, 100
+WINDOW, OTHER = slice(0, 50), slice(50, 100)
+BACKGROUND = 0.35
+DECAYS = (15.0, 30.0, 60.0, 240.0)
+"""Channels over which the smooth shapes fall."""
+
+
+def covered(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Share of the truths inside their interval."""
+    return float(np.mean((truth >= low) & (truth <= high)))
+
+
+def truth_of(rng: np.random.Generator, counts: float) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra (component, channel) and abundances (pixel, component) from the prior."""
+    spectra = rng.dirichlet(np.full(CHANNELS, 0.5), 3)
+    abundances = rng.gamma(rng.uniform(0.5, 2.0, 3), 1.0, (SIDE * SIDE, 3))
+    return spectra, abundances * (counts / abundances.sum(axis=1).mean())
+
+
+def replicate(counts: float, seed: int, draws: int) -> dict[str, float]:
+    """Coverage of the sampler's intervals in one data set."""
+    rng = np.random.default_rng(seed)
+    spectra, abundances = truth_of(rng, counts)
+    data, key = rng.poisson(abundances @ spectra), jax.random.key(seed)
+    fit = sample(data, fit_mode(data, 3, key=key), key=key, draws=draws, warmup=300, thin=1, probs=(0.05, 0.95))
+    order = linear_sum_assignment(-(fit.spectra.mean(axis=0) @ spectra.T))[1]
+    spectra, abundances = spectra[order], abundances[:, order]
+    low, high = np.quantile(fit.spectra, (0.05, 0.95), axis=0)
+    big = spectra * abundances.sum(axis=0)[:, None] > 10
+    ratios = fit.spectra[:, :, WINDOW].sum(axis=2) / fit.spectra[:, :, OTHER].sum(axis=2)
+    fractions = (abundances / abundances.sum(axis=1, keepdims=True)).mean(axis=0)
+    return {
+        "spectra": covered(spectra[big], low[big], high[big]),
+        "abundances": covered(abundances, *fit.abundance_quantiles),
+        "ratio": covered(
+            spectra[:, WINDOW].sum(axis=1) / spectra[:, OTHER].sum(axis=1), *np.quantile(ratios, (0.05, 0.95), axis=0)
+        ),
+        "fraction": covered(fractions, *np.quantile(fit.fractions, (0.05, 0.95), axis=0)),
+        "least effective": min(float(size.min()) for size in fit.effective.values()),
+    }
+
+
+def with_background(case: str, seed: int, counts: float = 500.0) -> dict[str, float]:
+    """Coverage of what `bs.unmix` reports beside a shared background, in one data set."""
+    rng = np.random.default_rng(seed)
+    spectra, abundances = truth_of(rng, counts * (1 - BACKGROUND))
+    smooth = np.exp(-np.arange(CHANNELS) / np.array(DECAYS)[:, None])
+    smooth /= smooth.sum(axis=1, keepdims=True)
+    shape = rng.dirichlet(np.ones(len(smooth))) @ smooth
+    under = abundances.sum(axis=1, keepdims=True) * (BACKGROUND / (1 - BACKGROUND)) * shape
+    data = rng.poisson(abundances @ spectra + under)
+    image = bs.SpectrumImage(data.reshape(SIDE, SIDE, -1), energy=1.0 + 0.1 * np.arange(CHANNELS))
+    shapes = shape[None] if case == "known" else smooth
+    fit = bs.unmix(image, 3, background=shapes, neighbours=False, seed=seed, prob=0.9)
+    order = linear_sum_assignment(-(fit.spectra["mean"].values @ spectra.T))[1]
+    spectra, abundances = spectra[order], abundances[:, order]
+    big = spectra * abundances.sum(axis=0)[:, None] > 10
+    drawn = fit.data["spectra_draws"].values
+    ratios = drawn[:, :, WINDOW].sum(axis=2) / drawn[:, :, OTHER].sum(axis=2)
+    ratio = spectra[:, WINDOW].sum(axis=1) / spectra[:, OTHER].sum(axis=1)
+    low, high = (fit.spectra[end].values for end in ("lower", "upper"))
+    sides = [fit.abundances[end].values.reshape(-1, 3) for end in ("lower", "upper")]
+    known = fit.identifiability["identified"].values
+    own = big & known[:, None]
+    return {
+        "spectra": covered(spectra[big], low[big], high[big]),
+        "spectra where identified": covered(spectra[own], low[own], high[own]) if own.any() else np.nan,
+        "abundances": covered(abundances, *sides),
+        "abundances where identified": covered(abundances[:, known], *(side[:, known] for side in sides)),
+        "ratio from the draws": covered(ratio, *np.quantile(ratios, (0.05, 0.95), axis=0)),
+        "identified": float(known.mean()),
+    }
+
+
+def show(name: str, rows: list[dict[str, float]], seconds: float) -> None:
+    """Print the mean of every figure."""
+    means = {figure: np.nanmean([row[figure] for row in rows]) for figure in rows[0]}
+    figures = ", ".join(f"{figure} {value:.3g}" for figure, value in means.items())
+    print(f"{name}, {len(rows)} replicates: {figures}; {seconds / len(rows):.1f} s each", flush=True)
+
+
+def main() -> None:
+    """Run the cases asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", choices=["prior", "known", "smooth", "all"], default="all")
+    parser.add_argument("--replicates", type=int, default=30)
+    parser.add_argument("--draws", type=int, default=1000)
+    options = parser.parse_args()
+    for counts in (100, 500, 5000) if options.case in ("prior", "all") else ():
+        started = time.perf_counter()
+        rows = [replicate(counts, seed, options.draws) for seed in range(options.replicates)]
+        show(f"truth from the prior, {counts} counts", rows, time.perf_counter() - started)
+    for case in ("known", "smooth"):
+        if options.case in (case, "all"):
+            started = time.perf_counter()
+            rows = [with_background(case, seed) for seed in range(options.replicates)]
+            show(f"shared background, {case}, 500 counts", rows, time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
