@@ -54,7 +54,7 @@ class Mode(NamedTuple):
 
 
 class Likelihoods(NamedTuple):
-    """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) at a point."""
+    """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) up to a constant."""
 
     log_composition: Array
     responsibilities: Array
@@ -246,5 +246,5 @@ def likelihoods(parameters: Parameters, pixels: Pixels, active: Array) -> Likeli
     return Likelihoods(
         jax.nn.log_softmax(parameters.log_shares, axis=1),
         jnp.exp(terms - marginal[:, None]),
-        marginal + log_multinomial(pixels),
+        marginal,
     )
