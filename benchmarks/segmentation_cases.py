@@ -2,7 +2,7 @@
 
 one      one phase of even composition: how often more is claimed; two oxides at 5 and 10 counts: how often noticed
 number   1, 2, 3 and 6 phases of six elements at random: how often the number is right
-four     four phases on six lines, two of them the oxides: Fe/O of every phase that is resolved, and label accuracy
+four     four phases on six lines, two of them the oxides: Fe/O and area of every phase that is resolved, labels
 scatter  two oxides whose log ratio scatters within the phases by 0.04: number of phases, coverage
 mixed    three distinct phases in projection, and one phase a pixel: how often pixels are said to be mixed
 time     K = 1..6 with intervals beside KMeans(n_init=10) for the same K, warm, 128 x 128; `large`: 512 x 512, memory
@@ -30,6 +30,7 @@ LINES = ("O_Ka", "Fe_Ka", "Si_Ka", "Mg_Ka", "Al_Ka", "Ca_Ka")
 ELEMENTS = ("Na", "Mg", "Al", "K", "Ca", "Fe")
 DACITE = ("P45_the_default_job.bcf", "P45_12bit_packed_8bit_compressed.bcf")
 ALIKE = 0.75
+ROUNDING = 1e-9
 
 
 def fields(rng: np.random.Generator, number: int, size: int, blur: float = 6.0) -> np.ndarray:
@@ -89,6 +90,7 @@ def four(chosen: argparse.Namespace) -> None:
     truth = shares[:, 1] / shares[:, 0]
     for dose in chosen.dose or (50.0, 200.0, 1000.0):
         inside: list[np.ndarray] = []
+        areas: list[np.ndarray] = []
         accuracy, counted = [], []
         for k in range(chosen.replicates):
             rng = np.random.default_rng([3, chosen.seed, k, int(dose)])
@@ -99,12 +101,21 @@ def four(chosen: argparse.Namespace) -> None:
                 continue
             to = match_compositions(pooled(seg, counts), shares)
             accuracy.append((to[seg.labels.values] == labels).mean())
-            low, high = (end.values for end in seg.ratio("Fe_Ka", "O_Ka").interval(0.9))
-            hit = ((low <= truth[to]) & (truth[to] <= high)).astype(float)
-            inside.append(np.where(np.isfinite(low), hit, np.nan)[np.argsort(to)])
+            inside.append(held(seg.ratio("Fe_Ka", "O_Ka"), truth[to])[np.argsort(to)])
+            areas.append(
+                held(seg.fractions, np.bincount(labels.ravel(), minlength=4)[to] / labels.size)[np.argsort(to)]
+            )
         labelled = f"{np.mean(accuracy):.3f}" if accuracy else "-"
         text = f"{dose:6.0f} counts: phases {spread(counted)}; labels {labelled}; Fe/O cover 90 %, resolved of found:"
         print(text, *(covered(phase) for phase in np.array(inside).T), flush=True)
+        print("               areas:", *(covered(phase) for phase in np.array(areas).T), flush=True)
+
+
+def held(estimate: bs.Estimate, truth: np.ndarray) -> np.ndarray:
+    """1 where the 90 % interval holds the truth, 0 where not, NaN where there is none."""
+    low, high = (end.values for end in estimate.interval(0.9))
+    inside = (low - ROUNDING <= truth) & (truth <= high + ROUNDING)  # areas may be known to the pixel
+    return np.where(np.isfinite(low), inside, np.nan)
 
 
 def covered(hits: np.ndarray) -> str:

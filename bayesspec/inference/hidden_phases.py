@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import Floats, MixtureFit
-from bayesspec.inference.phase_scores import coherence, convolved, gaussian, scales_of
+from bayesspec.inference.phase_scores import coherence, gaussian, of_others, scales_of
 
 OVERLAP = 0.02
 NOTABLE_SCORE = 4.0
@@ -120,9 +120,8 @@ def _looked(phase: int, own: Floats, kept: Floats) -> Hidden:
     residuals = own[:, :, None] * (kept - kept.sum(axis=2, keepdims=True) * share) / root
     scores = {scale: coherence(residuals, own * totals, scale) for scale in scales_of(own.shape)}
     kernel = gaussian(max(scores, key=lambda scale: scores[scale]))
-    around = convolved(residuals, kernel) - kernel.max() ** 2 * residuals
-    weight = (totals * (convolved(totals, kernel) - kernel.max() ** 2 * totals)).sum()
-    product = np.einsum("yxc,yxd->cd", residuals, around) / max(weight, 1e-12)
+    weight = (totals * of_others(totals, kernel)).sum()
+    product = np.einsum("yxc,yxd->cd", residuals, of_others(residuals, kernel)) / max(weight, 1e-12)
     values, vectors = eigh(0.5 * (product + product.T))
     size = np.sqrt(max(values[-1], 0.0))
     return Hidden(phase, max(scores.values()), np.clip(size * vectors[:, -1] / root, -1.0, 1.0))
@@ -139,8 +138,7 @@ def _around(kept: Floats, own: Floats, shift: Floats) -> Floats:
 
 def _smoothed(along: Floats, totals: Floats, own: Floats, few: float, width: float) -> Floats:
     kernel = gaussian(width)
-    centre = kernel.max() ** 2
-    mean = (convolved(along, kernel) - centre * along) / (convolved(totals, kernel) - centre * totals + few)
+    mean = of_others(along, kernel) / (of_others(totals, kernel) + few)
     mean = mean - np.average(mean, weights=own)
     spread = np.sqrt(np.average(mean**2, weights=own))
     return np.clip(mean / max(spread, 1e-12), -LARGEST_COVARIATE, LARGEST_COVARIATE)

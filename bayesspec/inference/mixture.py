@@ -145,10 +145,13 @@ def newton_from(start: Parameters, pixels: Pixels, active: Array, tolerance: flo
 
 
 _derivatives = jax.jit(mode.derivatives)
+log_multinomial = jax.jit(mode.log_multinomial)
 
 
-def fitted(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> MixtureFit:
-    """The active phases of a mode as a result."""
+def fitted(
+    found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE, constant: Array | None = None
+) -> MixtureFit:
+    """The active phases of a mode as a result; `constant` is ``log_multinomial(pixels)`` where that is known."""
     here = np.asarray(active)
     gradient, information = map(np.asarray, _derivatives(found.parameters, pixels, active))
     channels, coefficients = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
@@ -162,25 +165,31 @@ def fitted(found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON
         gradient_norm=float(np.abs(gradient).max()),
         smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
     )
-    return _result(found.parameters, pixels, here, information, status)
+    return _result(found.parameters, pixels, here, information, status, constant)
 
 
-def without_information(at: Parameters, pixels: Pixels, active: Array) -> MixtureFit:
+def without_information(at: Parameters, pixels: Pixels, active: Array, constant: Array) -> MixtureFit:
     """The active phases at a point that is not looked at any further: it has no information and no draws."""
     status = MixtureStatus(converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf)
-    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), status)
+    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), status, constant)
 
 
 def _result(
-    at: Parameters, pixels: Pixels, here: NDArray[np.bool_], information: Floats, status: MixtureStatus
+    at: Parameters,
+    pixels: Pixels,
+    here: NDArray[np.bool_],
+    information: Floats,
+    status: MixtureStatus,
+    constant: Array | None,
 ) -> MixtureFit:
+    constant = log_multinomial(pixels) if constant is None else constant
     found = jax.tree.map(np.asarray, mode.likelihoods(at, pixels, jnp.asarray(here)))
     phases, coefficients = int(here.sum()), at.weights.shape[1]
     used = int((np.asarray(pixels.counts).sum(axis=0) > 0).sum())
     return MixtureFit(
         log_composition=found.log_composition[here],
         weights=np.asarray(at.weights)[here],
-        pixel_log_likelihood=found.pixel_log_likelihood,
+        pixel_log_likelihood=found.pixel_log_likelihood + np.asarray(constant),
         responsibilities=found.responsibilities[:, here],
         n_parameters=phases * (used - 1) + (phases - 1) * coefficients,
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),

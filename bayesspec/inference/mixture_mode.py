@@ -54,7 +54,7 @@ class Mode(NamedTuple):
 
 
 class Likelihoods(NamedTuple):
-    """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) at a point."""
+    """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) up to a constant."""
 
     log_composition: Array
     responsibilities: Array
@@ -149,9 +149,10 @@ def _of_shares(responsibility: Array, residual: Array, score: Array, pixels: Pix
     rows, phases, channels = residual.shape
     flat = score.reshape(rows, -1)
     moments = jax.lax.map(lambda pair: pair[0].T @ pair[1], (jnp.moveaxis(score, 1, 0), jnp.moveaxis(residual, 1, 0)))
-    shared = (responsibility[:, :, None] * pixels.design[:, None, :]).reshape(rows, -1)
+    shared = jax.lax.map(lambda of_phase: flat.T @ (of_phase[:, None] * pixels.design), responsibility.T)
+    crossed = shared.transpose(1, 0, 2).reshape(phases * channels, -1)
     own = (flat.T @ pixels.design).reshape(phases, channels, -1)
-    return flat.T @ flat - _block_diagonal(moments), flat.T @ shared - _block_diagonal(own)
+    return flat.T @ flat - _block_diagonal(moments), crossed - _block_diagonal(own)
 
 
 def _of_weights(responsibility: Array, weight: Array, design: Array) -> Array:
@@ -245,5 +246,5 @@ def likelihoods(parameters: Parameters, pixels: Pixels, active: Array) -> Likeli
     return Likelihoods(
         jax.nn.log_softmax(parameters.log_shares, axis=1),
         jnp.exp(terms - marginal[:, None]),
-        marginal + log_multinomial(pixels),
+        marginal,
     )

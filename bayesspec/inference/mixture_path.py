@@ -10,7 +10,7 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
 from bayesspec.inference import mixture_mode as mode
-from bayesspec.inference.mixture import fitted, newton_from, without_information
+from bayesspec.inference.mixture import fitted, log_multinomial, newton_from, point, without_information
 from bayesspec.inference.mixture_em import LEAST_SHARE, Mixture, squarem
 from bayesspec.inference.mixture_fit import Floats, MixtureFit
 from bayesspec.inference.mixture_grow import best_split
@@ -19,6 +19,7 @@ from bayesspec.inference.mixture_mode import Parameters, Pixels
 
 EM_TOLERANCE = 0.1
 EM_CYCLES = 100
+HELD_OUT_TOLERANCE = 0.5  # nats: numbers of phases differ by far more
 PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 HOPELESS_BIC = 15.0  # Newton gains a few nats over EM, no more
 
@@ -66,6 +67,7 @@ def fit_path(
     fits: list[MixtureFit] = []
     with jax.enable_x64(True):
         pixels = pixels_of(kept, None)
+        constant = log_multinomial(pixels)
         mixture, active = _one_phase(pixels, max_phases)
         for phases in range(1, max_phases + 1):
             if phases > 1:
@@ -74,11 +76,13 @@ def fit_path(
             best = min((fits[n - 1].bic for n in candidates if n < phases), default=np.inf)
             fit = None
             if phases > 2 and best < np.inf:
-                fit = without_information(_parameters(mixture, active), pixels, active)
+                fit = without_information(_parameters(mixture, active), pixels, active, constant)
             if fit is None or fit.bic < best + HOPELESS_BIC:
-                found = newton_from(_parameters(mixture, active), pixels, active, PATH_TOLERANCE)
+                at = _parameters(mixture, active)
+                known = phases == 1  # the pooled composition is the mode
+                found = point(at, gain=0.0) if known else newton_from(at, pixels, active, PATH_TOLERANCE)
                 mixture = _mixture(found.parameters, pixels, active)
-                fit = fitted(found, pixels, active, PATH_TOLERANCE)
+                fit = fitted(found, pixels, active, PATH_TOLERANCE, constant)
             fits.append(fit)
             if progress is not None:
                 progress(phases, max_phases)
@@ -121,13 +125,9 @@ def held_out_scores(
             shares = np.concatenate([fit.log_composition, np.repeat(fit.log_composition[:1], spare, axis=0)])
             weights = np.log(np.maximum(fit.responsibilities[kept.sum(axis=1) > 0].mean(axis=0), LEAST_SHARE))
             start = Mixture(jnp.asarray(shares), jnp.asarray(np.pad(weights, (0, spare))))
-            mixture, _, _ = squarem(start, fitted_to, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
+            mixture, _, _ = squarem(start, fitted_to, active, tolerance=HELD_OUT_TOLERANCE, max_cycles=EM_CYCLES)
             scores.append(np.asarray(_predicted(mixture, fitted_to, judged, active)))
-        pixels = pixels_of(held, None)
-        return np.asarray(np.stack(scores) + np.asarray(_log_multinomial(pixels)), np.float64)
-
-
-_log_multinomial = jax.jit(mode.log_multinomial)
+        return np.asarray(np.stack(scores) + np.asarray(log_multinomial(pixels_of(held, None))), np.float64)
 
 
 @jax.jit

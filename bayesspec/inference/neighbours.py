@@ -16,13 +16,14 @@ from scipy.linalg import block_diag, eigh, solve_triangular
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_input import pixels_of
 from bayesspec.inference.mixture_mode import Parameters, scores
-from bayesspec.inference.phase_scores import convolved, gaussian
+from bayesspec.inference.phase_scores import gaussian, of_others
 
 Floats = NDArray[np.float64]
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
 FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
+STRIP = 2**16  # pixels
 RESOLVED_BIC = 20.0  # gain over one phase below which intervals measured pixel by pixel do not hold
 CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
@@ -63,10 +64,8 @@ def neighbour_covariates(
 
 def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: float) -> Floats:
     kernel = gaussian(scale)
-    own = kernel.max() ** 2
-    summed = convolved(residuals, kernel) - own * residuals
-    counted = convolved(totals, kernel) - own * totals
-    mean = summed / np.maximum(counted, 1e-9 * totals.mean())[:, :, None]
+    counted = np.maximum(of_others(totals, kernel), 1e-9 * totals.mean())
+    mean = of_others(residuals, kernel) / counted[:, :, None]
     centred = mean - mean[here].mean(axis=0)
     return np.where(here[:, :, None], centred / np.maximum(centred[here].std(axis=0), 1e-12), 0.0)
 
@@ -109,9 +108,12 @@ def widened(
     """
     if not fit.status.definite:
         return fit
-    block = blocks(np.shape(counts)[0], np.shape(counts)[1]).ravel()
-    own = pixel_scores(fit, counts, covariates, mask) if scores_of_pixels is None else scores_of_pixels
-    scatter = block_scatter(own, block)
+    block = blocks(np.shape(counts)[0], np.shape(counts)[1])
+    if scores_of_pixels is None:
+        summed = _summed_scores(fit, counts, covariates, mask, block)
+    else:
+        summed = _summed(scores_of_pixels, block.ravel(), int(block.max()) + 1)
+    scatter = _about_mean(summed)
     wide = _widened(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
 
@@ -131,10 +133,39 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
     ndarray of float64, (parameter, parameter)
         Sum over the blocks of their sums' outer products, about the mean.
     """
+    return _about_mean(_summed(scores, block, int(block.max()) + 1))
+
+
+def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
+    """Sums of the scores in each block, (block, parameter)."""
+    return np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
+
+
+def _about_mean(summed: Floats) -> Floats:
+    centred = summed - summed.mean(axis=0)
+    return centred.T @ centred * len(centred) / max(len(centred) - 1, 1)
+
+
+def _summed_scores(
+    fit: MixtureFit,
+    counts: NDArray[np.integer],
+    covariates: Floats,
+    mask: NDArray[np.bool_] | None,
+    block: NDArray[np.intp],
+) -> Floats:
+    """The same of a plain mixture, some rows of the map at a time: the scores of all pixels would fill the memory."""
+    step = max(1, STRIP // block.shape[1])
+    strips = [slice(first, first + step) for first in range(0, len(block), step)]
     number = int(block.max()) + 1
-    summed = np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
-    summed = summed - summed.mean(axis=0)
-    return summed.T @ summed * number / max(number - 1, 1)
+    parts = (
+        _summed(
+            pixel_scores(fit, counts[rows], covariates[rows], None if mask is None else mask[rows]),
+            block[rows].ravel(),
+            number,
+        )
+        for rows in strips
+    )
+    return np.sum(list(parts), axis=0)
 
 
 def at_least(model: Floats, robust: Floats) -> Floats:

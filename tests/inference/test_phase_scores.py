@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.inference.phase_scores import dose_covariates, phase_score
+from bayesspec.inference.phase_scores import THRESHOLD, dose_covariates, gaussian, of_others, phase_score
 
 IRON = np.array([0.783 / 1.783, 0.698 / 1.698])
 SHARES = np.stack([IRON, 1 - IRON], axis=1)
@@ -38,6 +38,23 @@ def test_two_oxides_are_noticed_at_ten_counts_a_pixel():
     rng = np.random.default_rng(2)
     maps = [rng.poisson(10 * SHARES[blobs(rng, (128, 128), 6)]) for _ in range(12)]
     assert sum(phase_score(counts).significant for counts in maps) >= 11
+
+
+def test_broad_grains_are_noticed_at_three_counts_a_pixel_by_the_widest_score():
+    rng = np.random.default_rng(5)
+    scores = np.array([phase_score(rng.poisson(3 * SHARES[blobs(rng, (128, 128), 12)])).z for _ in range(20)])
+    assert (scores.max(axis=1) > THRESHOLD).sum() >= 13
+    assert (scores.argmax(axis=1) == 4).sum() >= 10
+
+
+def test_the_sum_over_the_others_leaves_each_pixel_out():
+    image = np.random.default_rng(6).normal(size=(7, 9))
+    y, x = np.mgrid[:7, :9].reshape(2, -1)
+    kernel = gaussian(2.0)
+    middle = len(kernel) // 2
+    one = np.array([[kernel[middle + a - b] for b in range(9)] for a in range(9)])
+    weight = one[y[:, None], y[None]] * one[x[:, None], x[None]] * (1 - np.eye(63))
+    np.testing.assert_allclose(of_others(image, kernel).ravel(), weight @ image.ravel(), atol=1e-12)
 
 
 def test_masked_pixels_and_scattered_noise_do_not_count():
