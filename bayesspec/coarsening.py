@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.spectrum_image import SpectrumImage
 
 BLOCK_COUNTS = 500
+MOST_PIXELS = 6000
+"""Pixels, or blocks of them, on which spectra are sampled: more cost time and find worse places to start from."""
 FEWEST_CHANNELS = 128
 PARTS = 24
 """Ranges of energy in which spectra are compared."""
@@ -40,6 +44,24 @@ def pixel_block(image: SpectrumImage) -> int:
         if image.rebin(y=size, x=size, energy=image.shape[2]).valid.sum() * size**2 > 0.5 * image.valid.sum():
             return size
     return 1
+
+
+def sampling_block(image: SpectrumImage) -> int:
+    """How many pixels to sum along y and x before spectra are sampled, which takes as long as there are pixels.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    int
+        Side of blocks as `pixel_block` says, or larger where more than 6000 of them would be left; 1 where neighbours
+        have little in common.
+    """
+    block, wanted = pixel_block(image), math.ceil(math.sqrt(int(image.valid.sum()) / MOST_PIXELS))
+    return block if wanted <= block or likeness(image) < LEAST_LIKENESS else wanted
 
 
 def likeness(image: SpectrumImage) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from bayesspec.coarsening import pixel_block
+from bayesspec.coarsening import LEAST_LIKENESS, likeness, sampling_block
 from bayesspec.component import Component
 from bayesspec.components import Unmixing
 from bayesspec.count_matrix import count_matrix_of
@@ -38,8 +37,6 @@ from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.unmixing_result import unmixing_result
 from bayesspec.unmixing_start import best_start, neighbour_start
 
-MOST_PIXELS = 6000
-"""Pixels, or blocks of them, on which the spectra are sampled: more cost time and find worse places to start from."""
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
@@ -148,13 +145,13 @@ def unmix(
         if strict and not lines.converged:
             raise FitError(lines.status)
         return lines
-    block = max(pixel_block(image), math.ceil(math.sqrt(len(counts) / MOST_PIXELS)))
+    block = sampling_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode = best_start(summed, chosen, known, image.valid_channels, key=key, seed=seed)
     if mode.status is Status.INTERRUPTED:
         raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     pixels = PixelCounts(counts, image.valid)
-    strength = _strength(pixels, mode, neighbours, key)
+    strength = _strength(image, pixels, mode, neighbours, key)
     if strength > 0 and not known.counts:
         mode = neighbour_start(pixels, mode, strength, len(known.background), seed)
     tails = ((1 - prob) / 2, (1 + prob) / 2)
@@ -163,7 +160,7 @@ def unmix(
         posterior = sample(
             summed, mode, key=key, draws=draws, warmup=warmup, probs=tails, prior=prior, progress=progress
         )
-    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and strength > 0 and not known.counts
+    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not known.counts
     posterior = recentred(posterior, mode.spectra) if lost else posterior
     if block > 1 or lost:
         with _bar("abundances") as progress:
@@ -184,10 +181,18 @@ def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001
         raise InputError(f"neighbours={neighbours}", "True, False, or a strength from 0 on", "neighbours=0.5")
 
 
-def _strength(pixels: PixelCounts, mode: NmfMode, neighbours: bool | float, key: jax.Array) -> float:  # noqa: FBT001
+def _strength(
+    image: SpectrumImage,
+    pixels: PixelCounts,
+    mode: NmfMode,
+    neighbours: bool | float,  # noqa: FBT001
+    key: jax.Array,
+) -> float:
     """Strength of the smoothing over neighbours, learned where it is not given."""
     if neighbours is not True:
         return float(neighbours)
+    if likeness(image) < LEAST_LIKENESS:
+        return 0.0
     means = mode.abundances.mean(axis=0)
     return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
 

@@ -21,10 +21,16 @@ from bayesspec.inference.pixel_groups import group_pixels
 Array = npt.NDArray[np.float64]
 LEAST = 1e-9
 """Smallest probability and abundance that is left: what is set to zero would stay there."""
+WAYS = (1.0, 0.5, 0.25, 0.12, 0.06)
+"""Parts of the way to the smallest volume that are tried, until the fit is as good."""
+CHUNK = 4_000_000
 
 
 def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOLERANCE) -> NmfMode:
-    """Draw the spectra together until abundances become zero.
+    """Draw the spectra together until abundances become zero, or the fit would suffer.
+
+    Groups of pixels decide how far; where counts are so many that single pixels say more, the way is shortened until
+    the fit loses no more than half a nat for each of its numbers, about as much as the truth does.
 
     Parameters
     ----------
@@ -50,15 +56,35 @@ def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOL
     if len(spectra) - mode.n_fixed < 2:
         return mode
     feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background, tolerance)
-    matrix = feasible.extreme(_smallness(feasible))
+    matrix, identity = feasible.extreme(_smallness(feasible)), np.eye(len(spectra))
+    free, allowed = len(spectra) - mode.n_fixed, 0.5 * (abundances.size + spectra.size)
+    for way in WAYS:
+        found = _moved(mode, identity + way * (matrix - identity))
+        if tolerance < TOLERANCE or _loss(mode, found) <= allowed:
+            break
+    else:
+        found = mode
+    totals = found.abundances[:, :free].sum(axis=0)
+    return found.reordered(np.append(np.argsort(-totals, kind="stable"), np.arange(free, len(spectra))))
+
+
+def _moved(mode: NmfMode, matrix: Array) -> NmfMode:
+    """Transform both factors, and make them positive."""
+    spectra, free = mode.spectra.astype(np.float64), len(mode.spectra) - mode.n_fixed
     moved = np.maximum(matrix @ spectra, LEAST)
-    weights = np.maximum(abundances @ np.linalg.inv(matrix), LEAST)
-    free = len(spectra) - mode.n_fixed
     moved[free:] = spectra[free:]
     moved /= moved.sum(axis=1, keepdims=True)
-    order = np.append(np.argsort(-weights[:, :free].sum(axis=0), kind="stable"), np.arange(free, len(spectra)))
-    found = replace(mode, spectra=moved.astype(np.float32), abundances=weights.astype(np.float32))
-    return found.reordered(order)
+    weights = np.maximum(mode.abundances.astype(np.float64) @ np.linalg.inv(matrix), LEAST)
+    return replace(mode, spectra=moved.astype(np.float32), abundances=weights.astype(np.float32))
+
+
+def _loss(mode: NmfMode, other: NmfMode) -> float:
+    """Divergence of other means from those of the mode, in nats: about what the likelihood loses."""
+    total, rows = 0.0, max(1, CHUNK // mode.spectra.shape[1])
+    for start in range(0, len(mode.abundances), rows):
+        old, new = (m.abundances[start : start + rows].astype(np.float64) @ m.spectra + LEAST for m in (mode, other))
+        total += float((old * np.log(old / new) - old + new).sum())
+    return total
 
 
 def _smallness(feasible: FeasibleSet) -> Callable[[Array], tuple[float, Array]]:

@@ -40,6 +40,15 @@ def test_spectra_that_are_too_extreme_are_drawn_together() -> None:
     assert (np.diff(found.abundances.sum(axis=0)) <= 0).all()
 
 
+def test_the_fit_stays_as_good_where_single_pixels_say_more_than_their_groups() -> None:
+    rng = np.random.default_rng(3)
+    spectra = rng.dirichlet(np.full(40, 0.3), 3)
+    abundances = 1e7 * rng.uniform(0.0, 1.0, (4000, 3))  # few pixels come near a corner
+    found = compact(as_mode(abundances, spectra), 0, 0)
+    mean, moved = abundances @ spectra, found.abundances.astype(float) @ found.spectra
+    assert (mean * np.log(mean / moved) - mean + moved).sum() < 0.6 * (abundances.size + spectra.size)
+
+
 def test_one_component_stays() -> None:
     mode = as_mode(np.ones((5, 1)), np.ones((1, 4)))
     assert compact(mode, 0, 0) is mode
