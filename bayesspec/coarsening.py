@@ -99,8 +99,9 @@ def _parts(image: SpectrumImage) -> npt.NDArray[np.float64]:
     """Counts (y, x, part) in ranges of energy that hold about as many counts each."""
     total = np.cumsum(image.sum_spectrum())
     starts = np.unique(np.searchsorted(total, np.linspace(0.0, total[-1], PARTS + 1)[:-1], side="right"))
-    counts = image.counts if image.energy_mask is None else np.where(image.energy_mask, 0, image.counts)
-    return np.add.reduceat(counts, np.append(0, starts[starts > 0]), axis=2, dtype=np.int64).astype(np.float64)
+    edges = np.append(0, starts[starts > 0])
+    used = image.counts.dtype.type(1) if image.energy_mask is None else ~image.energy_mask
+    return np.stack([np.add.reduceat(row * used, edges, axis=1, dtype=np.float64) for row in image.counts])
 
 
 def coarser(image: SpectrumImage) -> SpectrumImage:

@@ -19,6 +19,8 @@ from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 BLOCK_ENTRIES = 2**18
 """Entries of a block: one float32 copy of it fits a core's cache."""
+PART_ENTRIES = 2**24
+"""Entries of the counts that are copied at a time."""
 
 product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -105,12 +107,13 @@ def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:
     Returns
     -------
     numpy.ndarray (pixel, merged channel), unsigned integer
-        Sums in the narrowest dtype.
+        Sums in the narrowest dtype that holds so many of the largest count.
     """
     if run == 1:
         return counts
-    merged = np.add.reduceat(counts, np.arange(0, counts.shape[1], run), axis=1, dtype=np.uint32)
-    return merged.astype(count_dtype(int(merged.max())))
+    dtype, starts = count_dtype(run * int(counts.max())), np.arange(0, counts.shape[1], run)
+    parts = np.array_split(counts, max(1, counts.size // PART_ENTRIES))  # each is copied where its dtype is too narrow
+    return np.concatenate([np.add.reduceat(part, starts, axis=1, dtype=dtype) for part in parts])
 
 
 def cut(counts: npt.NDArray[Any]) -> CountBlocks:

@@ -13,7 +13,7 @@ from jax.scipy.special import gammaln
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf_blocks import cut, row_divergences
+from bayesspec.inference.nmf_blocks import PART_ENTRIES, cut, row_divergences
 from bayesspec.inference.nmf_input import check_counts
 from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
 
@@ -124,9 +124,12 @@ def count_constant(counts: npt.NDArray[Any]) -> float:
     float
         The sum in nats.
     """
-    values, times = np.unique(counts, return_counts=True)
-    x = values.astype(np.float64)
-    return float((times * (x * np.log(np.maximum(x, 1.0)) - x - gammaln64(x + 1.0))).sum())
+    total = 0.0
+    for part in np.array_split(counts, max(1, counts.size // PART_ENTRIES)):
+        values, times = np.unique(part, return_counts=True)
+        x = values.astype(np.float64)
+        total += float((times * (x * np.log(np.maximum(x, 1.0)) - x - gammaln64(x + 1.0))).sum())
+    return total
 
 
 def log_joint(

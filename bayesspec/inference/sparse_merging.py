@@ -26,8 +26,9 @@ def merge_sparse(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     numpy.ndarray (row, column), float64
         Merged counts without empty rows or columns.
     """
-    row_run = -(-counts.shape[0] // MOST_ROWS)
-    merged = np.add.reduceat(counts, np.arange(0, counts.shape[0], row_run), axis=0, dtype=np.float64)
+    pixels = len(counts)
+    row_run = -(-pixels // MOST_ROWS)
+    merged = np.stack([counts[first : first + row_run].sum(axis=0, dtype=float) for first in range(0, pixels, row_run)])
     need = LEAST_COUNTS * max(np.sqrt(len(merged)), len(merged) * merged.mean() * _share(counts.shape[1]))
     merged = _merge_columns(merged, need)
     need = LEAST_COUNTS * np.sqrt(merged.shape[1])
