@@ -34,7 +34,7 @@ def share_draws(
     is followed to first order in the parameters.
 
     Labels of neighbours are not quite independent where these say what a pixel is. Of nominal 90 % intervals of two
-    phases .82 to .97 held in 100 images a cell of `benchmarks/segmentation.py`, .89 in the mean; the short ones are
+    phases .82 to .99 held in 100 images a cell of `benchmarks/segmentation.py`, .91 in the mean; the short ones are
     those of small grains at 200 to 600 counts a pixel.
 
     Parameters
