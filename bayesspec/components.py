@@ -39,6 +39,9 @@ class Unmixing(ComponentLines):
     def spectra_draws(self, n: int | None = None) -> xr.DataArray:
         """Joint posterior draws of all spectra.
 
+        Where a component is not identified they spread around one of the factorisations that fit as well, beside a
+        background too little: what is computed from them covers no others. ``identifiability`` and `ratio` do.
+
         Parameters
         ----------
         n : int or None
