@@ -126,6 +126,9 @@ def test_phases_that_only_neighbours_tell_apart_are_labelled_without_their_ratio
     assert np.isnan(seg.fractions.mean.values[others]).all()
     silicon = seg.ratio("Si_Ka", "O_Ka")
     assert abs(float(silicon.mean[place]) - 0.70 / 0.15) < 4 * float(silicon.sd[place])
+    merged = bs.segment(maps, phases=2, seed=0)
+    both = int(merged.labels.values[labels < 2].mean() > 0.5)
+    assert f"neighbouring pixels of phase {both} deviate together" in merged.verdict
 
 
 def test_phases_asked_for_but_not_resolved_have_no_ratios() -> None:
