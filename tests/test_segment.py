@@ -146,6 +146,15 @@ def test_spectrum_image_is_segmented_through_its_lines() -> None:
     np.testing.assert_allclose(atoms.mean.sum("element"), 100)
 
 
+def test_what_is_not_known_of_the_background_moves_all_phases_together(maps: bs.LineMaps, seg: bs.Segmentation) -> None:
+    errors = 0.05 * np.asarray(maps.response)[None] * np.array([[1.0], [0.0]])
+    moved = bs.segment(replace(maps, response_errors=errors), phases=2, seed=0).ratio("Fe_Ka", "O_Ka")
+    plain = seg.ratio("Fe_Ka", "O_Ka")
+    relative = moved.sd.values / moved.mean.values
+    np.testing.assert_allclose(relative, np.hypot(0.05, plain.sd.values / plain.mean.values), rtol=0.1)
+    assert np.corrcoef(moved.draws.values.T)[0, 1] > 0.95
+
+
 def test_saved_and_opened_again(seg: bs.Segmentation, tmp_path: Path) -> None:
     path = seg.save(tmp_path / "seg.nc")
     again = bs.open(path)
