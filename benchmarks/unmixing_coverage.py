@@ -4,7 +4,9 @@ Run: ``python benchmarks/unmixing_coverage.py --case {prior,known,smooth,all} --
 
 Three components, 32 x 32 pixels x 100 channels, truth drawn from the prior. `prior`: the sampler itself, at 100, 500
 and 5000 counts a pixel. `known` and `smooth`: 35 % of the counts are a background that all pixels share, of known
-shape, or a mixture of four smooth shapes of unknown shares; through `bs.unmix`, at 500 counts a pixel.
+shape, or a mixture of four smooth shapes of unknown shares; through `bs.unmix`, at 500 counts a pixel. Its amount in a
+pixel is a draw from the prior as well, or with ``--amount proportional`` the same part of the counts in all pixels,
+which no background at all would describe as well.
 """
 
 from __future__ import annotations
@@ -62,15 +64,16 @@ def replicate(counts: float, seed: int, draws: int) -> dict[str, float]:
     }
 
 
-def with_background(case: str, seed: int, counts: float = 500.0) -> dict[str, float]:
+def with_background(case: str, amount: str, seed: int, counts: float = 500.0) -> dict[str, float]:
     """Coverage of what `bs.unmix` reports beside a shared background, in one data set."""
     rng = np.random.default_rng(seed)
     spectra, abundances = truth_of(rng, counts * (1 - BACKGROUND))
+    own = rng.gamma(rng.uniform(0.5, 2.0), 1.0, (SIDE * SIDE, 1))
+    sizes = own if amount == "own" else abundances.sum(axis=1, keepdims=True)
     smooth = np.exp(-np.arange(CHANNELS) / np.array(DECAYS)[:, None])
     smooth /= smooth.sum(axis=1, keepdims=True)
     shape = rng.dirichlet(np.ones(len(smooth))) @ smooth
-    under = abundances.sum(axis=1, keepdims=True) * (BACKGROUND / (1 - BACKGROUND)) * shape
-    data = rng.poisson(abundances @ spectra + under)
+    data = rng.poisson(abundances @ spectra + BACKGROUND * counts * sizes / sizes.mean() * shape)
     image = bs.SpectrumImage(data.reshape(SIDE, SIDE, -1), energy=1.0 + 0.1 * np.arange(CHANNELS))
     shapes = shape[None] if case == "known" else smooth
     fit = bs.unmix(image, 3, background=shapes, neighbours=False, seed=seed, prob=0.9)
@@ -91,6 +94,7 @@ def with_background(case: str, seed: int, counts: float = 500.0) -> dict[str, fl
         "abundances where identified": covered(abundances[:, known], *(side[:, known] for side in sides)),
         "ratio from the draws": covered(ratio, *np.quantile(ratios, (0.05, 0.95), axis=0)),
         "identified": float(known.mean()),
+        "effective": float(fit.data["effective_draws"].min()),
     }
 
 
@@ -106,6 +110,7 @@ def main() -> None:
     """Run the cases asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", choices=["prior", "known", "smooth", "all"], default="all")
+    parser.add_argument("--amount", choices=["own", "proportional"], default="own", help="of background in a pixel")
     parser.add_argument("--replicates", type=int, default=30)
     parser.add_argument("--draws", type=int, default=1000)
     options = parser.parse_args()
@@ -116,8 +121,8 @@ def main() -> None:
     for case in ("known", "smooth"):
         if options.case in (case, "all"):
             started = time.perf_counter()
-            rows = [with_background(case, seed) for seed in range(options.replicates)]
-            show(f"shared background, {case}, 500 counts", rows, time.perf_counter() - started)
+            rows = [with_background(case, options.amount, seed) for seed in range(options.replicates)]
+            show(f"shared background, {case}, {options.amount} amounts, 500 counts", rows, time.perf_counter() - started)
 
 
 if __name__ == "__main__":

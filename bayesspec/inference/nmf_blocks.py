@@ -102,15 +102,13 @@ def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:
     counts : numpy.ndarray (pixel, channel), unsigned integer
         Counts.
     run : int
-        Length of the runs; the last may be short.
+        Length of the runs, two or more; the last may be short.
 
     Returns
     -------
     numpy.ndarray (pixel, merged channel), unsigned integer
         Sums in the narrowest dtype that holds so many of the largest count.
     """
-    if run == 1:
-        return counts
     dtype, starts = count_dtype(run * int(counts.max())), np.arange(0, counts.shape[1], run)
     parts = np.array_split(counts, max(1, counts.size // PART_ENTRIES))  # each is copied where its dtype is too narrow
     return np.concatenate([np.add.reduceat(part, starts, axis=1, dtype=dtype) for part in parts])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -101,12 +101,19 @@ class Chain:
         Number of components with a free spectrum.
     prior : NmfPrior
         Constants of the prior.
+    coupled : bool
+        Whether there will be coupling moves; without them no counts are merged for them.
     """
 
-    def __init__(self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior) -> None:
+    def __init__(
+        self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior, *, coupled: bool = True
+    ) -> None:
         self.counts, self.blocks = counts, cut(counts)
         runs = choose_runs(len(counts), counts.shape[1], self.blocks.counts.shape[1])
-        merged = self.blocks.cut_alike(merge_counts(counts, runs.coupling))
+        runs = runs if coupled else replace(runs, coupling=1)
+        merged = self.blocks.counts
+        if runs.coupling > 1:
+            merged = self.blocks.cut_alike(merge_counts(counts, runs.coupling))
         valid = self.blocks.split(np.ones((len(counts), 1)))
         spectra = jnp.asarray(start.spectra, jnp.float32)
         log_w = jnp.log(jnp.where(valid > 0, self.blocks.split(start.abundances), 1.0))

@@ -98,7 +98,7 @@ def _chain(counts: npt.NDArray[Any], spectra: NmfPosterior, prior: NmfPrior) -> 
     even = np.repeat(np.maximum(counts.sum(axis=1, dtype=np.float64), 0.1)[:, None], len(first), axis=1) / len(first)
     shape = np.clip(spectra.shape[0], 1.01 * prior.shape_range[0], 2.0)
     start = Start(even, first, shape, shape / even.mean(axis=0))
-    return Chain(counts, start, len(first) - spectra.n_fixed, prior)
+    return Chain(counts, start, len(first) - spectra.n_fixed, prior, coupled=False)
 
 
 def _run(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bayesspec.inference.nmf import fit_mode
+from bayesspec.inference.nmf_chain import Chain, Start
 from bayesspec.inference.nmf_conditional import sample_abundances
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.nmf_prior import NmfPrior
@@ -45,3 +46,13 @@ def test_draws_of_the_spectra_are_kept_and_the_pixels_follow_them() -> None:
     error = (found.abundance_mean - weights) / found.abundance_sd
     assert np.abs(error.mean()) < 0.4
     assert 0.7 < error.std() < 1.4
+
+
+def test_without_coupling_moves_no_counts_are_merged_for_them() -> None:
+    counts = np.random.default_rng(3).poisson(1.0, (8, 512)).astype(np.uint8)
+    even = Start(np.ones((8, 1)), np.full((1, 512), 1 / 512), np.ones(1), np.ones(1))
+    with jax.enable_x64(True):
+        coupled, alone = (Chain(counts, even, 1, NmfPrior(), coupled=value) for value in (True, False))
+    assert coupled.data.merged.shape[2] == 256
+    assert alone.data.merged is alone.data.counts
+    assert alone.plan.merged == 1
