@@ -38,7 +38,13 @@ FAMILY = 0.5
 
 
 def find_phases(
-    path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask, *, seed: int
+    path: Sequence[MixtureFit],
+    numbers: Sequence[int],
+    counts: Counts,
+    mask: Mask,
+    *,
+    seed: int,
+    lines: int | None = None,
 ) -> PhaseFits:
     """Choose the phases that explain the counts, and fit them.
 
@@ -54,6 +60,8 @@ def find_phases(
         True = excluded.
     seed : int
         Seed of the images that the test for mixed pixels is calibrated with.
+    lines : int, optional
+        How many of the windows, the first ones, are those of lines; all by default.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def find_phases(
     fits = _chosen(path, numbers, counts, mask, seed)
     if fits.labelled.n_phases == 1 or fits.hidden or fits.mixed.found or isinstance(fits.labelled, ScatteredFit):
         return fits
-    return fits._replace(uneven=uneven_phases(fits.labelled.responsibilities, counts, mask=mask))
+    return fits._replace(uneven=uneven_phases(fits.labelled.responsibilities, counts[:, :, :lines], mask=mask))
 
 
 def _chosen(path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask, seed: int) -> PhaseFits:

@@ -101,7 +101,7 @@ def segment(
     with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
     table = _scores(path, counts, mask, numbers, seed)
-    fits = find_phases(path, numbers, counts, mask, seed=seed)
+    fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)

@@ -22,7 +22,7 @@ from bayesspec.inference.phase_scores import coherence, gaussian, of_others, sca
 OVERLAP = 0.02
 NOTABLE_SCORE = 4.0
 UNEVEN_SCORE = 3.0
-UNEVEN_WIDTHS = (1.5, 5.0)
+UNEVEN_WIDTHS = (0.7, 1.5, 5.0)
 WIDTHS = (1.0, 2.0, 4.0, 8.0)
 FEW_COUNTS = 0.2
 LARGEST_COVARIATE = 4.0
@@ -81,7 +81,7 @@ def uneven_phases(responsibilities: Floats, counts: NDArray[np.integer], *, mask
     responsibilities : ndarray of float64, (pixel, phase)
         Probability of each phase in each pixel, by its counts and its neighbours; phases may overlap.
     counts : ndarray of int, (y, x, channel)
-        Counts.
+        Counts in the channels that tell compositions apart; others make the score blunt.
     mask : ndarray of bool, (y, x)
         True = excluded.
 
@@ -92,10 +92,8 @@ def uneven_phases(responsibilities: Floats, counts: NDArray[np.integer], *, mask
     """
     kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
     own = np.where((kept.sum(axis=2) > 0)[:, :, None], responsibilities.reshape(*mask.shape, -1), 0.0)
-    scores = [
-        max(_scores(own[:, :, k], kept, [w for w in UNEVEN_WIDTHS if w in scales_of(mask.shape)]).values(), default=0.0)
-        for k in range(own.shape[2])
-    ]
+    widths = [width for width in scales_of(mask.shape) if width in UNEVEN_WIDTHS]
+    scores = [max(_scores(own[:, :, k], kept, widths).values()) for k in range(own.shape[2])]
     return tuple(k for k, score in enumerate(scores) if score > UNEVEN_SCORE)
 
 
