@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from peer_methods import APART, SEGMENTING, SPECTRA, UNMIXING, Components, Phases
 from scipy.optimize import linear_sum_assignment
 
@@ -186,6 +187,9 @@ def draw(found: dict[str, Found], path: Path) -> None:
             if doses:
                 ax.loglog(doses, values, "o-", ms=3, label=method, **style)
         ax.set(title=TITLES[case].split(",")[0], xlabel="counts per pixel", ylabel=name.replace("angle", "angle (deg)"))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if name.endswith("angle") else (1,)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
         ax.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
