@@ -13,6 +13,7 @@ from bayesspec.xray import XrayLine, lines_in_range, xray_line
 REACH_FWHM = 5.0
 CLEAN_FWHM = 2.0
 FIT_RANGE = 2.5
+DUANE_HUNT = 0.9  # of the beam energy: beyond it pile-up, and the edge that the detector blurs, are all there is
 Channels = npt.NDArray[np.int64]
 
 
@@ -108,8 +109,9 @@ def side_windows(
 def _curve(image: SpectrumImage, peaks: list[XrayLine], clean: npt.NDArray[np.bool_]) -> ContinuumCurve:
     """The continuum around the peaks."""
     low, high = (f(line.energy_kev for line in peaks) for f in (min, max))
-    used = image.valid_channels & (image.energy > low / FIT_RANGE) & (image.energy < high * FIT_RANGE)
     beam = image.acquisition.beam_energy_kev
+    top = high * FIT_RANGE if beam is None else min(high * FIT_RANGE, DUANE_HUNT * beam)
+    used = image.valid_channels & (image.energy > low / FIT_RANGE) & (image.energy < max(top, high))
     return continuum_curve(image.energy, image.sum_spectrum(), clean, used, beam_energy_kev=beam)
 
 

@@ -64,6 +64,18 @@ def test_background_of_a_soft_line_in_a_crowd_is_followed_and_its_uncertainty_co
     assert 0.86 <= np.mean(known) <= 0.97
 
 
+def test_counts_beyond_the_beam_energy_say_nothing_of_the_background() -> None:
+    acquisition = Acquisition("EDS", beam_energy_kev=10.0, resolution_mn_ka_ev=130.0)
+    lines = spectrum_of({"O_Ka": 1e5, "Fe_Ka": 1e5})
+    spectrum = np.random.default_rng(0).poisson(lines + 2e5 * bremsstrahlung(ENERGY, 10.0))
+    piled = spectrum + np.where(ENERGY > 10.0, 20, 0)
+    errors = [
+        line_windows(SpectrumImage(c[None, None], energy=ENERGY, acquisition=acquisition), ["O_Ka", "Fe_Ka"]).errors
+        for c in (spectrum, piled)
+    ]
+    np.testing.assert_allclose(errors[1], errors[0], atol=1e-12)
+
+
 def test_mn_kb_under_fe_ka_is_accounted_for() -> None:
     truth = {"Mn_Ka": 1e6, "Fe_Ka": 1e5}
     windows = line_windows(image_of(spectrum_of(truth)), list(truth))
