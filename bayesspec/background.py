@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.continuum_curve import ContinuumCurve, continuum_curve
 from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, fwhm_kev
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.xray import XrayLine, lines_in_range, xray_line
 
 REACH_FWHM = 5.0
 CLEAN_FWHM = 2.0
-FIT_RANGE = 2.0
-SUPPORT = 4
+FIT_RANGE = 2.5
 Channels = npt.NDArray[np.int64]
 
 
@@ -57,11 +57,11 @@ def line_fwhm(image: SpectrumImage, energy_kev: float) -> float:
 
 def side_windows(
     image: SpectrumImage, peaks: list[XrayLine], own: list[Channels], fwhm: npt.NDArray[np.float64]
-) -> tuple[list[Channels], npt.NDArray[np.float64]]:
+) -> tuple[list[Channels], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Place background windows on both sides of each peak.
 
-    The background's shape is a smooth curve through the line-free channels of the summed spectrum around the
-    peak; its level in a pixel or phase is left to the windows' own counts.
+    The background's shape is a smooth curve through the line-free channels of the summed spectrum; its level in a
+    pixel or phase is left to the windows' own counts.
 
     Parameters
     ----------
@@ -80,6 +80,8 @@ def side_windows(
         Channels of each background window; disjoint.
     weights : array, shape (peak, side), float64
         Background counts under a peak per count in a side window.
+    errors : array, shape (factor, peak, side), float64
+        Changes of `weights`, one standard deviation each and independent of each other, that the curve leaves open.
 
     Raises
     ------
@@ -92,13 +94,23 @@ def side_windows(
         for line, width in zip(peaks, fwhm.tolist(), strict=True)
     ]
     sides = _merged([window for pair in found for window in pair])
+    curve = _curve(image, peaks, clean)
     weights = np.zeros((len(peaks), len(sides)))
-    spectrum = image.sum_spectrum()
-    for row, line, channels, pair in zip(weights, peaks, own, found, strict=True):
+    errors = np.zeros((curve.factors.shape[1], len(peaks), len(sides)))
+    for i, (channels, pair) in enumerate(zip(own, found, strict=True)):
         used = [j for j, side in enumerate(sides) if any(np.isin(w, side).any() for w in pair)]
-        curve = _smooth_background(image.energy, spectrum, clean, line.energy_kev)
-        _interpolate(row, image.energy, curve, channels, sides, used)
-    return sides, weights
+        _interpolate(weights[i], image.energy, curve.rate, channels, sides, used)
+        for j in np.flatnonzero(weights[i]):
+            errors[:, i, j] = weights[i, j] * (curve.log_share(channels) - curve.log_share(sides[j]))
+    return sides, weights, errors
+
+
+def _curve(image: SpectrumImage, peaks: list[XrayLine], clean: npt.NDArray[np.bool_]) -> ContinuumCurve:
+    """The continuum around the peaks."""
+    low, high = (f(line.energy_kev for line in peaks) for f in (min, max))
+    used = image.valid_channels & (image.energy > low / FIT_RANGE) & (image.energy < high * FIT_RANGE)
+    beam = image.acquisition.beam_energy_kev
+    return continuum_curve(image.energy, image.sum_spectrum(), clean, used, beam_energy_kev=beam)
 
 
 def _line_free(image: SpectrumImage, peaks: list[XrayLine], distance: float) -> npt.NDArray[np.bool_]:
@@ -139,38 +151,6 @@ def _merged(windows: list[Channels]) -> list[Channels]:
         else:
             merged.append(window)
     return merged
-
-
-def _smooth_background(
-    energy: npt.NDArray[np.float64],
-    spectrum: npt.NDArray[np.int64],
-    free: npt.NDArray[np.bool_],
-    centre: float,
-) -> npt.NDArray[np.float64]:
-    """Poisson fit of a background to the line-free channels around a line; flat where counts are few.
-
-    It is flat, too, where one side of the line is free of other lines in hardly any channel: a curve through the other
-    side says nothing of what lies beyond.
-
-    The logarithm is linear in log E, its square, and E^-3, as which photoelectric absorption goes.
-    """
-    around = (energy > max(centre / FIT_RANGE, 0.02)) & (energy < centre * FIT_RANGE)
-    used = np.flatnonzero(free & around)
-    if min((energy[used] < centre).sum(), (energy[used] > centre).sum()) < SUPPORT:
-        return np.ones(len(energy))
-    counts = spectrum[used].astype(np.float64)
-    terms = 4 if counts.sum() > 1000 else 2
-    if len(used) < 4 * terms or counts.sum() < 100:
-        return np.ones(len(energy))
-    log_energy = np.log(np.maximum(energy, 1e-9) / centre)
-    basis = np.stack([np.ones_like(log_energy), log_energy, log_energy**2, np.exp(-3 * log_energy)], axis=1)[:, :terms]
-    rows = basis[used]
-    coefficients = np.linalg.lstsq(rows, np.log(counts + 0.5), rcond=None)[0]
-    for _ in range(30):
-        rate = np.exp(np.clip(rows @ coefficients, -30, 30))
-        information = rows.T @ (rate[:, None] * rows) + 1e-9 * np.eye(terms)
-        coefficients = coefficients + np.clip(np.linalg.solve(information, rows.T @ (counts - rate)), -1, 1)
-    return np.exp(np.where(around, np.clip(basis @ coefficients, -30, 30), 0.0))
 
 
 def _interpolate(

@@ -50,6 +50,9 @@ class LineMaps:
         What to call the maps in figures and reports.
     truth : mapping or None
         The simulated truth; ``None`` for measured data.
+    response_errors : array, shape (factor, line, line + side), or None
+        Changes of the response, one standard deviation each and independent of each other, that the shape of the
+        background leaves open; the same in all pixels. ``None`` where it is known.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class LineMaps:
     acquisition: Acquisition = field(default_factory=Acquisition)
     name: str = "line maps"
     truth: Mapping[str, Any] | None = None
+    response_errors: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         counts, lines = as_counts(self.counts), tuple(self.lines)
@@ -82,10 +86,13 @@ class LineMaps:
         sides = as_counts(self.side_counts) if given else np.zeros((*shape, 0), np.uint8)
         windows = len(lines) + len(self.sides)
         response = np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
-        if sides.shape != (*shape, len(self.sides)) or response.shape != (len(lines), windows):
+        errors = np.zeros((0, *response.shape)) if self.response_errors is None else np.asarray(self.response_errors)
+        fits = sides.shape == (*shape, len(self.sides)) and response.shape == (len(lines), windows)
+        if not fits or errors.ndim != 3 or errors.shape[1:] != response.shape:
             raise InputError(
-                f"side_counts {sides.shape}, sides {list(self.sides)}, response {response.shape}",
-                f"side_counts {(*shape, len(self.sides))} and a response {(len(lines), windows)}",
+                f"side_counts {sides.shape}, sides {list(self.sides)}, response {response.shape}, its errors "
+                f"{errors.shape}",
+                f"side_counts {(*shape, len(self.sides))}, a response {(len(lines), windows)}, errors of its shape",
                 "bs.element_maps(si, lines=[...]), which makes all three",
             )
         mask = np.zeros(shape, bool) if self.mask is None else np.asarray(self.mask)
@@ -99,6 +106,7 @@ class LineMaps:
             ("counts", counts),
             ("side_counts", sides),
             ("response", response),
+            ("response_errors", errors),
             ("mask", mask),
         ):
             view = value.view()
@@ -208,6 +216,7 @@ def element_maps(
         side_counts=counts[:, :, len(lines) :] if counts.shape[2] > len(lines) else None,
         sides=windows.names[len(lines) :],
         response=windows.response,
+        response_errors=windows.errors,
         mask=image.mask,
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,

@@ -40,7 +40,7 @@ def unmix_lines(
     Parameters
     ----------
     image : SpectrumImage
-        An EDS image.
+        An EDS or EELS image.
     rank : int
         Number of components.
     elements : sequence of str
@@ -83,7 +83,9 @@ def unmix_lines(
         prob,
         progress=progress,
     )
-    return line_unmixing_result(image, condensed, best, ends, verdict, {"seed": seed, "prob": prob, "block": block})
+    return line_unmixing_result(
+        image, condensed, summed, best, ends, verdict, {"seed": seed, "prob": prob, "block": block}
+    )
 
 
 def _summed(counts: npt.NDArray[Any], image: SpectrumImage, most: int = MOST_PIXELS) -> tuple[Floats, int]:

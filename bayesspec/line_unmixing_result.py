@@ -12,9 +12,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.condensed_design import CondensedDesign
-from bayesspec.inference.profile_ranges import ProfileEnd
+from bayesspec.inference.profile_ranges import ProfileEnd, allowed_drop
 from bayesspec.inference.share_points import Functional
-from bayesspec.inference.share_problem import SharePoints, share_means
+from bayesspec.inference.share_problem import SharePoints, component_parts, share_means
 from bayesspec.line_components import LineUnmixing
 from bayesspec.line_families import LineFamily
 from bayesspec.result_labels import attributes, pixel_coords
@@ -75,6 +75,7 @@ def line_shares(rank: int, families: Sequence[LineFamily], columns: int) -> list
 def line_unmixing_result(
     image: SpectrumImage,
     condensed: CondensedDesign,
+    summed: Floats,
     best: SharePoints,
     ends: Sequence[tuple[ProfileEnd, ProfileEnd]],
     verdict: str,
@@ -88,6 +89,8 @@ def line_unmixing_result(
         The image.
     condensed : CondensedDesign
         Columns.
+    summed : array, shape (block, bin), float64
+        Counts that the components were fitted to.
     best : SharePoints
         Most likely components.
     ends : sequence of (ProfileEnd, ProfileEnd)
@@ -108,9 +111,11 @@ def line_unmixing_result(
     order = np.argsort(-(share * each[:, None]).sum(axis=0))
     fits = [best, *(end.fit for pair in ends for end in pair)]
     weights = np.stack([fit.weights[order] for fit in fits])
-    totals = each.sum() * np.stack([(fit.probabilities @ fit.shares)[order] for fit in fits])
+    parts, sds = zip(*(component_parts(summed, condensed.matrix, fit) for fit in fits), strict=True)
+    totals = each.sum() * np.stack(parts)[:, order]
     intensities = weights * totals[..., None] / condensed.matrix.sum(axis=0)
-    variables = _components(image, condensed, intensities) | _abundances(image, share[:, order] * each[:, None])
+    reach = np.sqrt(2 * allowed_drop(best.weights, settings["prob"])) * (sds[0] / parts[0])[order]
+    variables = _components(image, condensed, intensities, reach) | _abundances(image, share[:, order] * each[:, None])
     families = condensed.design.families
     coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
         "energy": ("energy", image.energy, {"units": image.energy_unit}),
@@ -143,8 +148,11 @@ def line_unmixing_result(
     return LineUnmixing(xr.Dataset(variables, coords=coords).assign_attrs(attrs))
 
 
-def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: Floats) -> dict[str, Any]:
-    """Lines, totals and spectra: the most likely ones first, as the only draw, then those at the ends of ranges."""
+def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: Floats, reach: Floats) -> dict[str, Any]:
+    """Lines, totals and spectra: the most likely ones first, as the only draw, then those at the ends of ranges.
+
+    Counts and fractions at the ends reach further by the uncertainty of each component's amount, relative to it.
+    """
     design, n = condensed.design, condensed.design.n_lines
     spectra = np.zeros((*intensities.shape[:2], image.shape[2]), np.float32)
     curves = intensities @ design.matrix.T
@@ -152,16 +160,17 @@ def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: F
     spectra[:, :, design.channels] = curves / np.maximum(totals, 1e-300)[..., None]
     dims, units = ("component", "energy"), {"units": "share of the component's counts per channel"}
     counts = {"units": "counts"}
-    ranged = np.full_like(intensities[:, :, :n], np.nan)
-    principal = principal_columns(design.families)
-    ranged[:, :, principal] = intensities[:, :, principal]
+    amounts = np.stack([np.maximum(1 - reach, 0.0), np.ones_like(reach), 1 + reach])
+    ranged = (amounts[:, None, :, None] * intensities[:, :, :n]).reshape(-1, len(reach), n)
+    ranged[:, :, np.setdiff1d(np.arange(n), principal_columns(design.families))] = np.nan
+    fractions = amounts[:, None] * totals / totals.sum(axis=1, keepdims=True)
     return {
         "line_draws": (("draw", "component", "line"), intensities[:1, :, :n], counts),
         "continuum_draws": (("draw", "component"), intensities[:1, :, n:].sum(axis=2), counts),
         "total_draws": (("draw", "component"), totals[:1], counts),
         "spectra_draws": (("draw", *dims), spectra[:1], units),
         "feasible_lines": (("transform", "component", "line"), ranged, counts),
-        "feasible_fractions": (("transform", "component"), totals / totals.sum(axis=1, keepdims=True)),
+        "feasible_fractions": (("transform", "component"), np.minimum(fractions, 1.0).reshape(-1, len(reach))),
         "spectra_mean": (dims, spectra[0], units),
         "spectra_sd": (dims, np.full_like(spectra[0], np.nan), units),
         "spectra_lower": (dims, spectra.min(axis=0), units),

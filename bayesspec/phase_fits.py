@@ -42,6 +42,8 @@ class PhaseFits(NamedTuple):
         Phases of the fits that only the neighbours tell apart: they are labelled, and their ratios are not known.
     hidden : bool
         Whether there is more than the one phase that can be resolved.
+    uneven : tuple of int
+        Phases of the fits whose neighbouring pixels deviate from them together.
     """
 
     measured: MixtureFit
@@ -52,6 +54,7 @@ class PhaseFits(NamedTuple):
     mixed: MixedPixels = UNMIXED
     unresolved: tuple[int, ...] = ()
     hidden: bool = False
+    uneven: tuple[int, ...] = ()
 
     def order(self, measured: Mask) -> npt.NDArray[np.intp]:
         """Phases by area, the largest first, (phase,); `measured` says which pixels (y, x) count."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
 
-from bayesspec.inference.hidden_phases import hidden_phases, split_hidden
+from bayesspec.inference.hidden_phases import hidden_phases, split_hidden, uneven_phases
 from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
@@ -38,7 +38,13 @@ FAMILY = 0.5
 
 
 def find_phases(
-    path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask, *, seed: int
+    path: Sequence[MixtureFit],
+    numbers: Sequence[int],
+    counts: Counts,
+    mask: Mask,
+    *,
+    seed: int,
+    lines: int | None = None,
 ) -> PhaseFits:
     """Choose the phases that explain the counts, and fit them.
 
@@ -54,12 +60,22 @@ def find_phases(
         True = excluded.
     seed : int
         Seed of the images that the test for mixed pixels is calibrated with.
+    lines : int, optional
+        How many of the windows, the first ones, are those of lines; all by default.
 
     Returns
     -------
     PhaseFits
         What is reported.
     """
+    fits = _chosen(path, numbers, counts, mask, seed)
+    if fits.labelled.n_phases == 1 or fits.hidden or fits.mixed.found or isinstance(fits.labelled, ScatteredFit):
+        return fits
+    return fits._replace(uneven=uneven_phases(fits.labelled.responsibilities, counts[:, :, :lines], mask=mask))
+
+
+def _chosen(path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask, seed: int) -> PhaseFits:
+    """Fit the number of phases with the smallest BIC, and what else explains the counts."""
     offered = {n: path[n - 1] for n in numbers}
     best = min(offered.values(), key=lambda fit: fit.bic)
     if best.n_phases > 1:

@@ -51,11 +51,14 @@ def phase_verdict(
         return f"{words}, but at this dose their ratios cannot be resolved"
     if fits.unresolved:
         places = np.flatnonzero(np.isin(order, fits.unresolved))
-        words += f", but at this dose the ratios of phases {_listed(places)} cannot be resolved"
+        words += f", but at this dose the ratios of {_named(places)} cannot be resolved"
     words += limit_note(found, numbers, "phases")
     fewer = min(path[:found], key=lambda other: other.bic).n_phases
     if len(numbers) == 1 and fewer < found:
         words += f"; pixel by pixel the counts support {fewer}"
+    if fits.uneven:
+        named = _named(np.flatnonzero(np.isin(order, fits.uneven)))
+        words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"
     return words
@@ -70,9 +73,9 @@ def _scatter_note(fits: PhaseFits) -> str:
     return size + (unknown if fits.measured.log_composition.shape[1] == 2 and fits.measured.n_phases > 1 else "")
 
 
-def _listed(phases: npt.NDArray[np.intp]) -> str:
+def _named(phases: npt.NDArray[np.intp]) -> str:
     names = [str(phase) for phase in phases]
-    return ", ".join(names[:-1]) + " and " + names[-1]
+    return f"phases {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"phase {names[0]}"
 
 
 def _mixed_note(fits: PhaseFits) -> str:

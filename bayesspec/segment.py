@@ -31,6 +31,7 @@ from bayesspec.spectral_maps import maps_of
 from bayesspec.spectrum_image import SpectrumImage
 
 Counts = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.float64]
 FITTED_SHARE = 0.8
 PRIOR = (
     "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for the "
@@ -100,7 +101,7 @@ def segment(
     with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
     table = _scores(path, counts, mask, numbers, seed)
-    fits = find_phases(path, numbers, counts, mask, seed=seed)
+    fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
@@ -157,14 +158,13 @@ def _result(
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
     drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
-    response = np.asarray(maps.response)
     variables = {
         "labels": (("y", "x"), labels),
         "probabilities": (("y", "x", "phase"), probabilities),
-        "intensity_draws": (("draw", "phase", "line"), drawn.compositions[:, order] @ response.T),
+        "intensity_draws": (("draw", "phase", "line"), _intensities(maps, drawn.compositions[:, order], seed)),
         "composition_draws": (("draw", "phase", "window"), drawn.compositions[:, order]),
         "fraction_draws": (("draw", "phase"), drawn.shares[:, order]),
-        "response": (("line", "window"), response),
+        "response": (("line", "window"), np.asarray(maps.response)),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
         "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),
@@ -205,11 +205,21 @@ def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
     return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
 
 
+def _intensities(maps: LineMaps, compositions: Floats, seed: int) -> Floats:
+    """Line intensities of drawn compositions (draw, phase, line), with what is not known of the background's shape."""
+    errors = np.asarray(maps.response_errors)
+    with jax.enable_x64(True):
+        key = jax.random.fold_in(jax.random.key(seed), len(errors))
+        noise = np.asarray(jax.random.normal(key, (len(compositions), len(errors)), dtype=np.float64))
+    response = np.asarray(maps.response) + np.tensordot(noise, errors, axes=1)
+    return np.asarray(compositions @ response.swapaxes(1, 2), np.float64)
+
+
 class _Draws(NamedTuple):
     """Joint draws: compositions (draw, phase, window) and shares of the image (draw, phase)."""
 
-    compositions: npt.NDArray[np.float64]
-    shares: npt.NDArray[np.float64]
+    compositions: Floats
+    shares: Floats
 
 
 def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: int, seed: int) -> _Draws:

@@ -32,7 +32,7 @@ def spectral_maps(
     Parameters
     ----------
     image : SpectrumImage
-        An EDS image.
+        An EDS or EELS image.
     elements : sequence of str or None
         Elements of the sample; ``None`` takes those of the image.
     lines : sequence of str

@@ -75,7 +75,7 @@ def best_start(
         return mode
     mode = unload(mode, background, seed) if background else mode
     mode = replace(mode, stability=_carried(first, mode, free))
-    return _released(compact(mode, background, seed), free, expected)
+    return _released(compact(mode, background, seed, counts=counts), free, expected)
 
 
 def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, background: int, seed: int) -> NmfMode:

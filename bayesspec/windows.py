@@ -33,12 +33,15 @@ class LineWindows:
         Channels of each window; no channel is in two windows.
     response : array, shape (line, window), float64
         Line intensity (whole line) per expected count of each window: the inverse of the overlap matrix.
+    errors : array, shape (factor, line, window), float64
+        Changes of the response that the background's shape leaves open, one standard deviation each, independent.
     """
 
     lines: tuple[str, ...]
     names: tuple[str, ...]
     channels: tuple[npt.NDArray[np.int64], ...]
     response: npt.NDArray[np.float64]
+    errors: npt.NDArray[np.float64]
 
     def sums(self, values: npt.NDArray[Any], dtype: type[np.number[Any]] | type[float] = np.int64) -> npt.NDArray[Any]:
         """Sum an array over the channels of each window.
@@ -89,7 +92,7 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
     peaks = asked + _overlapping(image, asked)
     fwhm = np.array([line_fwhm(image, line.energy_kev) for line in peaks])
     own = _peak_channels(image, peaks, fwhm * width / 2)
-    sides, weights = side_windows(image, peaks, own, fwhm)
+    sides, weights, open_weights = side_windows(image, peaks, own, fwhm)
     names = [line.name for line in peaks] + [f"background {i}" for i in range(len(sides))]
     channels = tuple(own + sides)
     matrix = np.zeros((len(channels), len(channels)))
@@ -97,8 +100,10 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
         matrix[:, column] = _fractions(image, line, channels, {other.name for other in peaks})
     matrix[:, len(peaks) :] = np.vstack([weights, np.eye(len(sides))])
     _check_separable(matrix[: len(peaks), : len(peaks)], [line.name for line in peaks])
-    response = np.asarray(np.linalg.inv(matrix)[: len(asked)], np.float64)
-    return LineWindows(tuple(lines), tuple(names), channels, response)
+    inverse = np.asarray(np.linalg.inv(matrix), np.float64)
+    response = inverse[: len(asked)]
+    errors = -response[:, : len(peaks)] @ open_weights @ inverse[len(peaks) :]
+    return LineWindows(tuple(lines), tuple(names), channels, response, errors)
 
 
 def _checked_line(image: SpectrumImage, name: str) -> XrayLine:

@@ -51,7 +51,15 @@ def sample(dose: float, size: int, seed: int) -> tuple[bs.SpectrumImage, np.ndar
     image = bs.SpectrumImage(
         counts, energy=AXIS, elements=tuple(ELEMENTS), acquisition=bs.Acquisition("EDS", 200.0, 130.0), name="lamella"
     )
-    return image, abundance
+    return image, dose * abundance / abundance.sum(axis=2).mean()
+
+
+def line_counts(abundance: np.ndarray) -> np.ndarray:
+    """Expected counts of each element's line from each mineral (mineral, element)."""
+    weights = np.stack([atoms(m) / 100 * [YIELD[e] for e in ELEMENTS] for m in MINERALS])
+    peaks = np.array([line_profile(f"{e}_Ka", AXIS).sum() for e in ELEMENTS])
+    lines = (1 - CONTINUUM) * weights / (weights @ peaks)[:, None]
+    return abundance.sum(axis=(0, 1))[:, None] * lines
 
 
 def k_factors() -> dict[str, float]:
@@ -67,9 +75,9 @@ def matched(found: np.ndarray, truth: np.ndarray) -> list[int]:
 
 def main(runs: int, dose: float = 175.0, size: int = 72, prob: float = 0.9) -> None:
     truth = np.stack([atoms(m) for m in MINERALS])
-    errors, widths, covered, seconds = [], [], [], []
+    errors, widths, covered, amounts, seconds = [], [], [], [], []
     for seed in range(runs):
-        image, _ = sample(dose, size, seed)
+        image, abundance = sample(dose, size, seed)
         start = time.perf_counter()
         fit = bs.unmix(image, rank=3, elements=ELEMENTS, seed=seed, prob=prob)
         seconds.append(time.perf_counter() - start)
@@ -79,6 +87,13 @@ def main(runs: int, dose: float = 175.0, size: int = 72, prob: float = 0.9) -> N
         errors.append(found.mean.values[order] - truth)
         widths.append(high - low)
         covered.append((low - 0.01 <= truth) & (truth <= high + 0.01))
+        low, high = (end.values[order] for end in fit.fractions.interval(prob))
+        part = abundance.sum(axis=(0, 1)) / abundance.sum()
+        counted = fit.line_counts.interval(prob)
+        least, most = (end.sel(line=[f"{e}_Ka" for e in ELEMENTS]).values[order] for end in counted)
+        true = line_counts(abundance)
+        amounts.append([((low <= part) & (part <= high)).all(), ((least <= true + 1) & (true <= most + 1)).all()])
+    share, counts = np.mean(amounts, axis=0)
     all_at_once = np.mean([one.all() for one in covered])
     print(f"{runs} lamellae of {size} x {size} pixels, {dose:g} counts/pixel, {np.median(seconds):.1f} s each")
     print(f"  mean error {np.abs(errors).mean():.2f} at.%; rms by mineral and element:")
@@ -86,7 +101,8 @@ def main(runs: int, dose: float = 175.0, size: int = 72, prob: float = 0.9) -> N
     print(
         f"  joint {100 * prob:.0f} % ranges hold all {truth.size} values in {all_at_once:.2f} of the runs, each one in"
     )
-    print(f"  {np.mean(covered):.3f}; mean width by mineral and element:")
+    print(f"  {np.mean(covered):.3f}; all fractions in {share:.2f}, all line counts in {counts:.2f} of them")
+    print("  mean width by mineral and element:")
     print(np.mean(widths, axis=0).round(2))
     print(f"  verdict of the last: {fit.verdict}")
 

@@ -50,6 +50,23 @@ def test_maps_follow_the_sample(image: bs.SpectrumImage) -> None:
         assert 0.6 < z[..., i].std() < 1.3
 
 
+def test_edges_serve_segmentation_and_unmixing_as_lines_do(image: bs.SpectrumImage) -> None:
+    small = image.crop(y=(0, 24), x=(0, 24))
+    truth = true_counts(image, ("C_K", "Ti_L", "O_K", "Sr_L"))[:24, :24]
+    maps = bs.spectral_maps(small, ELEMENTS)
+    assert np.allclose(maps.net().sum(axis=(0, 1)), truth.sum(axis=(0, 1)), rtol=0.08)
+    fit = bs.unmix(small, rank=4, elements=ELEMENTS, prob=0.9)
+    counts = fit.line_counts
+    low, high = (end.values for end in counts.interval())
+    for line, total in zip(counts.mean["line"].values, truth.sum(axis=(0, 1)), strict=True):
+        k = int(counts.mean.sel(line=line).argmax("component"))
+        column = list(counts.mean["line"].values).index(line)
+        assert float(counts.mean[k, column]) == pytest.approx(total, rel=0.12)
+        assert low[k, column] < total < high[k, column]
+        found = fit.abundances["mean"].values[..., k].ravel()
+        assert np.corrcoef(found, truth[..., column].ravel())[0, 1] > 0.97
+
+
 def test_the_gain_of_a_camera_is_named_and_divided(image: bs.SpectrumImage, fit: bs.EdgeFit) -> None:
     camera = bs.SpectrumImage(
         7 * image.counts, energy=image.energy, energy_unit="eV", acquisition=bs.Acquisition("EELS", 200.0)

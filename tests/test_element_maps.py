@@ -52,11 +52,19 @@ def test_assumed_resolution_is_said() -> None:
         ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((2, 2), bool)}, r"boolean mask of shape \(3, 3\)"),
         ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((3, 3))}, "dtype float64"),
         ({"lines": ["Fe_Ka", "O_Ka"], "sides": ("left",)}, "which makes all three"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "response_errors": np.ones((1, 2, 3))}, r"its errors \(1, 2, 3\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         LineMaps(np.ones((3, 3, 2), int), **given)  # type: ignore[arg-type]
+
+
+def test_the_background_under_a_line_has_an_uncertainty_of_its_own() -> None:
+    maps = element_maps(simulate.iron_oxides(200, shape=(16, 16), seed=0), ["Fe_Ka", "O_Ka"])
+    changed = maps.response_errors @ maps.window_counts().sum(axis=(0, 1))
+    assert (np.linalg.norm(changed, axis=0) > 0).all()
+    assert np.linalg.norm(changed, axis=0)[1] > 0.5 * np.linalg.norm(changed, axis=0)[0]
 
 
 def test_line_index_names_the_lines_there_are() -> None:

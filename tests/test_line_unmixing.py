@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,27 @@ def test_ranges_hold_the_truth_and_tell_what_is_open(fit: bs.LineUnmixing) -> No
     assert str(found).startswith("component 0, element O: ")
     assert (fit.spectra["lower"] <= fit.spectra["upper"]).all()
     assert np.isnan(fit.abundances["sd"]).all()
+
+
+def test_pixels_with_more_counts_weigh_more(image: bs.SpectrumImage) -> None:
+    thick = np.where(np.arange(30) < 15, 2.0, 0.5)[None, :, None]
+    shares = thick * image.truth["shares"]
+    rate = 300 * shares @ np.stack([spectrum(c) for c in COMPONENTS])
+    counts = np.random.default_rng(1).poisson(rate)
+    fit = bs.unmix(replace(image, counts=counts.astype(np.uint16)), rank=2, elements=["O", "Mg", "Fe"])
+    order = np.argsort(fit.line_counts.mean.sel(line="Fe_Ka").values)
+    low, high = (end.values[order] for end in fit.line_counts.interval())
+    lines = list(fit.lines)
+    for k, component in enumerate(COMPONENTS):
+        peaks = sum(weight * line_profile(name, AXIS).sum() for name, weight in component.items())
+        for line, share in component.items():
+            truth = 0.75 * share / peaks * 300 * float(shares[..., k].sum())
+            assert low[k, lines.index(line)] < truth < high[k, lines.index(line)]
+    low, high = (end.values[order] for end in fit.fractions.interval())
+    parts = shares.sum(axis=(0, 1)) / shares.sum()
+    assert (low < parts).all()
+    assert (parts < high).all()
+    assert (high - low < 0.2).all()
 
 
 def test_uncertain_k_factors_widen_the_ranges(fit: bs.LineUnmixing) -> None:

@@ -54,3 +54,12 @@ def test_one_phase_alone_to_choose_from_is_said_to_hide_more() -> None:
     counts = sample(40)
     fits = find_phases(fit_path(counts, 1), [1], counts, np.zeros((SIZE, SIZE), bool), seed=0)
     assert (fits.measured.n_phases, fits.hidden) == (1, True)
+
+
+def test_windows_without_lines_do_not_make_the_score_for_uneven_phases_blunt() -> None:
+    background = np.random.default_rng(4).poisson(np.ones((SIZE, SIZE, 40)))
+    counts = np.concatenate([sample(14), background], axis=2)
+    path, mask = fit_path(counts, 2, candidates=[2]), np.zeros((SIZE, SIZE), bool)
+    merged = int(path[1].log_composition[:, 2].argmin())
+    assert find_phases(path, [2], counts, mask, seed=0, lines=3).uneven == (merged,)
+    assert find_phases(path, [2], counts, mask, seed=0).uneven == ()

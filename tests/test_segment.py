@@ -126,6 +126,9 @@ def test_phases_that_only_neighbours_tell_apart_are_labelled_without_their_ratio
     assert np.isnan(seg.fractions.mean.values[others]).all()
     silicon = seg.ratio("Si_Ka", "O_Ka")
     assert abs(float(silicon.mean[place]) - 0.70 / 0.15) < 4 * float(silicon.sd[place])
+    merged = bs.segment(maps, phases=2, seed=0)
+    both = int(merged.labels.values[labels < 2].mean() > 0.5)
+    assert f"neighbouring pixels of phase {both} deviate together" in merged.verdict
 
 
 def test_phases_asked_for_but_not_resolved_have_no_ratios() -> None:
@@ -144,6 +147,15 @@ def test_spectrum_image_is_segmented_through_its_lines() -> None:
     atoms = seg.composition({"Fe_Ka": 1.3, "O_Ka": (1.9, 0.1)})["atomic_percent"]
     assert atoms.mean.dims == ("phase", "element")
     np.testing.assert_allclose(atoms.mean.sum("element"), 100)
+
+
+def test_what_is_not_known_of_the_background_moves_all_phases_together(maps: bs.LineMaps, seg: bs.Segmentation) -> None:
+    errors = 0.05 * np.asarray(maps.response)[None] * np.array([[1.0], [0.0]])
+    moved = bs.segment(replace(maps, response_errors=errors), phases=2, seed=0).ratio("Fe_Ka", "O_Ka")
+    plain = seg.ratio("Fe_Ka", "O_Ka")
+    relative = moved.sd.values / moved.mean.values
+    np.testing.assert_allclose(relative, np.hypot(0.05, plain.sd.values / plain.mean.values), rtol=0.1)
+    assert np.corrcoef(moved.draws.values.T)[0, 1] > 0.95
 
 
 def test_saved_and_opened_again(seg: bs.Segmentation, tmp_path: Path) -> None:

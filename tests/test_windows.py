@@ -41,6 +41,29 @@ def test_background_is_taken_off_without_bias() -> None:
     assert (raw > 1.1e6).all()
 
 
+def test_background_of_a_soft_line_in_a_crowd_is_followed_and_its_uncertainty_counts() -> None:
+    truth = dict(zip(LINES, (10.0, 1, 2, 3, 8, 1, 2, 0.3, 3), strict=True))
+    spectrum = spectrum_of(truth | {"Fe_La": 0.75})
+    spectrum = 8e5 * (0.77 * spectrum / spectrum.sum() + 0.23 * bremsstrahlung(ENERGY, 200.0))
+    expected = np.log(np.array(list(truth.values())) / truth["Si_Ka"])
+    known, bare = [], []
+    for seed in range(40):
+        counts = np.random.default_rng(seed).poisson(spectrum)
+        windows = line_windows(image_of(counts, elements=tuple(line.split("_")[0] for line in LINES)), LINES)
+        sums = np.asarray(windows.sums(counts))
+        net = windows.response @ sums
+        slope = windows.response / net[:, None]
+        slope -= slope[LINES.index("Si_Ka")]
+        change = windows.errors @ sums / net
+        change -= change[:, [LINES.index("Si_Ka")]]
+        error = np.delete(np.abs(np.log(net / net[LINES.index("Si_Ka")]) - expected), LINES.index("Si_Ka"))
+        counted = np.delete((slope**2 * sums).sum(axis=1), LINES.index("Si_Ka"))
+        bare.append(error[0] / np.sqrt(counted[0]))
+        known.append(error < 1.645 * np.sqrt(counted + np.delete((change**2).sum(axis=0), LINES.index("Si_Ka"))))
+    assert np.mean(bare) < 2
+    assert 0.86 <= np.mean(known) <= 0.97
+
+
 def test_mn_kb_under_fe_ka_is_accounted_for() -> None:
     truth = {"Mn_Ka": 1e6, "Fe_Ka": 1e5}
     windows = line_windows(image_of(spectrum_of(truth)), list(truth))

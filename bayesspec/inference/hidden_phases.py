@@ -21,6 +21,8 @@ from bayesspec.inference.phase_scores import coherence, gaussian, of_others, sca
 
 OVERLAP = 0.02
 NOTABLE_SCORE = 4.0
+UNEVEN_SCORE = 3.0
+UNEVEN_WIDTHS = (0.7, 1.5, 5.0)
 WIDTHS = (1.0, 2.0, 4.0, 8.0)
 FEW_COUNTS = 0.2
 LARGEST_COVARIATE = 4.0
@@ -71,6 +73,30 @@ def hidden_phases(fit: MixtureFit, counts: NDArray[np.integer], *, mask: NDArray
     return sorted((found for found in looked if found.score > NOTABLE_SCORE), key=lambda found: -found.score)
 
 
+def uneven_phases(responsibilities: Floats, counts: NDArray[np.integer], *, mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Find the phases whose pixels deviate from the phase as their neighbours do, once neighbours label the pixels.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of float64, (pixel, phase)
+        Probability of each phase in each pixel, by its counts and its neighbours; phases may overlap.
+    counts : ndarray of int, (y, x, channel)
+        Counts in the channels that tell compositions apart; others make the score blunt.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+
+    Returns
+    -------
+    tuple of int
+        Phases that are more than one composition, though what the others are these counts do not tell.
+    """
+    kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
+    own = np.where((kept.sum(axis=2) > 0)[:, :, None], responsibilities.reshape(*mask.shape, -1), 0.0)
+    widths = [width for width in scales_of(mask.shape) if width in UNEVEN_WIDTHS]
+    scores = [max(_scores(own[:, :, k], kept, widths).values()) for k in range(own.shape[2])]
+    return tuple(k for k, score in enumerate(scores) if score > UNEVEN_SCORE)
+
+
 def split_hidden(
     fit: MixtureFit, hidden: list[Hidden], counts: NDArray[np.integer], dose: Floats, *, mask: NDArray[np.bool_]
 ) -> MixtureFit:
@@ -114,17 +140,28 @@ def split_hidden(
 
 def _looked(phase: int, own: Floats, kept: Floats) -> Hidden:
     """Score of one phase and the direction of the likeness, at the width where it is clearest."""
-    share = _pooled(own, kept)
-    root = np.sqrt(share)
+    residuals, root = _residuals(own, kept)
     totals = own * kept.sum(axis=2)
-    residuals = own[:, :, None] * (kept - kept.sum(axis=2, keepdims=True) * share) / root
-    scores = {scale: coherence(residuals, own * totals, scale) for scale in scales_of(own.shape)}
+    scores = _scores(own, kept, scales_of(own.shape))
     kernel = gaussian(max(scores, key=lambda scale: scores[scale]))
     weight = (totals * of_others(totals, kernel)).sum()
     product = np.einsum("yxc,yxd->cd", residuals, of_others(residuals, kernel)) / max(weight, 1e-12)
     values, vectors = eigh(0.5 * (product + product.T))
     size = np.sqrt(max(values[-1], 0.0))
     return Hidden(phase, max(scores.values()), np.clip(size * vectors[:, -1] / root, -1.0, 1.0))
+
+
+def _residuals(own: Floats, kept: Floats) -> tuple[Floats, Floats]:
+    """Standardised residuals of one phase (y, x, channel), and the roots of its composition (channel,)."""
+    share = _pooled(own, kept)
+    root = np.sqrt(share)
+    return own[:, :, None] * (kept - kept.sum(axis=2, keepdims=True) * share) / root, root
+
+
+def _scores(own: Floats, kept: Floats, widths: list[float]) -> dict[float, float]:
+    """Likeness of neighbouring residuals at each width."""
+    residuals, variance = _residuals(own, kept)[0], own**2 * kept.sum(axis=2)
+    return {width: coherence(residuals, variance, width) for width in widths}
 
 
 def _around(kept: Floats, own: Floats, shift: Floats) -> Floats:

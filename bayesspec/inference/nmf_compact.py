@@ -10,27 +10,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf import NmfMode
+from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step, row_divergences
 from bayesspec.inference.nmf_feasible import TOLERANCE, FeasibleSet
 from bayesspec.inference.pixel_groups import group_pixels
 
 Array = npt.NDArray[np.float64]
 LEAST = 1e-9
 """Smallest probability and abundance that is left: what is set to zero would stay there."""
-WAYS = (1.0, 0.5, 0.25, 0.12, 0.06)
+WAYS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.06)
 """Parts of the way to the smallest volume that are tried, until the fit is as good."""
-CHUNK = 4_000_000
+MOST_LOST = 0.75
+"""Nats that an abundance may cost that would be negative: noise around zero costs half a nat."""
+SETTLING = 10
+"""Steps in which the other abundances make up for those that are set to zero."""
 
 
-def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOLERANCE) -> NmfMode:
+def compact(
+    mode: NmfMode,
+    background: int,
+    seed: int,
+    *,
+    counts: npt.NDArray[Any] | None = None,
+    tolerance: float = TOLERANCE,
+) -> NmfMode:
     """Draw the spectra together until abundances become zero, or the fit would suffer.
 
-    Groups of pixels decide how far; where counts are so many that single pixels say more, the way is shortened until
-    the fit loses no more than half a nat for each of its numbers, about as much as the truth does.
+    Groups of pixels decide how far. Single pixels may say more: where a component is absent its abundance is negative
+    by chance, half a nat's worth on average, and more than that where the spectra have been drawn too far. With
+    `counts` the way is shortened until no more is lost.
 
     Parameters
     ----------
@@ -40,6 +54,8 @@ def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOL
         How many of the fixed spectra, the last, are background, from which the components take nothing.
     seed : int
         Seed of the grouping of pixels.
+    counts : array (pixel, channel), unsigned integer, or None
+        What `mode` was fitted to.
     tolerance : float
         Standard deviations by which an abundance may be negative; fewer where the abundances are smoothed.
 
@@ -56,16 +72,25 @@ def compact(mode: NmfMode, background: int, seed: int, *, tolerance: float = TOL
     if len(spectra) - mode.n_fixed < 2:
         return mode
     feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background, tolerance)
-    matrix, identity = feasible.extreme(_smallness(feasible)), np.eye(len(spectra))
-    free, allowed = len(spectra) - mode.n_fixed, 0.5 * (abundances.size + spectra.size)
-    for way in WAYS:
-        found = _moved(mode, identity + way * (matrix - identity))
-        if tolerance < TOLERANCE or _loss(mode, found) <= allowed:
-            break
-    else:
-        found = mode
+    matrix = feasible.extreme(_smallness(feasible))
+    found = _moved(mode, matrix) if counts is None else _shortened(mode, matrix, cut(counts))
+    free = len(spectra) - mode.n_fixed
     totals = found.abundances[:, :free].sum(axis=0)
     return found.reordered(np.append(np.argsort(-totals, kind="stable"), np.arange(free, len(spectra))))
+
+
+def _shortened(mode: NmfMode, matrix: Array, blocks: CountBlocks) -> NmfMode:
+    """Go the first part of the way on which abundances are negative by no more than their noise."""
+    identity, best = np.eye(len(matrix)), _divergence(_settled(mode, blocks), blocks)
+    for way in WAYS:
+        part = identity + way * (matrix - identity)
+        found = _moved(mode, part)
+        allowed = MOST_LOST * int((found.abundances <= LEAST).sum())
+        if _divergence(found, blocks) - best <= allowed:
+            return found
+        if _divergence(_settled(found, blocks), blocks) - best <= allowed:
+            return found
+    return mode
 
 
 def _moved(mode: NmfMode, matrix: Array) -> NmfMode:
@@ -78,13 +103,17 @@ def _moved(mode: NmfMode, matrix: Array) -> NmfMode:
     return replace(mode, spectra=moved.astype(np.float32), abundances=weights.astype(np.float32))
 
 
-def _loss(mode: NmfMode, other: NmfMode) -> float:
-    """Divergence of other means from those of the mode, in nats: about what the likelihood loses."""
-    total, rows = 0.0, max(1, CHUNK // mode.spectra.shape[1])
-    for start in range(0, len(mode.abundances), rows):
-        old, new = (m.abundances[start : start + rows].astype(np.float64) @ m.spectra + LEAST for m in (mode, other))
-        total += float((old * np.log(old / new) - old + new).sum())
-    return total
+def _settled(mode: NmfMode, blocks: CountBlocks) -> NmfMode:
+    """Fit the abundances, the spectra held; what is set to zero stays there."""
+    held, spectra = blocks.split(mode.abundances), jnp.asarray(mode.spectra)
+    for _ in range(SETTLING):
+        held = em_step(blocks.counts, held, spectra, jnp.zeros(len(spectra), bool))[0]
+    return replace(mode, abundances=blocks.join(held))
+
+
+def _divergence(mode: NmfMode, blocks: CountBlocks) -> float:
+    rows = row_divergences(blocks.counts, blocks.split(mode.abundances), jnp.asarray(mode.spectra))
+    return float(np.asarray(rows, np.float64).sum())
 
 
 def _smallness(feasible: FeasibleSet) -> Callable[[Array], tuple[float, Array]]:

@@ -126,3 +126,31 @@ def share_means(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints
         chance = ShareProblem(counts[rows], matrix).chances(fit.weights, fit.shares, fit.probabilities)[1]
         mean[rows] = chance @ fit.shares
     return mean
+
+
+def component_parts(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints) -> tuple[Floats, Floats]:
+    """Part of all counts that each component has, and its uncertainty where the components are known.
+
+    Pixels with more counts weigh more. The uncertainty is that of a weighted least-squares fit of the components to
+    the summed counts, which knows no distribution of the shares.
+
+    Parameters
+    ----------
+    counts : array, shape (pixel, bin)
+        Counts.
+    matrix : array, shape (bin, column), float64
+        Columns of the design.
+    fit : SharePoints
+        Components and their points.
+
+    Returns
+    -------
+    parts, sds : array, shape (component,), float64
+        Parts, which sum to 1, and their standard deviations.
+    """
+    number = counts.sum(axis=1, dtype=np.float64)
+    parts = number @ share_means(counts, matrix, fit) / number.sum()
+    spectra = fit.weights @ (matrix / matrix.sum(axis=0)).T
+    information = (spectra / (parts @ spectra + RATE_FLOOR)) @ spectra.T
+    ridge = 1e-12 * np.trace(information) * np.eye(len(parts))
+    return parts, np.sqrt(np.diag(np.linalg.inv(information + ridge)) / number.sum())

@@ -19,6 +19,8 @@ from bayesspec.inference.status import Status
 
 PATIENCE = 3
 """Chunks without a better mean loss after which the fit stops."""
+FEWEST_TAKEN = 0.5
+"""Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class SviResult:
     params : dict of str to numpy.ndarray
         Parameters of the guide (and of the model), by name.
     losses : numpy.ndarray (step,), float64
-        Negative evidence lower bound at each step, nats.
+        Negative evidence lower bound at each step, nats; not finite where the step was left out.
     draws : dict of str to numpy.ndarray (draw, ...)
         Draws of every latent site from the guide.
     status : Status
@@ -61,7 +63,7 @@ def run_svi(
 
     The mean loss of each chunk of steps is compared with the best so far; the fit stops after three chunks that
     improve it by less than the tolerance. The parameters are the mean over these chunks, which
-    takes out the jitter of the stochastic gradient.
+    takes out the jitter of the stochastic gradient. Steps whose gradient is not finite are left out.
 
     Parameters
     ----------
@@ -114,7 +116,7 @@ def run_svi(
     def advance(current: Any) -> tuple[Any, tuple[jax.Array, Any]]:
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
-            state, loss = svi.update(state, *args, **kwargs)
+            state, loss = svi.stable_update(state, *args, **kwargs)
             return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
         zeros = jax.tree.map(jnp.zeros_like, svi.optim.get_params(current.optim_state))
@@ -136,17 +138,19 @@ def _loop(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, Any], npt.NDArray[np.float64], Status]:
     """Advance by chunks until the mean loss of a chunk no longer falls."""
-    best, plateau, losses, done = np.inf, [first], [], 0
+    best, highest, plateau, losses, done = np.inf, -np.inf, [first], [], 0
     status = Status.STEP_LIMIT
     try:
         while done < max_steps and status is Status.STEP_LIMIT:
             state, (part, params) = advance(state)
             losses.append(np.asarray(part, np.float64))
-            done, mean = done + chunk, float(losses[-1].mean())
-            if not np.isfinite(mean):
+            taken = np.isfinite(losses[-1])
+            if taken.mean() < FEWEST_TAKEN:
                 status = Status.DIVERGED
                 break
-            fell = best - mean > tolerance * abs(float(losses[0].mean()) - min(best, mean))
+            done, mean = done + chunk, float(losses[-1][taken].mean())
+            highest = max(highest, mean)
+            fell = best - mean > tolerance * abs(highest - min(best, mean))
             plateau = [params] if fell or not np.isfinite(best) else [*plateau, params]
             best = min(best, mean)
             status = Status.CONVERGED if len(plateau) > PATIENCE else status

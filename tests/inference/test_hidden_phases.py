@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.hidden_phases import hidden_phases, split_hidden
+from bayesspec.inference.hidden_phases import hidden_phases, split_hidden, uneven_phases
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_path import fit_path
 from bayesspec.inference.phase_scores import dose_covariates
@@ -67,3 +67,18 @@ def test_excluded_pixels_do_not_count(near: tuple[np.ndarray, np.ndarray, Mixtur
     other = np.where(mask[:, :, None], 50, counts)
     first, second = (hidden_phases(two, data, mask=mask) for data in (counts, other))
     assert first[0].score == second[0].score
+
+
+def test_a_phase_that_is_two_is_uneven_and_phases_that_are_one_are_not() -> None:
+    for seed in range(3):
+        for near, number in ((True, 1), (False, 0)):
+            counts, labels = sample(seed, near=near)
+            known = np.eye(2)[(labels == 2).astype(int)]
+            found = uneven_phases(known, counts, mask=np.zeros(labels.shape, bool))
+            assert found == (0,) * number
+
+
+def test_phases_that_overlap_in_every_pixel_are_not_taken_for_uneven_ones() -> None:
+    counts, labels = sample(1, near=False)
+    shared = np.where((labels == 2)[..., None], [0.0, 0.0, 1.0], [0.6, 0.4, 0.0])
+    assert uneven_phases(shared, counts, mask=np.zeros(labels.shape, bool)) == ()

@@ -59,6 +59,18 @@ def test_the_model_is_traced_a_few_times_only():
     assert len(traced) < 12
 
 
+def test_steps_without_a_finite_gradient_are_left_out():
+    def holed(data):
+        model(data)
+        extra = numpyro.sample("extra", dist.Normal(0.0, 1.0))
+        numpyro.factor("hole", jnp.where(jnp.floor(1e3 * extra) % 10 == 0, jnp.nan, 0.0))
+
+    fit = run_svi(holed, (DATA,), key=jax.random.key(0), chunk=300, draws=500)
+    assert 0.01 < np.isnan(fit.losses).mean() < 0.3
+    assert fit.status is Status.CONVERGED
+    np.testing.assert_allclose(fit.draws["mean"].mean(axis=0), np.asarray(DATA).mean(axis=0), atol=0.06)
+
+
 def test_divergence_is_said():
     fit = run_svi(model, (DATA,), key=jax.random.key(0), learning_rate=1e38, chunk=10, draws=2)
     assert fit.status is Status.DIVERGED
