@@ -21,7 +21,7 @@ from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
 from bayesspec.inference.nmf_posterior import NmfPosterior
 from bayesspec.inference.nmf_prior import NmfPrior
-from bayesspec.inference.nmf_unload import unload_posterior
+from bayesspec.inference.nmf_unload import nowhere_absent, unload_posterior
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra
 from bayesspec.spectrum_image import SpectrumImage
@@ -31,6 +31,9 @@ PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
 )
+FLAT_WARMUP = 5
+"""Times as many sweeps before the first draw where the prior of the background is flat: it moves slowly."""
+FLAT = " That of the background, which is nowhere absent, is flat."
 Progress = Callable[[int, int], None]
 
 
@@ -118,9 +121,10 @@ def fit_components(
     strength = _strength(image, pixels, mode, sampling.neighbours, key)
     if strength > 0 and not known.counts:
         mode = neighbour_start(pixels, mode, strength, background, sampling.seed)
-    prior = NmfPrior(seen=known.seen(image.valid_channels))
+    flat = background == 1 and nowhere_absent(mode, sampling.seed)
+    prior = NmfPrior(seen=known.seen(image.valid_channels), flat=int(flat))
     posterior = _sampled(counts, summed, mode, prior, sampling, key)
-    if background:
+    if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
     maps = _smoothed(pixels, posterior, strength, background) if strength > 0 else None
     settings = {
@@ -128,7 +132,7 @@ def fit_components(
         "draws": sampling.draws,
         "warmup": sampling.warmup,
         "pixels summed for the spectra": f"{block} x {block}",
-        "prior": PRIOR,
+        "prior": PRIOR + FLAT * flat,
         "strength of the smoothing over neighbours": strength,
     }
     return UnmixingFit(mode, posterior, maps, settings)
@@ -143,6 +147,7 @@ def _sampled(
     key: jax.Array,
 ) -> NmfPosterior:
     """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
+    warmup = sampling.warmup * (FLAT_WARMUP if prior.flat else 1)
     tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
     with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
         posterior = sample(
@@ -150,16 +155,17 @@ def _sampled(
             mode,
             key=key,
             draws=sampling.draws,
-            warmup=sampling.warmup,
+            warmup=warmup,
             probs=tails,
             prior=prior,
             progress=progress,
         )
-    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not len(prior.seen)
+    informed = prior.flat or len(prior.seen)
+    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not informed
     posterior = recentred(posterior, mode.spectra) if lost else posterior
     if len(summed) < len(counts) or lost:
         with progress_bar("abundances") as progress:
-            posterior = sample_abundances(counts, posterior, key=key, progress=progress)
+            posterior = sample_abundances(counts, posterior, key=key, prior=prior, progress=progress)
     return posterior
 
 

@@ -122,9 +122,7 @@ def main() -> None:
         if options.case in (case, "all"):
             started = time.perf_counter()
             rows = [with_background(case, options.amount, seed) for seed in range(options.replicates)]
-            show(
-                f"shared background, {case}, {options.amount} amounts, 500 counts", rows, time.perf_counter() - started
-            )
+            show(f"{case} background, {options.amount} amounts", rows, time.perf_counter() - started)
 
 
 if __name__ == "__main__":

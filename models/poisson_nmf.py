@@ -10,7 +10,8 @@ symmetric Dirichlet prior, whose concentration of one half lets channels be empt
 are Gamma distributed over the pixels with a shape and a rate that are learned: a small shape is a component that
 is absent from most pixels, a large one a component that is everywhere. Both have log-uniform priors; that of the
 rate is scale free, so the unit of the abundances carries no information. Components whose spectrum is known (a
-background) enter with their spectrum fixed and an abundance of their own.
+background) enter with their spectrum fixed and an abundance of their own; that of a background which is nowhere
+absent may have a flat prior, under which counts can pass between it and the components.
 
 Symbols
 -------
@@ -41,6 +42,8 @@ SHAPE_RANGE = (0.05, 100.0)
 """Support of the shape; smaller shapes underflow in single precision."""
 RATE_RANGE = (1e-12, 1e6)
 """Support of the rate in 1 / counts, wide enough never to matter."""
+FLAT_RATE = 1e-9
+"""Rate of a flat prior, in 1 / counts: no abundance is ever near its inverse."""
 RATE_FLOOR = 1e-10
 """Counts added to every mean, so that the gradient at a mean of zero is finite."""
 
@@ -53,6 +56,7 @@ def model(
     shape_range=SHAPE_RANGE,
     rate_range=RATE_RANGE,
     fixed_spectra=None,
+    flat=0,
 ):
     """Describe how the counts arise, as a NumPyro program.
 
@@ -68,6 +72,8 @@ def model(
         Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
     fixed_spectra : array (fixed_component, energy), float, optional
         Known spectra, each summing to one.
+    flat : int
+        Number of components, the last, whose abundances have a flat prior.
     """
     pixels, channels = counts.shape
     n_fixed = 0 if fixed_spectra is None else fixed_spectra.shape[0]
@@ -76,6 +82,8 @@ def model(
         rate = numpyro.sample("rate", dist.LogUniform(*rate_range))
     with numpyro.plate("free_component", rank):
         spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.broadcast_to(concentration, (rank, channels))))
+    learned = jnp.arange(rank + n_fixed) < rank + n_fixed - flat
+    shape, rate = jnp.where(learned, shape, 1.0), jnp.where(learned, rate, FLAT_RATE)
     known = spectra if fixed_spectra is None else jnp.concatenate([spectra, fixed_spectra])
     with numpyro.plate("pixel", pixels):
         abundances = numpyro.sample("abundances", dist.Gamma(shape, rate).to_event(1))

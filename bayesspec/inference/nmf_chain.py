@@ -159,7 +159,8 @@ class Chain:
         self.data = self.data._replace(noise=_noise(self.data.counts, self.state))
         if self.directions == 0:
             return
-        target = Target(self.data.merged, self.data.valid, self.data.noise, self.state.shape)
+        scaled = self.plan.prior.scaled(self.state.shape)
+        target = Target(self.data.merged, self.data.valid, self.data.noise, self.state.shape, scaled)
         factors = Factors(self.state.log_w, self.state.spectra)
         outer = np.asarray(_information(target, factors, self.data.concentration, self.plan))
         scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))

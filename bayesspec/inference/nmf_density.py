@@ -58,12 +58,15 @@ class Target(NamedTuple):
         Noise of both factors.
     shape : jax.Array (component,), float64
         Shape of the Gamma prior of the abundances.
+    scaled : jax.Array (component,), float64
+        The same where a rate is learned; zero where the prior is flat.
     """
 
     counts: jax.Array
     valid: jax.Array
     noise: Noise
     shape: jax.Array
+    scaled: jax.Array
 
 
 def directions(free: int, components: int) -> npt.NDArray[np.int32]:
@@ -140,7 +143,7 @@ def prior_change(target: Target, old: Factors, new: Factors, free: int, concentr
     logs = ((new.log_w - old.log_w) * mask).astype(jnp.float64).sum(axis=(0, 1))
     totals = [(jnp.exp(f.log_w) * mask).astype(jnp.float64).sum(axis=(0, 1)) for f in (old, new)]
     pixels = mask.astype(jnp.float64).sum()
-    abundances = target.shape * (logs - pixels * jnp.log(totals[1] / totals[0]))
+    abundances = target.shape * logs - target.scaled * pixels * jnp.log(totals[1] / totals[0])
     before, after = (f.spectra[:free].astype(jnp.float64) for f in (old, new))
     grown = (after - before) * concentration.sum(axis=1, keepdims=True)
     return abundances.sum() + (concentration * jnp.log(after / before) - grown).sum()
@@ -196,7 +199,7 @@ def slopes(
     totals = (jnp.exp(factors.log_w) * target.valid).astype(jnp.float64).sum(axis=(0, 1))
     pixels = target.valid.astype(jnp.float64).sum()
     shape = target.shape.astype(jnp.float32)[losses][None]
-    per_count = (target.shape * pixels / totals).astype(jnp.float32)[losses][None]
+    per_count = (target.scaled * pixels / totals).astype(jnp.float32)[losses][None]
 
     def visit(carry: Slopes, block: tuple[jax.Array, ...]) -> tuple[Slopes, None]:
         x, mask, log_w, noise = block

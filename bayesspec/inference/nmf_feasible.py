@@ -114,7 +114,7 @@ class FeasibleSet:
         slopes : numpy.ndarray (entry, direction), float64
             Derivatives by the values off the diagonal of T, the noise held.
         """
-        (spectra, noise), (abundances, blur) = self._factors(matrix)
+        (spectra, noise), (abundances, blur) = self.factors(matrix)
         inverse, (gains, losses) = np.linalg.inv(matrix) @ self._together, self.pairs.T
         grown = (self.runs[:, losses] - self.runs[:, gains])[:, None] * (np.arange(self.free)[:, None] == gains)
         fallen = -abundances[:, None, gains] * (inverse[losses] - inverse[gains]).T[None]
@@ -126,7 +126,7 @@ class FeasibleSet:
         """Smallest excess at a transform; negative where it is not feasible, float."""
         if np.linalg.cond(matrix) > WORST_CONDITION:
             return -np.inf
-        (spectra, noise), (abundances, blur) = self._factors(matrix)
+        (spectra, noise), (abundances, blur) = self.factors(matrix)
         return float(self._over_noise(spectra, noise, abundances, blur).min())
 
     def _over_noise(self, spectra: Array, noise: Array, abundances: Array, blur: Array) -> Array:
@@ -134,8 +134,8 @@ class FeasibleSet:
         off = ((spectra[:, :seen] - self.runs[:, :seen]) / self._held).ravel()
         return np.concatenate([(spectra / noise).ravel(), (abundances / blur).ravel(), off, -off]) + self.tolerance
 
-    def _factors(self, matrix: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        """Both factors at a transform, with their noise."""
+    def factors(self, matrix: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Both factors at a transform, (run, free component) and (group, component), each with its noise."""
         inverse, top = np.linalg.inv(matrix) @ self._together, matrix[: self.free]
         spread = np.einsum("kl,clm,km->ck", top, self._run_noise, top, optimize=True)
         blur = np.einsum("lk,glm,mk->gk", inverse, self._pixel_noise, inverse, optimize=True)

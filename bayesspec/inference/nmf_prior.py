@@ -15,7 +15,7 @@ from scipy.special import gammaln as gammaln64
 from bayesspec.errors import InputError
 from bayesspec.inference.nmf_blocks import PART_ENTRIES, cut, row_divergences
 from bayesspec.inference.nmf_input import check_counts
-from bayesspec.models.poisson_nmf import CONCENTRATION, RATE_RANGE, SHAPE_RANGE
+from bayesspec.models.poisson_nmf import CONCENTRATION, FLAT_RATE, RATE_RANGE, SHAPE_RANGE
 
 SHAPE_STEPS = 3
 """Metropolis steps in the shape per sweep; each costs nothing beside a pass over the counts."""
@@ -34,6 +34,8 @@ class NmfPrior:
         alone; they add to its concentration. ``None`` for a component of which nothing is known.
     shape_range, rate_range : (float, float)
         Support of the log-uniform priors of shape (dimensionless) and rate (1 / counts).
+    flat : int
+        Number of components, the last, whose abundances have a flat prior: shape one and next to no rate.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class NmfPrior:
     shape_range: tuple[float, float] = SHAPE_RANGE
     rate_range: tuple[float, float] = RATE_RANGE
     seen: tuple[tuple[float, ...] | None, ...] = ()
+    flat: int = 0
 
     def __post_init__(self) -> None:
         smallest = min(self.concentration, self.shape_range[0])
@@ -52,6 +55,10 @@ class NmfPrior:
             raise InputError(
                 f"a prior concentration or shape of {smallest}", "0.05 or more", "NmfPrior(concentration=0.5)"
             )
+
+    def scaled(self, shape: jax.Array) -> jax.Array:
+        """Shapes of the components whose rate is learned; zero for those of flat prior, (component,)."""
+        return jnp.where(jnp.arange(shape.size) < shape.size - self.flat, shape, 0.0)
 
     def concentrations(self, free: int, channels: int) -> npt.NDArray[np.float64]:
         """Dirichlet concentration of every entry of the spectra.
@@ -238,4 +245,6 @@ def draw_shape_and_rate(
 
     shape_key, rate_key = jax.random.split(key)
     shape = jax.lax.scan(step, shape, jax.random.split(shape_key, SHAPE_STEPS))[0]
-    return shape, jax.random.gamma(rate_key, pixels * shape, dtype=jnp.float64) / total
+    rate = jax.random.gamma(rate_key, pixels * shape, dtype=jnp.float64) / total
+    learned = prior.scaled(shape) > 0
+    return jnp.where(learned, shape, 1.0), jnp.where(learned, rate, FLAT_RATE)

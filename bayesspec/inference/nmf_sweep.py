@@ -58,7 +58,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
     factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
     if spectra.shape[0] > 1:
         factors, coupling_gain, coupled = coupling_moves(
-            Target(data.merged, data.valid, data.noise, state.shape),
+            Target(data.merged, data.valid, data.noise, state.shape, plan.prior.scaled(state.shape)),
             plan.merged,
             data.counts,
             factors,

@@ -2,7 +2,8 @@
 
 A component with some background in its spectrum fits as well as one without, as long as there is background
 everywhere. Of all these the components without are meant: as much of the background shapes as the noise of the
-spectrum allows is taken out.
+spectrum allows is taken out. Where there is background everywhere, its abundances say nothing of this, and a prior
+that has learned them would rather take all of it for components: it must be flat.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from bayesspec.inference.pixel_groups import group_pixels
 Array = npt.NDArray[np.float64]
 DEPTH = 1.0
 """Standard deviations by which a spectrum may fall below zero when background is taken out."""
+NOWHERE_ABSENT = 0.15
+"""Share of the background that components could take up from which on it counts as nowhere absent."""
 MOST = 0.98
 """Largest share of a component that is taken for background."""
 
@@ -55,6 +58,30 @@ def unload(mode: NmfMode, background: int, seed: int) -> NmfMode:
         abundances[:, k] *= 1.0 - shares.sum()
         spectra[k] = net / net.sum()
     return replace(mode, spectra=spectra.astype(np.float32), abundances=abundances.astype(np.float32))
+
+
+def nowhere_absent(mode: NmfMode, seed: int) -> bool:
+    """Say whether the components could take up a good part of the last spectrum, its abundances staying positive.
+
+    Parameters
+    ----------
+    mode : NmfMode
+        Factors; the background, one shape, is the last spectrum.
+    seed : int
+        Seed of the grouping of pixels.
+
+    Returns
+    -------
+    bool
+        Whether the part is above `NOWHERE_ABSENT`.
+    """
+    groups = group_pixels(mode.abundances, seed)
+    others, background = groups.abundances[:, :-1], groups.abundances[:, -1]
+    free = len(mode.spectra) - mode.n_fixed
+    totals = others[-groups.finest :].T @ groups.pixels[-groups.finest :]
+    found = linprog(-totals[:free], others[:, :free], background, method="highs")
+    most = -found.fun if found.status == 0 else 0.0
+    return bool(most > NOWHERE_ABSENT * (background * groups.pixels)[-groups.finest :].sum())
 
 
 def _largest_share(spectrum: Array, shapes: Array, depth: Array) -> Array:

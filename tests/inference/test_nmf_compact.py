@@ -6,7 +6,7 @@ import pytest
 
 from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_compact import compact
-from bayesspec.inference.nmf_unload import unload
+from bayesspec.inference.nmf_unload import nowhere_absent, unload
 from bayesspec.inference.status import Status
 
 
@@ -59,6 +59,15 @@ def test_absent_components_do_not_shorten_the_way() -> None:
     fitted = fit_mode(counts, 3, key=jax.random.key(0), init=(start.abundances, start.spectra))
     found, whole = (compact(fitted, 0, 0, counts=given) for given in (counts, None))
     np.testing.assert_allclose(found.spectra, whole.spectra)
+
+
+def test_a_background_that_is_absent_from_some_pixels_is_told_from_one_that_is_everywhere() -> None:
+    abundances, spectra = truth()
+    shape, own = np.linspace(2.0, 1.0, 40)[None], np.random.default_rng(1).gamma(1.0, 1000.0, (400, 1))
+    everything = np.concatenate([spectra, shape / shape.sum()])
+    for background, everywhere in ((own, False), (0.5 * abundances.sum(axis=1, keepdims=True) + 0.05 * own, True)):
+        mode = as_mode(np.concatenate([abundances, background], axis=1), everything, 1)
+        assert nowhere_absent(mode, 0) is everywhere
 
 
 def test_one_component_stays() -> None:

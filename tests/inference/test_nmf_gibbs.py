@@ -21,6 +21,7 @@ from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, 
 from bayesspec.inference.nmf_gibbs import sample, warmup_stages
 from bayesspec.inference.nmf_posterior import gamma_quantiles
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_joint
+from bayesspec.inference.nmf_unload import unload
 from bayesspec.inference.soft_shift import soft_shift
 from bayesspec.inference.status import Status
 
@@ -171,19 +172,21 @@ def test_soft_shift_is_undone_and_has_its_jacobian(strict):
             np.testing.assert_allclose(jnp.exp(jacobian), slope, rtol=2e-3)
 
 
-def coupled(seed=0):
+def coupled(seed=0, flat=0):
     counts, spectra, abundances = simulated(seed, rank=3)
     blocks = cut(counts.astype(np.uint16))
     valid = blocks.split(np.ones((len(counts), 1)))
     log_w = jnp.log(jnp.where(valid > 0, blocks.split(abundances + 0.1), 1.0))
     factors = Factors(log_w, jnp.asarray(spectra + 1e-4, jnp.float32))
     noise = Noise(jnp.full_like(log_w, 4.0), jnp.full_like(factors.spectra, 0.01))
-    return Target(blocks.counts, valid, noise, jnp.asarray([0.8, 1.2, 2.0], jnp.float64)), factors
+    shape = jnp.asarray([0.8, 1.2, 2.0], jnp.float64)
+    return Target(blocks.counts, valid, noise, shape, NmfPrior(flat=flat).scaled(shape)), factors
 
 
-def test_coupling_slopes_are_the_derivatives_of_the_density(strict):
+@pytest.mark.parametrize("flat", [0, 1])
+def test_coupling_slopes_are_the_derivatives_of_the_density(flat, strict):
     with jax.enable_x64(True):
-        target, factors = coupled()
+        target, factors = coupled(flat=flat)
         every, size = directions(3, 3), 1e-3
         concentration = 0.5 + jnp.arange(3 * factors.spectra.shape[1], dtype=jnp.float64).reshape(3, -1) % 7
         score = slopes(target, 1, factors, every, concentration).score
@@ -246,6 +249,19 @@ def test_newton_proposal_has_its_mean_and_density(strict, kept):
         whitened = np.einsum("ni,nij,nj->n", shifted, matrices, shifted)
         np.testing.assert_allclose(whitened, (noise**2).sum(axis=1), rtol=1e-6)
         assert pair_products(jnp.asarray([[2.0], [3.0]])).ravel().tolist() == [4.0, 6.0, 9.0]
+
+
+def test_a_flat_prior_leaves_a_background_in_proportion_to_the_components():
+    rng = np.random.default_rng(0)
+    spectra, shape = rng.dirichlet(np.full(24, 0.5), 2), np.exp(-np.arange(24) / 8.0)[None]
+    abundances = rng.gamma(1.0, 200.0, (256, 2))
+    under = 0.5 * abundances.sum(axis=1, keepdims=True)
+    counts = rng.poisson(abundances @ spectra + under * shape / shape.sum())
+    mode = unload(fit_mode(counts, 2, key=KEY, fixed_spectra=shape), 1, 0)
+    posterior = sample(counts, mode, key=KEY, draws=300, warmup=200, thin=1, prior=NmfPrior(flat=1))
+    low, high = np.quantile(posterior.totals[:, 2] / under.sum(), (0.005, 0.995))
+    assert low < 1.0 < high < 1.3  # a learned prior takes most of it for components
+    assert (posterior.shape[:, 2] == 1.0).all()
 
 
 def test_merged_channels_hold_every_count():

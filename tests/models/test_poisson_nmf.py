@@ -20,21 +20,25 @@ def point(rng, pixels=12, channels=9, rank=2, fixed=0):
     return counts, spectra, abundances, shape, rate
 
 
-@pytest.mark.parametrize(("fixed", "seen"), [(0, False), (1, False), (0, True)])
-def test_engine_log_joint_is_that_of_the_model(fixed, seen, strict):
+@pytest.mark.parametrize(("fixed", "seen", "flat"), [(0, False, 0), (1, False, 0), (0, True, 0), (1, False, 1)])
+def test_engine_log_joint_is_that_of_the_model(fixed, seen, flat, strict):
     counts, spectra, abundances, shape, rate = point(np.random.default_rng(3), fixed=fixed)
     known = spectra[2:] if fixed else None
     elsewhere = tuple(np.arange(9.0)) if seen else None
-    prior = NmfPrior(concentration=0.7, seen=(None, elsewhere))
+    prior = NmfPrior(concentration=0.7, seen=(None, elsewhere), flat=flat)
     concentration = np.full((2, 9), 0.7)
     concentration[1] += np.arange(9.0) if seen else 0.0
-    ours = log_joint(counts, spectra, abundances, shape, rate, n_fixed=fixed, prior=prior)
+    learned = np.arange(len(shape)) < len(shape) - flat
+    used = np.where(learned, shape, 1.0), np.where(learned, rate, poisson_nmf.FLAT_RATE)
+    ours = log_joint(counts, spectra, abundances, *used, n_fixed=fixed, prior=prior)
+    ours += np.log(used[0] * used[1] / (shape * rate)).sum()  # the model draws them where it does not use them too
     with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         sites = {"spectra": spectra[:2], "abundances": abundances, "shape": shape, "rate": rate}
         sites = {name: jnp.asarray(value) for name, value in sites.items()}
         options = {
             "rank": 2,
             "concentration": jnp.asarray(concentration),
+            "flat": flat,
             "fixed_spectra": known if known is None else jnp.asarray(known),
         }
         theirs, _ = log_density(poisson_nmf.model, (jnp.asarray(counts),), options, sites)
