@@ -15,7 +15,7 @@ from bayesspec.result_labels import summed_image
 from bayesspec.results import Result
 from bayesspec.spectrum_image import SpectrumImage
 from bayesspec.thin_film import Film
-from bayesspec.windows import line_windows
+from bayesspec.windows import drawn_intensities, line_windows
 
 FEWEST_EFFECTIVE = 20.0
 """Effective draws of a component below which no interval of it is told."""
@@ -72,13 +72,16 @@ class ComponentLines(Result):
         InputError
             When a line is not known, outside the axis, or cannot be told from another.
         """
-        return self._intensities(self.data["spectra_draws"], lines)
+        return self._intensities(self.data["spectra_draws"], lines, drawn=True)
 
-    def _intensities(self, spectra: xr.DataArray, lines: Sequence[str]) -> xr.DataArray:
+    def _intensities(self, spectra: xr.DataArray, lines: Sequence[str], *, drawn: bool = False) -> xr.DataArray:
+        """Intensities; those of draws scatter by what is not known of the background's shape as well."""
         windows = line_windows(self.sum_image, lines)
         sums = np.asarray(windows.sums(spectra.values, np.float64))
+        errors = windows.errors if drawn and len(sums) > 1 else windows.errors[:0]
         coords = {"component": self.data["component"], "line": list(lines)}
-        return xr.DataArray(sums @ windows.response.T, dims=(spectra.dims[0], "component", "line"), coords=coords)
+        intensities = drawn_intensities(sums, windows.response, errors, 0)
+        return xr.DataArray(intensities, dims=(spectra.dims[0], "component", "line"), coords=coords)
 
     def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:
         spectra = self._feasible_spectra

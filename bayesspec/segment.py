@@ -29,6 +29,7 @@ from bayesspec.results import FitError
 from bayesspec.selection import candidates, held_out_table, with_verdicts
 from bayesspec.spectral_maps import maps_of
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.windows import drawn_intensities
 
 Counts = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
@@ -158,13 +159,15 @@ def _result(
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
     drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
+    response, errors = np.asarray(maps.response), np.asarray(maps.response_errors)
+    intensities = drawn_intensities(drawn.compositions[:, order], response, errors, seed)
     variables = {
         "labels": (("y", "x"), labels),
         "probabilities": (("y", "x", "phase"), probabilities),
-        "intensity_draws": (("draw", "phase", "line"), _intensities(maps, drawn.compositions[:, order], seed)),
+        "intensity_draws": (("draw", "phase", "line"), intensities),
         "composition_draws": (("draw", "phase", "window"), drawn.compositions[:, order]),
         "fraction_draws": (("draw", "phase"), drawn.shares[:, order]),
-        "response": (("line", "window"), np.asarray(maps.response)),
+        "response": (("line", "window"), response),
         "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
         "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
         "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),
@@ -203,16 +206,6 @@ def _result(
 
 def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
     return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
-
-
-def _intensities(maps: LineMaps, compositions: Floats, seed: int) -> Floats:
-    """Line intensities of drawn compositions (draw, phase, line), with what is not known of the background's shape."""
-    errors = np.asarray(maps.response_errors)
-    with jax.enable_x64(True):
-        key = jax.random.fold_in(jax.random.key(seed), len(errors))
-        noise = np.asarray(jax.random.normal(key, (len(compositions), len(errors)), dtype=np.float64))
-    response = np.asarray(maps.response) + np.tensordot(noise, errors, axes=1)
-    return np.asarray(compositions @ response.swapaxes(1, 2), np.float64)
 
 
 class _Draws(NamedTuple):

@@ -67,7 +67,8 @@ def unmix(
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
         A background apart from the components, with an abundance of its own in every pixel: mixtures of power laws
-        (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes.
+        (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes. The total of a single
+        shape that is nowhere absent comes out some percent too high.
     spectra : array, shape (n, energy), or None
         Spectra of components that are known, such as ``fit.spectra["mean"][0]``; they come last in the result.
     prior_from : Component, sequence of Component, or None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
@@ -59,6 +60,34 @@ class LineWindows:
             Sums.
         """
         return np.stack([values[..., own].sum(axis=-1, dtype=dtype) for own in self.channels], axis=-1)
+
+
+def drawn_intensities(
+    sums: npt.NDArray[np.float64], response: npt.NDArray[np.float64], errors: npt.NDArray[np.float64], seed: int
+) -> npt.NDArray[np.float64]:
+    """Line intensities of draws, each with a background shape of its own, drawn as well.
+
+    Parameters
+    ----------
+    sums : array, shape (draw, part, window), float64
+        Counts of the windows in each phase or component.
+    response : array, shape (line, window), float64
+        Line intensity per count of each window.
+    errors : array, shape (factor, line, window), float64
+        Changes of the response, one standard deviation each, independent.
+    seed : int
+        Seed of the shapes.
+
+    Returns
+    -------
+    array, shape (draw, part, line), float64
+        Intensities.
+    """
+    with jax.enable_x64(True):
+        key = jax.random.fold_in(jax.random.key(seed), len(errors))
+        noise = np.asarray(jax.random.normal(key, (len(sums), len(errors)), dtype=np.float64))
+    drawn = response + np.tensordot(noise, errors, axes=1)
+    return np.asarray(sums @ drawn.swapaxes(1, 2), np.float64)
 
 
 def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = WIDTH_FWHM) -> LineWindows:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import bayesspec as bs
 from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.windows import line_windows
 
 start_module = sys.modules["bayesspec.unmixing_start"]
 ENERGY = 0.2 + 0.04 * np.arange(220)
@@ -66,6 +68,20 @@ def test_line_ratios_come_from_the_spectra(fit: bs.Unmixing) -> None:
     assert float(silicon.mean[best]) == pytest.approx(1.5, abs=4 * float(silicon.sd[best]) + 0.03)
     weights = fit.composition({"Si_Ka": 1.0, "O_Ka": 1.9})["weight_percent"]
     np.testing.assert_allclose(weights.mean.sum("element"), 100)
+
+
+def test_ratios_carry_what_is_not_known_of_the_background_shape(fit: bs.Unmixing) -> None:
+    draws = fit.data["spectra_draws"]
+    same = type(fit)(fit.data.assign(spectra_draws=xr.ones_like(draws) * draws.mean("draw")))
+    windows = line_windows(fit.sum_image, ["Si_Ka", "O_Ka"])
+    sums = windows.sums(draws.mean("draw").values, np.float64)
+    net = sums @ windows.response.T
+    change = sums @ windows.errors.swapaxes(1, 2) / net
+    best = int(np.argmax(net[:, 0]))
+    expected = np.sqrt(np.square(change[..., 0] - change[..., 1]).sum(axis=0))[best]
+    found = same.ratio("Si_Ka", "O_Ka")
+    assert expected > 1e-5
+    assert float(found.sd[best] / found.mean[best]) == pytest.approx(expected, rel=0.25)
 
 
 def test_draws_are_joint_and_can_be_thinned(fit: bs.Unmixing) -> None:
