@@ -1,0 +1,195 @@
+"""Newton steps of the Poisson factorisation: every pixel and every channel is a small problem of its own.
+
+Expectation maximisation takes many passes where the spectra are alike; the curvature of a pixel says at once how its
+abundances must change together. Near the optimum a few passes do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.inference.nmf_blocks import CountBlocks, product
+from bayesspec.inference.nmf_descent import Descent, Point, Progress, total, totals
+from bayesspec.inference.status import Status
+from bayesspec.models.poisson_nmf import RATE_FLOOR
+
+SWEEPS = 12
+"""Rounds over the entries of a small problem: enough for entries that compete."""
+LEAST_LEFT = np.float32(0.05)
+"""Part of itself that an entry keeps at least in a step: the curvature is not known further off."""
+RIDGE = 1e-6
+"""Part of the mean curvature that is added: a pixel without counts has none."""
+NOISE = 1e-7
+"""Part of the divergence by which it may rise at the optimum: the rows are summed in single precision."""
+WINDOW = 2
+"""Steps over which the fall of the divergence is measured."""
+
+Array = npt.NDArray[Any]
+
+
+@jax.jit
+def newton_pass(
+    counts: jax.Array, abundances: jax.Array, spectra: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Gather slopes and curvatures of all pixels and channels, and the divergences, in one pass over the counts.
+
+    With q = x / r and r = w h: sums of q h and of (q / r) h h^T over the channels of each pixel, and of q w and
+    (q / r) w w^T over the pixels of each channel. The pairs of components are those of the lower triangle.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    abundances : jax.Array (block, row, component), float32
+        Expected counts of each component.
+    spectra : jax.Array (component, channel), float32
+        Probabilities per channel.
+
+    Returns
+    -------
+    pixel_slopes : jax.Array (block, row, component), float32
+        Sums over the channels.
+    pixel_curvatures : jax.Array (block, row, pair), float32
+        Sums over the channels.
+    channel_slopes : jax.Array (component, channel), float32
+        Sums over the pixels.
+    channel_curvatures : jax.Array (pair, channel), float32
+        Sums over the pixels.
+    divergence : jax.Array (block, row), float32
+        Kullback-Leibler divergence of each pixel, nats.
+    """
+    first, second = np.tril_indices(spectra.shape[0])
+    products, sums = spectra[first] * spectra[second], spectra.sum(axis=1, keepdims=True)
+
+    def visit(
+        carry: tuple[jax.Array, jax.Array], block: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
+        x, w = block[0].astype(jnp.float32), block[1]
+        mean = product(w, spectra) + RATE_FLOOR
+        quotient = x / mean
+        logs = (x * jnp.log(jnp.where(x > 0, quotient, 1.0))).sum(axis=1)
+        steepness = quotient / mean
+        slopes = carry[0] + product(w.T, quotient)
+        curvatures = carry[1] + product((w[:, first] * w[:, second]).T, steepness)
+        rows = logs - x.sum(axis=1) + product(w, sums)[:, 0]
+        return (slopes, curvatures), (product(quotient, spectra.T), product(steepness, products.T), rows)
+
+    start = (jnp.zeros_like(spectra), jnp.zeros_like(products))
+    (slopes, curvatures), (given, bent, rows) = jax.lax.scan(visit, start, (counts, abundances))
+    return given, bent, slopes, curvatures, rows
+
+
+def newton_step(counts: jax.Array, point: Point, free: Array, *, abundances: bool) -> tuple[Point, float]:
+    """Take one Newton step of the spectra, or of both factors.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    point : Point
+        Abundances and spectra; what is zero stays zero.
+    free : array (component,), bool
+        Whether the spectrum of the component may change.
+    abundances : bool
+        Whether the abundances change too; otherwise they are only scaled with the spectra.
+
+    Returns
+    -------
+    point : Point
+        New abundances and spectra.
+    divergence : float
+        Kullback-Leibler divergence of the point that was given, nats.
+    """
+    w, h = point
+    found = newton_pass(counts, w, h)
+    given, bent, slopes, curvatures = (np.asarray(part) for part in found[:4])
+    sums = totals(w)[:, None]
+    used = free[:, None] & (sums > 0)
+    moved = _minimise(h, sums - slopes, curvatures, used & (h > 0))
+    scale = np.where(used, moved.sum(axis=1, keepdims=True), np.float32(1.0))
+    flat = w.reshape(-1, len(h)).T
+    if abundances:
+        slope = h.sum(axis=1, keepdims=True) - given.reshape(-1, len(h)).T
+        flat = _minimise(flat, slope, bent.reshape(len(slope[0]), -1).T, flat > 0)
+    else:
+        flat = flat * scale
+    return (np.ascontiguousarray(flat.T).reshape(w.shape), np.where(used, moved / scale, h)), total(found[4])
+
+
+def _minimise(start: Array, gradient: Array, curvature: Array, moving: Array) -> Array:
+    """Minimise quadratics over non-negative entries, one entry after another.
+
+    Start, gradient and `moving` are (entry, problem), the curvature (pair, problem).
+    """
+    rank = len(start)
+    pair = np.zeros((rank, rank), np.int64)
+    pair[np.tril_indices(rank)] = np.arange(len(curvature))
+    pair = np.maximum(pair, pair.T)
+    own = curvature[np.diag(pair)]
+    own = own + np.maximum(RIDGE * own.mean(axis=1, keepdims=True, dtype=np.float64), 1e-30).astype(np.float32)
+    reach = np.where(moving, 1.0 / own, np.float32(0.0))
+    slope, moved, lowest = gradient.copy(), start.copy(), LEAST_LEFT * start
+    for _ in range(SWEEPS):
+        for k in range(rank):
+            entry = np.maximum(moved[k] - slope[k] * reach[k], lowest[k])
+            step = entry - moved[k]
+            moved[k] = entry
+            for j in range(rank):
+                slope[j] += curvature[pair[k, j]] * step
+    return moved
+
+
+def newton_descent(
+    blocks: CountBlocks,
+    start: Point,
+    free: jax.Array,
+    tolerance: float,
+    steps: int,
+    progress: Progress | None = None,
+) -> Descent:
+    """Take Newton steps, of the spectra first, until the divergence has nearly stopped to fall.
+
+    Parameters
+    ----------
+    blocks : CountBlocks
+        Counts.
+    start : Point
+        Where to start: near the optimum.
+    free : jax.Array (component,), bool
+        Whether the spectrum of the component may change.
+    tolerance : float
+        Stop when the divergence falls by less than this part of itself in `WINDOW` steps.
+    steps : int
+        Most steps.
+    progress : callable (done, total), optional
+        Called after each step.
+
+    Returns
+    -------
+    Descent
+        The lowest point; its status is `Status.DIVERGED` where a step did not lower the divergence.
+    """
+    point, held = start, np.asarray(free)
+    history: list[float] = []
+    status, best = Status.ITERATION_LIMIT, start
+    try:
+        while status is Status.ITERATION_LIMIT and len(history) <= steps:
+            following, value = newton_step(blocks.counts, point, held, abundances=bool(history))
+            if history and not value <= history[-1]:
+                status = Status.CONVERGED if value <= history[-1] * (1 + NOISE) else Status.DIVERGED
+                break
+            best, point = point, following
+            history.append(value)
+            if len(history) > WINDOW + 1 and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
+                status = Status.CONVERGED
+            if progress is not None:
+                progress(len(history) - 1, steps)
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    last, begun = (history[-1], history[0]) if history else (np.inf, np.inf)
+    return Descent(best, last, max(0, len(history) - 1), status, begun)
