@@ -20,7 +20,7 @@ from bayesspec.inference.status import Status
 
 LARGE = 2**22
 """Entries from which the counts of groups of channels are fitted first."""
-GROUPS = 16
+GROUPS = 12
 """Groups of channels for each component."""
 GROUPED_CYCLES = 200
 NEAR = 1e-3

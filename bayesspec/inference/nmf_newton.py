@@ -6,14 +6,14 @@ abundances must change together. Near the optimum a few passes do.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf_blocks import CountBlocks, product
+from bayesspec.inference.nmf_blocks import CountBlocks, em_step, product
 from bayesspec.inference.nmf_descent import Descent, Point, Progress, total, totals
 from bayesspec.inference.status import Status
 from bayesspec.models.poisson_nmf import RATE_FLOOR
@@ -22,12 +22,14 @@ SWEEPS = 12
 """Rounds over the entries of a small problem: enough for entries that compete."""
 LEAST_LEFT = np.float32(0.05)
 """Part of itself that an entry keeps at least in a step: the curvature is not known further off."""
+ENOUGH = 200.0
+"""Mean counts of a component in a pixel from which curvatures are used again: with fewer they change too much."""
 RIDGE = 1e-6
 """Part of the mean curvature that is added: a pixel without counts has none."""
 NOISE = 1e-7
 """Part of the divergence by which it may rise at the optimum: the rows are summed in single precision."""
-WINDOW = 2
-"""Steps over which the fall of the divergence is measured."""
+CHORDS = 4
+"""Steps that use the curvature of the step before them: it changes little, and is half the price."""
 
 Array = npt.NDArray[Any]
 
@@ -84,15 +86,83 @@ def newton_pass(
     return given, bent, slopes, curvatures, rows
 
 
-def newton_step(counts: jax.Array, point: Point, free: Array, *, abundances: bool) -> tuple[Point, float]:
-    """Take one Newton step of the spectra, or of both factors.
+class Local(NamedTuple):
+    """What the divergence looks like around a point, for each pixel and each channel.
+
+    Parameters
+    ----------
+    pixel_slopes : numpy.ndarray (component, pixel), float32
+        Falls of the divergence with the abundances, less the sums of the spectra.
+    channel_slopes : numpy.ndarray (component, channel), float32
+        Falls with the spectra, less the sums of the abundances.
+    pixel_curvatures : numpy.ndarray (pair, pixel), float32
+        Second derivatives.
+    channel_curvatures : numpy.ndarray (pair, channel), float32
+        Second derivatives.
+    """
+
+    pixel_slopes: Array
+    channel_slopes: Array
+    pixel_curvatures: Array
+    channel_curvatures: Array
+
+
+def measured(counts: jax.Array, point: Point) -> tuple[Local, float]:
+    """Slopes, curvatures and divergence at a point.
 
     Parameters
     ----------
     counts : jax.Array (block, row, channel), unsigned integer
         Counts.
     point : Point
+        Abundances and spectra.
+
+    Returns
+    -------
+    local : Local
+        Slopes and curvatures.
+    divergence : float
+        Kullback-Leibler divergence, nats.
+    """
+    found = newton_pass(counts, *point)
+    given, bent, slopes, curvatures = (np.asarray(part) for part in found[:4])
+    return Local(_flat(given), slopes, _flat(bent), curvatures), total(found[4])
+
+
+def with_new_slopes(counts: jax.Array, point: Point, free: jax.Array, local: Local) -> Local:
+    """Slopes at a point, which cost a step of expectation maximisation, beside curvatures from near by.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    point : Point
+        Abundances and spectra.
+    free : jax.Array (component,), bool
+        Whether the spectrum of the component may change.
+    local : Local
+        Measured near by.
+
+    Returns
+    -------
+    Local
+        New slopes, old curvatures.
+    """
+    w, h = point
+    new_w, new_h = (np.asarray(part) for part in em_step(counts, w, h, free))
+    channels = new_h * totals(new_w)[:, None] / np.where(h > 0, h, np.float32(1.0))
+    return local._replace(pixel_slopes=_flat(new_w / np.where(w > 0, w, np.float32(1.0))), channel_slopes=channels)
+
+
+def stepped(point: Point, local: Local, free: Array, *, abundances: bool) -> Point:
+    """Take one Newton step of the spectra, or of both factors.
+
+    Parameters
+    ----------
+    point : Point
         Abundances and spectra; what is zero stays zero.
+    local : Local
+        Slopes there, and curvatures.
     free : array (component,), bool
         Whether the spectrum of the component may change.
     abundances : bool
@@ -100,25 +170,25 @@ def newton_step(counts: jax.Array, point: Point, free: Array, *, abundances: boo
 
     Returns
     -------
-    point : Point
+    Point
         New abundances and spectra.
-    divergence : float
-        Kullback-Leibler divergence of the point that was given, nats.
     """
     w, h = point
-    found = newton_pass(counts, w, h)
-    given, bent, slopes, curvatures = (np.asarray(part) for part in found[:4])
     sums = totals(w)[:, None]
     used = free[:, None] & (sums > 0)
-    moved = _minimise(h, sums - slopes, curvatures, used & (h > 0))
+    moved = _minimise(h, sums - local.channel_slopes, local.channel_curvatures, used & (h > 0))
     scale = np.where(used, moved.sum(axis=1, keepdims=True), np.float32(1.0))
-    flat = w.reshape(-1, len(h)).T
+    flat = _flat(w)
     if abundances:
-        slope = h.sum(axis=1, keepdims=True) - given.reshape(-1, len(h)).T
-        flat = _minimise(flat, slope, bent.reshape(len(slope[0]), -1).T, flat > 0)
+        flat = _minimise(flat, h.sum(axis=1, keepdims=True) - local.pixel_slopes, local.pixel_curvatures, flat > 0)
     else:
         flat = flat * scale
-    return (np.ascontiguousarray(flat.T).reshape(w.shape), np.where(used, moved / scale, h)), total(found[4])
+    return np.ascontiguousarray(flat.T).reshape(w.shape), np.where(used, moved / scale, h)
+
+
+def _flat(blocked: Array) -> Array:
+    """Put values of the pixels, in blocks, one quantity after another: (quantity, pixel)."""
+    return np.ascontiguousarray(blocked.reshape(-1, blocked.shape[-1]).T)
 
 
 def _minimise(start: Array, gradient: Array, curvature: Array, moving: Array) -> Array:
@@ -174,22 +244,42 @@ def newton_descent(
     Descent
         The lowest point; its status is `Status.DIVERGED` where a step did not lower the divergence.
     """
-    point, held = start, np.asarray(free)
+    point, held, chords = start, np.asarray(free), CHORDS
+    if totals(start[0]).sum() < ENOUGH * blocks.pixels * len(held):
+        chords = 0
     history: list[float] = []
     status, best = Status.ITERATION_LIMIT, start
     try:
         while status is Status.ITERATION_LIMIT and len(history) <= steps:
-            following, value = newton_step(blocks.counts, point, held, abundances=bool(history))
+            local, value = measured(blocks.counts, point)
             if history and not value <= history[-1]:
-                status = Status.CONVERGED if value <= history[-1] * (1 + NOISE) else Status.DIVERGED
-                break
-            best, point = point, following
+                status = Status.CONVERGED if value <= history[-1] * (1 + max(tolerance, NOISE)) else Status.DIVERGED
+                if status is Status.DIVERGED and chords:
+                    status, point, chords = Status.ITERATION_LIMIT, best, 0
+                    history.pop()
+                continue
+            best = point
             history.append(value)
-            if len(history) > WINDOW + 1 and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
+            if _fall_to_come(history, geometric=chords > 0) <= tolerance * max(value, 1e-12):
                 status = Status.CONVERGED
+            else:
+                point = stepped(point, local, held, abundances=len(history) > 1)
+                for _ in range(chords):
+                    local = with_new_slopes(blocks.counts, point, free, local)
+                    point = stepped(point, local, held, abundances=True)
             if progress is not None:
                 progress(len(history) - 1, steps)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     last, begun = (history[-1], history[0]) if history else (np.inf, np.inf)
     return Descent(best, last, max(0, len(history) - 1), status, begun)
+
+
+def _fall_to_come(history: list[float], *, geometric: bool) -> float:
+    """Fall of the divergence that is to be expected next: the last, or less where the falls are a geometric series."""
+    if len(history) < 2:
+        return np.inf
+    fall = history[-2] - history[-1]
+    if not geometric or len(history) < 3:
+        return fall
+    return fall * min(1.0, fall / max(history[-3] - history[-2], 1e-300))

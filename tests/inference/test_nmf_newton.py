@@ -8,7 +8,7 @@ import pytest
 from bayesspec.inference import nmf_newton
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_blocks import cut, em_step
-from bayesspec.inference.nmf_newton import newton_descent, newton_step
+from bayesspec.inference.nmf_newton import measured, newton_descent, stepped, with_new_slopes
 from bayesspec.inference.status import Status
 
 pytestmark = pytest.mark.usefixtures("strict")
@@ -26,12 +26,13 @@ def problem(seed=0, pixels=300, channels=60, rank=3, counts=400.0):
     return blocks, (np.asarray(w), np.asarray(h))
 
 
-def test_few_steps_are_as_deep_as_many_of_expectation_maximisation():
-    blocks, start = problem()
+@pytest.mark.parametrize(("counts", "tolerance"), [(300.0, 1e-6), (3000.0, 1e-5)])
+def test_few_steps_are_as_deep_as_many_of_expectation_maximisation(counts, tolerance):
+    blocks, start = problem(counts=counts)
     mode = fit_mode(
         blocks.join(blocks.counts), 3, key=jax.random.key(0), init=(blocks.join(start[0]), start[1]), tolerance=1e-7
     )
-    found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-6, 12)
+    found = newton_descent(blocks, start, jnp.ones(3, bool), tolerance, 20)
     assert found.status is Status.CONVERGED
     assert found.divergence <= mode.divergence * (1 + 1e-5)
     assert found.cycles < mode.iterations
@@ -52,7 +53,8 @@ def test_what_is_zero_or_fixed_or_unused_stays():
     w[..., 2] = 0.0
     w[0, 5, 0] = h[0, 7] = 0.0
     h[0] /= h[0].sum()
-    (new_w, new_h), _ = newton_step(blocks.counts, (w, h), np.array([True, False, True]), abundances=True)
+    local, _ = measured(blocks.counts, (w, h))
+    new_w, new_h = stepped((w, h), local, np.array([True, False, True]), abundances=True)
     assert new_w[0, 5, 0] == new_h[0, 7] == new_w[..., 2].max() == 0.0
     np.testing.assert_array_equal(new_h[1:], h[1:])
     assert np.abs(new_h[0] - h[0]).max() > 1e-4
@@ -60,27 +62,39 @@ def test_what_is_zero_or_fixed_or_unused_stays():
 
 def test_spectra_alone_keep_the_expected_counts_of_each_component():
     blocks, (w, h) = problem()
-    (new_w, new_h), value = newton_step(blocks.counts, (w, h), np.ones(3, bool), abundances=False)
-    _, after = newton_step(blocks.counts, (new_w, new_h), np.ones(3, bool), abundances=False)
+    local, value = measured(blocks.counts, (w, h))
+    new_w, new_h = stepped((w, h), local, np.ones(3, bool), abundances=False)
+    _, after = measured(blocks.counts, (new_w, new_h))
     assert after < value
     ratio = new_w[w > 1] / w[w > 1]
     assert len(np.unique(ratio.round(4))) <= 3
 
 
-def test_a_step_that_does_not_help_is_told_and_left_out(monkeypatch):
-    blocks, start = problem()
-    whole, calls = nmf_newton.newton_step, []
+def test_slopes_alone_are_those_that_come_with_the_curvatures():
+    blocks, point = problem()
+    local, _ = measured(blocks.counts, point)
+    blank = local._replace(pixel_slopes=0 * local.pixel_slopes, channel_slopes=0 * local.channel_slopes)
+    again = with_new_slopes(blocks.counts, point, jnp.ones(3, bool), blank)
+    for name in ("pixel_slopes", "channel_slopes"):
+        scale = np.abs(getattr(local, name)).max()
+        np.testing.assert_allclose(getattr(again, name), getattr(local, name), atol=1e-4 * scale)
 
-    def astray(counts, point, free, *, abundances):
-        (w, h), value = whole(counts, point, free, abundances=abundances)
-        calls.append(point)
-        return ((1.5 * w, h) if len(calls) == 3 else (w, h)), value
 
-    monkeypatch.setattr(nmf_newton, "newton_step", astray)
-    found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-9, 30)
+def test_steps_that_do_not_help_are_left_out(monkeypatch):
+    blocks, start = problem(counts=2000.0)
+    whole = nmf_newton.with_new_slopes
+
+    def astray(counts, point, free, local):
+        return whole(counts, point, free, local)._replace(pixel_slopes=3 * local.pixel_slopes)
+
+    monkeypatch.setattr(nmf_newton, "with_new_slopes", astray)
+    found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-5, 30)
+    assert found.status is Status.CONVERGED  # without the steps that lead astray
+    assert found.divergence < found.begun
+    monkeypatch.setattr(nmf_newton, "stepped", lambda point, *_, **__: (1.5 * point[0], point[1]))
+    found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-5, 30)
     assert found.status is Status.DIVERGED
-    assert found.point is calls[2]
-    assert found.divergence == pytest.approx(whole(blocks.counts, found.point, np.ones(3, bool), abundances=True)[1])
+    assert found.point is start
 
 
 def test_interruption_keeps_the_last_point():
