@@ -23,6 +23,8 @@ LARGE = 2**22
 GROUPS = 12
 """Groups of channels for each component."""
 GROUPED_CYCLES = 200
+LIFT = np.float32(1e-5)
+"""Part of the mean of a row that an entry keeps at least when all channels are fitted."""
 NEAR = 1e-3
 """Part of the divergence by which the first cycle improves a start that is worth fitting to groups."""
 COARSE_TOLERANCE = 1e-4
@@ -92,8 +94,13 @@ def _on_groups(
         return w, h, found.status
     if found.status is not Status.INTERRUPTED:
         found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES)
-    spread = np.where(np.asarray(free)[:, None], groups.spread(found.point[1]), h)
-    return blocks.join(found.point[0]), spread.astype(np.float32), found.status
+    spread = np.where(np.asarray(free)[:, None], _lifted(groups.spread(found.point[1]), h), h)
+    return _lifted(blocks.join(found.point[0]), w), spread.astype(np.float32), found.status
+
+
+def _lifted(values: Matrix, start: Matrix) -> Matrix:
+    """Take entries off zero, where they would stay, if they did not begin there."""
+    return np.maximum(values, LIFT * values.mean(axis=1, keepdims=True) * (start > 0))
 
 
 def _begin(counts: Matrix, spectra: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:

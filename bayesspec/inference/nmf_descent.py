@@ -87,7 +87,7 @@ def descend(
         while status is Status.ITERATION_LIMIT and len(history) <= cycles:
             first = em_step(counts, *point, free)
             second = em_step(counts, *first, free)
-            proposal, length = _extrapolated(point, first, second, np.asarray(free), longest)
+            proposal, length = extrapolated(point, first, second, np.asarray(free), longest)
             value = _divergence(counts, proposal)
             if value <= history[-1]:
                 point = proposal
@@ -142,8 +142,25 @@ def totals(abundances: Array) -> Array:
     return np.ones(len(flat), np.float32) @ flat
 
 
-def _extrapolated(start: Point, first: Point, second: Point, free: Array, longest: float) -> tuple[Point, float]:
-    """Go on along two steps, in square roots of the counts that each component gives; the length of the step."""
+def extrapolated(start: Point, first: Point, second: Point, free: Array, longest: float) -> tuple[Point, float]:
+    """Go on along two steps, in square roots of the counts that each component gives.
+
+    Parameters
+    ----------
+    start, first, second : Point
+        A point, and where one and two steps lead.
+    free : array (component,), bool
+        Whether the spectrum of the component may change.
+    longest : float
+        Longest step, in units of the two.
+
+    Returns
+    -------
+    point : Point
+        Abundances and spectra further on.
+    length : float
+        Length of the step.
+    """
     z0, z1, z2 = (_roots(*(np.asarray(part) for part in point)) for point in (start, first, second))
     r = [b - a for a, b in zip(z0, z1, strict=True)]
     v = [c - b - d for b, c, d in zip(z1, z2, r, strict=True)]

@@ -20,6 +20,8 @@ MERGED_ROWS = 2048
 SPARE = 4
 """Vectors that are iterated beside those that are wanted."""
 ITERATIONS = 3
+SPARSE = 0.1
+"""Part of the entries that hold counts below which only those are visited."""
 
 Array = npt.NDArray[Any]
 
@@ -52,11 +54,24 @@ class ChannelGroups:
         numpy.ndarray (pixel, group), unsigned integer
             Sums, in the narrowest dtype.
         """
+        parts = np.array_split(counts, max(1, counts.size * 16 // PART_ENTRIES))
+        added = self._added_entries if np.count_nonzero(counts) < SPARSE * counts.size else self._added_rows
+        sums = np.concatenate([added(part) for part in parts])
+        return sums.astype(count_dtype(int(sums.max())))
+
+    def _added_rows(self, counts: Array) -> Array:
+        """Add all entries: a product is quickest."""
         member = np.zeros((len(self.labels), self.labels.max() + 1), np.float32)
         member[np.arange(len(self.labels)), self.labels] = 1.0
-        parts = np.array_split(counts, max(1, counts.size * 16 // PART_ENTRIES))
-        sums = np.concatenate([part.astype(np.float32) @ member for part in parts])
-        return sums.astype(count_dtype(int(sums.max())))
+        return counts.astype(np.float32) @ member
+
+    def _added_entries(self, counts: Array) -> Array:
+        """Add the few entries that hold counts."""
+        groups, flat = int(self.labels.max()) + 1, counts.reshape(-1)
+        entries = np.flatnonzero(flat != 0)
+        pixels, channels = np.divmod(entries, counts.shape[1])
+        sums = np.bincount(pixels * groups + self.labels[channels], flat[entries], len(counts) * groups)
+        return sums.reshape(len(counts), groups)
 
     def gather(self, spectra: Array) -> Array:
         """Add the probabilities of each group: spectra (component, channel) to (component, group)."""

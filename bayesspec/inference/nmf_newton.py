@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf_blocks import CountBlocks, em_step, product
-from bayesspec.inference.nmf_descent import Descent, Point, Progress, total, totals
+from bayesspec.inference.nmf_descent import Descent, Point, Progress, extrapolated, total, totals
 from bayesspec.inference.status import Status
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -23,7 +23,23 @@ SWEEPS = 12
 LEAST_LEFT = np.float32(0.05)
 """Part of itself that an entry keeps at least in a step: the curvature is not known further off."""
 ENOUGH = 200.0
-"""Mean counts of a component in a pixel from which curvatures are used again: with fewer they change too much."""
+"""Mean counts of a component in a pixel from which its curvature is used twice: with fewer it changes too much."""
+RIDGE = 1e-6
+"""Part of the mean curvature that is added: a pixel without counts has none."""
+NOISE = 1e-7
+"""Part of the divergence by which it may rise at the optimum: the rows are summed in single precision."""
+TURNS = (("whwh",), ("wh",), ("w", "h"))
+"""What moves in turn in a round, abundances and spectra, with curvatures measured once: less and less bold."""
+ENOUGH = 200.0
+"""Mean counts of a component in a pixel from which its curvature is used twice: with fewer it changes too much."""
+RIDGE = 1e-6
+"""Part of the mean curvature that is added: a pixel without counts has none."""
+NOISE = 1e-7
+"""Part of the divergence by which it may rise at the optimum: the rows are summed in single precision."""
+MANY, FEW = "whwh", "wh"
+"""Factors, abundances and spectra, that move in turn in a round, which measures the curvatures once."""
+ENOUGH = 200.0
+"""Mean counts of a component in a pixel from which its curvature is used twice: with fewer it changes too much."""
 RIDGE = 1e-6
 """Part of the mean curvature that is added: a pixel without counts has none."""
 NOISE = 1e-7
@@ -72,10 +88,10 @@ def newton_pass(
         carry: tuple[jax.Array, jax.Array], block: tuple[jax.Array, jax.Array]
     ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
         x, w = block[0].astype(jnp.float32), block[1]
-        mean = product(w, spectra) + RATE_FLOOR
-        quotient = x / mean
+        inverse = 1.0 / (product(w, spectra) + RATE_FLOOR)
+        quotient = x * inverse
         logs = (x * jnp.log(jnp.where(x > 0, quotient, 1.0))).sum(axis=1)
-        steepness = quotient / mean
+        steepness = quotient * inverse
         slopes = carry[0] + product(w.T, quotient)
         curvatures = carry[1] + product((w[:, first] * w[:, second]).T, steepness)
         rows = logs - x.sum(axis=1) + product(w, sums)[:, 0]
@@ -154,8 +170,8 @@ def with_new_slopes(counts: jax.Array, point: Point, free: jax.Array, local: Loc
     return local._replace(pixel_slopes=_flat(new_w / np.where(w > 0, w, np.float32(1.0))), channel_slopes=channels)
 
 
-def stepped(point: Point, local: Local, free: Array, *, abundances: bool) -> Point:
-    """Take one Newton step of the spectra, or of both factors.
+def moved_spectra(point: Point, local: Local, free: Array) -> Point:
+    """Take a Newton step of the spectra; the abundances are scaled so that each component keeps its counts.
 
     Parameters
     ----------
@@ -165,8 +181,6 @@ def stepped(point: Point, local: Local, free: Array, *, abundances: bool) -> Poi
         Slopes there, and curvatures.
     free : array (component,), bool
         Whether the spectrum of the component may change.
-    abundances : bool
-        Whether the abundances change too; otherwise they are only scaled with the spectra.
 
     Returns
     -------
@@ -178,12 +192,28 @@ def stepped(point: Point, local: Local, free: Array, *, abundances: bool) -> Poi
     used = free[:, None] & (sums > 0)
     moved = _minimise(h, sums - local.channel_slopes, local.channel_curvatures, used & (h > 0))
     scale = np.where(used, moved.sum(axis=1, keepdims=True), np.float32(1.0))
+    return w * scale[:, 0], np.where(used, moved / scale, h)
+
+
+def moved_abundances(point: Point, local: Local) -> Point:
+    """Take a Newton step of the abundances.
+
+    Parameters
+    ----------
+    point : Point
+        Abundances and spectra; what is zero stays zero.
+    local : Local
+        Slopes there, and curvatures.
+
+    Returns
+    -------
+    Point
+        New abundances, the same spectra.
+    """
+    w, h = point
     flat = _flat(w)
-    if abundances:
-        flat = _minimise(flat, h.sum(axis=1, keepdims=True) - local.pixel_slopes, local.pixel_curvatures, flat > 0)
-    else:
-        flat = flat * scale
-    return np.ascontiguousarray(flat.T).reshape(w.shape), np.where(used, moved / scale, h)
+    flat = _minimise(flat, h.sum(axis=1, keepdims=True) - local.pixel_slopes, local.pixel_curvatures, flat > 0)
+    return np.ascontiguousarray(flat.T).reshape(w.shape), h
 
 
 def _flat(blocked: Array) -> Array:
@@ -214,15 +244,44 @@ def _minimise(start: Array, gradient: Array, curvature: Array, moving: Array) ->
     return moved
 
 
+def newton_round(counts: jax.Array, point: Point, free: jax.Array, turns: str) -> tuple[Point, float]:
+    """Move the factors in turn, with curvatures measured once.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), unsigned integer
+        Counts.
+    point : Point
+        Abundances and spectra.
+    free : jax.Array (component,), bool
+        Whether the spectrum of the component may change.
+    turns : str
+        Letters, w for the abundances and h for the spectra.
+
+    Returns
+    -------
+    point : Point
+        New abundances and spectra.
+    divergence : float
+        Kullback-Leibler divergence of the point that was given, nats.
+    """
+    local, value = measured(counts, point)
+    for turn, factor in enumerate(turns):
+        if turn:
+            local = with_new_slopes(counts, point, free, local)
+        point = moved_abundances(point, local) if factor == "w" else moved_spectra(point, local, np.asarray(free))
+    return point, value
+
+
 def newton_descent(
     blocks: CountBlocks,
     start: Point,
     free: jax.Array,
     tolerance: float,
-    steps: int,
+    rounds: int,
     progress: Progress | None = None,
 ) -> Descent:
-    """Take Newton steps, of the spectra first, until the divergence has nearly stopped to fall.
+    """Take rounds of Newton steps, and extrapolate along them, until the divergence has nearly stopped to fall.
 
     Parameters
     ----------
@@ -233,53 +292,59 @@ def newton_descent(
     free : jax.Array (component,), bool
         Whether the spectrum of the component may change.
     tolerance : float
-        Stop when the divergence falls by less than this part of itself in `WINDOW` steps.
-    steps : int
-        Most steps.
+        Stop when the divergence falls by less than this part of itself in a round.
+    rounds : int
+        Most rounds.
     progress : callable (done, total), optional
-        Called after each step.
+        Called after each round.
 
     Returns
     -------
     Descent
-        The lowest point; its status is `Status.DIVERGED` where a step did not lower the divergence.
+        The lowest point; its status is `Status.DIVERGED` where a round did not lower the divergence.
+
+    Notes
+    -----
+    Source for the extrapolation: Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
-    point, held, chords = start, np.asarray(free), CHORDS
-    if totals(start[0]).sum() < ENOUGH * blocks.pixels * len(held):
-        chords = 0
+    boldness = 0 if totals(start[0]).sum() > ENOUGH * blocks.pixels * len(start[1]) else 1
+    point, best, safe, longest = start, start, None, 4.0
     history: list[float] = []
-    status, best = Status.ITERATION_LIMIT, start
+    trail: list[Point] = []
+    status = Status.ITERATION_LIMIT
     try:
-        while status is Status.ITERATION_LIMIT and len(history) <= steps:
-            local, value = measured(blocks.counts, point)
+        for done in range(rounds + 1):
+            turns = TURNS[boldness][done % len(TURNS[boldness])]
+            bold = not history and boldness < len(TURNS) - 1
+            following, value = newton_round(blocks.counts, point, free, "h" + turns if bold else turns)
             if history and not value <= history[-1]:
+                if safe is not None:
+                    point, safe, longest = safe, None, max(1.0, longest / 4.0)
+                    continue
                 status = Status.CONVERGED if value <= history[-1] * (1 + max(tolerance, NOISE)) else Status.DIVERGED
-                if status is Status.DIVERGED and chords:
-                    status, point, chords = Status.ITERATION_LIMIT, best, 0
-                    history.pop()
+                if status is Status.CONVERGED or turns in TURNS[-1]:
+                    break
+                status, point, trail, boldness = Status.ITERATION_LIMIT, best, [], boldness + 1
+                history.pop()
                 continue
-            best = point
             history.append(value)
-            if _fall_to_come(history, geometric=chords > 0) <= tolerance * max(value, 1e-12):
+            best, point, safe = point, following, None
+            trail.append(best)
+            if _fall(history, len(TURNS[boldness])) <= tolerance * max(value, 1e-12):
                 status = Status.CONVERGED
-            else:
-                point = stepped(point, local, held, abundances=len(history) > 1)
-                for _ in range(chords):
-                    local = with_new_slopes(blocks.counts, point, free, local)
-                    point = stepped(point, local, held, abundances=True)
+                break
+            if len(trail) == 2:
+                safe = following
+                point, length = extrapolated(trail[0], trail[1], following, np.asarray(free), longest)
+                longest, trail = 4.0 * longest if length >= longest else longest, []
             if progress is not None:
-                progress(len(history) - 1, steps)
+                progress(done, rounds)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     last, begun = (history[-1], history[0]) if history else (np.inf, np.inf)
     return Descent(best, last, max(0, len(history) - 1), status, begun)
 
 
-def _fall_to_come(history: list[float], *, geometric: bool) -> float:
-    """Fall of the divergence that is to be expected next: the last, or less where the falls are a geometric series."""
-    if len(history) < 2:
-        return np.inf
-    fall = history[-2] - history[-1]
-    if not geometric or len(history) < 3:
-        return fall
-    return fall * min(1.0, fall / max(history[-3] - history[-2], 1e-300))
+def _fall(history: list[float], rounds: int) -> float:
+    """Fall of the divergence in the last rounds."""
+    return history[-1 - rounds] - history[-1] if len(history) > rounds else np.inf

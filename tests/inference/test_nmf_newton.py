@@ -8,7 +8,7 @@ import pytest
 from bayesspec.inference import nmf_newton
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_blocks import cut, em_step
-from bayesspec.inference.nmf_newton import measured, newton_descent, stepped, with_new_slopes
+from bayesspec.inference.nmf_newton import measured, moved_abundances, moved_spectra, newton_descent, with_new_slopes
 from bayesspec.inference.status import Status
 
 pytestmark = pytest.mark.usefixtures("strict")
@@ -54,7 +54,8 @@ def test_what_is_zero_or_fixed_or_unused_stays():
     w[0, 5, 0] = h[0, 7] = 0.0
     h[0] /= h[0].sum()
     local, _ = measured(blocks.counts, (w, h))
-    new_w, new_h = stepped((w, h), local, np.array([True, False, True]), abundances=True)
+    new_h = moved_spectra((w, h), local, np.array([True, False, True]))[1]
+    new_w = moved_abundances((w, h), local)[0]
     assert new_w[0, 5, 0] == new_h[0, 7] == new_w[..., 2].max() == 0.0
     np.testing.assert_array_equal(new_h[1:], h[1:])
     assert np.abs(new_h[0] - h[0]).max() > 1e-4
@@ -63,7 +64,7 @@ def test_what_is_zero_or_fixed_or_unused_stays():
 def test_spectra_alone_keep_the_expected_counts_of_each_component():
     blocks, (w, h) = problem()
     local, value = measured(blocks.counts, (w, h))
-    new_w, new_h = stepped((w, h), local, np.ones(3, bool), abundances=False)
+    new_w, new_h = moved_spectra((w, h), local, np.ones(3, bool))
     _, after = measured(blocks.counts, (new_w, new_h))
     assert after < value
     ratio = new_w[w > 1] / w[w > 1]
@@ -91,7 +92,7 @@ def test_steps_that_do_not_help_are_left_out(monkeypatch):
     found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-5, 30)
     assert found.status is Status.CONVERGED  # without the steps that lead astray
     assert found.divergence < found.begun
-    monkeypatch.setattr(nmf_newton, "stepped", lambda point, *_, **__: (1.5 * point[0], point[1]))
+    monkeypatch.setattr(nmf_newton, "moved_abundances", lambda point, _: (1.5 * point[0], point[1]))
     found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-5, 30)
     assert found.status is Status.DIVERGED
     assert found.point is start
