@@ -264,6 +264,29 @@ def test_a_flat_prior_leaves_a_background_in_proportion_to_the_components():
     assert (posterior.shape[:, 2] == 1.0).all()
 
 
+def test_weights_of_a_mixed_background_are_those_of_nuts(strict):
+    rng, channels = np.random.default_rng(2), 10
+    shapes = np.stack([np.exp(-np.arange(channels) / decay) for decay in (2.0, 5.0, 40.0)])
+    shapes /= shapes.sum(axis=1, keepdims=True)
+    spectra, weights = rng.dirichlet(np.full(channels, 0.5), 1), np.array([0.2, 0.5, 0.3])
+    abundances = rng.gamma(1.0, 80.0, (24, 2))
+    counts = rng.poisson(abundances @ np.append(spectra, (weights @ shapes)[None], axis=0))
+    mode = fit_mode(counts, 1, key=KEY, fixed_spectra=(np.ones(3) / 3 @ shapes)[None])
+    posterior = sample(counts, mode, key=KEY, draws=3000, warmup=300, thin=1, shapes=shapes)
+    ours = posterior.spectra[:, -1].astype(np.float64) @ np.linalg.pinv(shapes)
+    np.testing.assert_allclose(ours.sum(axis=1), 1.0, rtol=1e-4)
+    assert ours.min() > -1e-4
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        sampler = MCMC(NUTS(poisson_nmf.model), num_warmup=400, num_samples=1000, progress_bar=False)
+        sampler.run(KEY, jnp.asarray(counts), rank=1, shapes=jnp.asarray(shapes))
+        theirs = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
+    np.testing.assert_allclose(ours.mean(axis=0), theirs["weights"].mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(ours.std(axis=0), theirs["weights"].std(axis=0), rtol=0.25)
+    totals = theirs["abundances"].sum(axis=1)
+    np.testing.assert_allclose(posterior.totals.mean(axis=0), totals.mean(axis=0), rtol=0.02)
+    np.testing.assert_allclose(posterior.totals.std(axis=0), totals.std(axis=0), rtol=0.25)
+
+
 def test_merged_channels_hold_every_count():
     counts = np.random.default_rng(0).poisson(60.0, (5, 11)).astype(np.uint8)
     merged = merge_counts(counts, 4)
