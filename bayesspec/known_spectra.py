@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,25 @@ class KnownSpectra:
     def all(self) -> Array:
         """Components, then the background: array (spectrum, energy), float64."""
         return np.concatenate([self.components, self.background])
+
+    def mixed(self, background: npt.NDArray[np.floating], channels: npt.NDArray[np.bool_]) -> KnownSpectra:
+        """Replace the shapes of the background by one mixture of them.
+
+        Parameters
+        ----------
+        background : array, shape (used channel,), float
+            The mixture, summing to one.
+        channels : array, shape (energy,), bool
+            Channels in use.
+
+        Returns
+        -------
+        KnownSpectra
+            The same components with this background.
+        """
+        shape = np.zeros((1, len(channels)))
+        shape[0, channels] = background
+        return replace(self, background=shape, what=f"{self.what}: one mixture of {len(self.background)} shapes")
 
     def seen(self, channels: npt.NDArray[np.bool_]) -> tuple[tuple[float, ...], ...]:
         """Counts per channel that the spectra known with an uncertainty are worth, on the channels in use."""

@@ -67,8 +67,9 @@ def unmix(
         Poisson non-negative matrix factorisation, or Poisson principal components as `bs.pca` finds them.
     background : {"power_law", "bremsstrahlung"}, array of shape (background, energy), or None
         A background apart from the components, with an abundance of its own in every pixel: mixtures of power laws
-        (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes. The total of a single
-        shape that is nowhere absent comes out some percent too high.
+        (EELS), of Kramers' bremsstrahlung with several absorptions (EDS), or of given shapes. One mixture of unknown
+        weights for all pixels where that fits as well and the background is somewhere weak beside the components,
+        else one in every pixel. The total of a single shape that is nowhere absent comes out some percent too high.
     spectra : array, shape (n, energy), or None
         Spectra of components that are known, such as ``fit.spectra["mean"][0]``; they come last in the result.
     prior_from : Component, sequence of Component, or None
@@ -129,7 +130,7 @@ def unmix(
     else:
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
         fit = fit_components(image, counts, chosen, known, sampling, key)
-        result = unmixing_result(image, fit.mode, fit.posterior, known, table, verdict, prob, fit.settings, fit.maps)
+        result = unmixing_result(image, fit, table, verdict, prob)
     if strict and not result.converged:
         raise FitError(result.status)
     return result

@@ -25,15 +25,16 @@ from bayesspec.inference.nmf_unload import nowhere_absent, unload_posterior
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra
 from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmixing_start import best_start, neighbour_start
+from bayesspec.unmixing_start import best_start, neighbour_start, one_shape_start
 
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "
     "for every component under log-uniform priors."
 )
-FLAT_WARMUP = 5
-"""Times as many sweeps before the first draw where the prior of the background is flat: it moves slowly."""
+SLOW_WARMUP = 5
+"""Times as many sweeps before the first draw where the background moves slowly: of flat prior, or of free shape."""
 FLAT = " That of the background, which is nowhere absent, is flat."
+ONE_SHAPE = " The background is one mixture of its shapes in all pixels, of unknown weights with a flat prior."
 Progress = Callable[[int, int], None]
 
 
@@ -72,6 +73,8 @@ class UnmixingFit:
         Draws and moments.
     maps : array (pixel, component), float32, or None
         Abundances smoothed over neighbours.
+    known : KnownSpectra
+        What was known; the background as the mean of its draws where it is one mixture of the shapes.
     settings : dict
         What was done, for the provenance.
     """
@@ -79,6 +82,7 @@ class UnmixingFit:
     mode: NmfMode
     posterior: NmfPosterior
     maps: npt.NDArray[np.float32] | None
+    known: KnownSpectra
     settings: dict[str, Any]
 
 
@@ -112,18 +116,17 @@ def fit_components(
     UnmixingFit
         The posterior.
     """
-    block, background = sampling_block(image), len(known.background)
+    block = sampling_block(image)
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
-    mode = best_start(summed, rank, known, image.valid_channels, key=key, seed=sampling.seed)
-    if mode.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
+    mode, shapes = _start(image, summed, rank, known, sampling, key)
+    background = len(known.background) if shapes is None else 1
     pixels = PixelCounts(counts, image.valid)
     strength = _strength(image, pixels, mode, sampling.neighbours, key)
     if strength > 0 and not known.counts:
         mode = neighbour_start(pixels, mode, strength, background, sampling.seed)
-    flat = background == 1 and nowhere_absent(mode, sampling.seed)
+    flat = background == 1 and shapes is None and nowhere_absent(mode, sampling.seed)
     prior = NmfPrior(seen=known.seen(image.valid_channels), flat=int(flat))
-    posterior = _sampled(counts, summed, mode, prior, sampling, key)
+    posterior = _sampled(counts, summed, mode, prior, shapes, sampling, key)
     if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
     maps = _smoothed(pixels, posterior, strength, background) if strength > 0 else None
@@ -132,10 +135,32 @@ def fit_components(
         "draws": sampling.draws,
         "warmup": sampling.warmup,
         "pixels summed for the spectra": f"{block} x {block}",
-        "prior": PRIOR + FLAT * flat,
+        "prior": PRIOR + FLAT * flat + ONE_SHAPE * (shapes is not None),
         "strength of the smoothing over neighbours": strength,
     }
-    return UnmixingFit(mode, posterior, maps, settings)
+    if shapes is not None:
+        known = known.mixed(posterior.spectra[:, -1].mean(axis=0), image.valid_channels)
+    return UnmixingFit(mode, posterior, maps, known, settings)
+
+
+def _start(
+    image: SpectrumImage,
+    counts: npt.NDArray[Any],
+    rank: int,
+    known: KnownSpectra,
+    sampling: Sampling,
+    key: jax.Array,
+) -> tuple[NmfMode, npt.NDArray[np.float64] | None]:
+    """Where to start; the shapes of the background, (shape, channel), where it is one mixture of them."""
+    background, channels = len(known.background), image.valid_channels
+    mode = best_start(counts, rank, known, channels, key=key, seed=sampling.seed)
+    single = None
+    if background > 1 and not known.counts and mode.status is not Status.INTERRUPTED:
+        single = one_shape_start(counts, mode, background, key=key, seed=sampling.seed)
+    mode = mode if single is None else single
+    if mode.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
+    return mode, None if single is None else known.background[:, channels]
 
 
 def _sampled(
@@ -143,11 +168,12 @@ def _sampled(
     summed: npt.NDArray[Any],
     mode: NmfMode,
     prior: NmfPrior,
+    shapes: npt.NDArray[np.float64] | None,
     sampling: Sampling,
     key: jax.Array,
 ) -> NmfPosterior:
     """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
-    warmup = sampling.warmup * (FLAT_WARMUP if prior.flat else 1)
+    warmup = sampling.warmup * (SLOW_WARMUP if prior.flat or shapes is not None else 1)
     tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
     with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
         posterior = sample(
@@ -158,9 +184,10 @@ def _sampled(
             warmup=warmup,
             probs=tails,
             prior=prior,
+            shapes=shapes,
             progress=progress,
         )
-    informed = prior.flat or len(prior.seen)
+    informed = prior.flat or len(prior.seen) or shapes is not None
     lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not informed
     posterior = recentred(posterior, mode.spectra) if lost else posterior
     if len(summed) < len(counts) or lost:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.components import Unmixing
-from bayesspec.inference.nmf import NmfMode
 from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
 from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_posterior import NmfPosterior
@@ -19,6 +18,7 @@ from bayesspec.inference.pixel_groups import group_pixels
 from bayesspec.known_spectra import KnownSpectra
 from bayesspec.result_labels import attributes, pixel_coords
 from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.unmixing_fit import UnmixingFit
 
 NOISE_WIDTH = 1.96
 """Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
@@ -29,14 +29,10 @@ Variables = dict[str, Any]
 
 def unmixing_result(
     image: SpectrumImage,
-    mode: NmfMode,
-    posterior: NmfPosterior,
-    known: KnownSpectra,
+    fit: UnmixingFit,
     table: xr.Dataset,
     verdict: str,
     prob: float,
-    settings: dict[str, Any],
-    maps: npt.NDArray[np.float32] | None = None,
 ) -> Unmixing:
     """Label a posterior, and find what is feasible beside it.
 
@@ -44,30 +40,23 @@ def unmixing_result(
     ----------
     image : SpectrumImage
         The image that was unmixed.
-    mode : NmfMode
-        Where the sampling started.
-    posterior : NmfPosterior
-        Draws and moments; the spectra of the background are last.
-    known : KnownSpectra
-        Spectra that were fixed.
+    fit : UnmixingFit
+        Posterior, the spectra of the background last, and what belongs to it.
     table : xarray.Dataset
         Scores of the ranks.
     verdict : str
         The number of components in words.
     prob : float
         Probability of the intervals.
-    settings : dict
-        Seed and options, for the provenance.
-    maps : numpy.ndarray (pixel, component), float32, or None
-        Abundances smoothed over neighbours, those of the background last; they take the place of the posterior mean.
 
     Returns
     -------
     Unmixing
         The result.
     """
+    mode, posterior, known, settings = fit.mode, fit.posterior, fit.known, fit.settings
     n = posterior.spectra.shape[1] - len(known.background)
-    moments = _moments(posterior, n, maps)
+    moments = _moments(posterior, n, fit.maps)
     variables = _spectra(image, posterior.spectra[:, :n], prob) | _abundances(image, moments, n)
     variables |= _background(image, posterior, moments, known) | _feasible(
         image, posterior, known, int(settings["seed"])

@@ -15,7 +15,7 @@ from bayesspec.inference.nmf import NmfMode, fit_mode
 from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step
 from bayesspec.inference.nmf_compact import compact
 from bayesspec.inference.nmf_neighbours import PixelCounts, smoothed_abundances
-from bayesspec.inference.nmf_unload import unload
+from bayesspec.inference.nmf_unload import nowhere_absent, unload
 from bayesspec.inference.status import Status
 from bayesspec.known_spectra import KnownSpectra
 
@@ -26,6 +26,8 @@ NEIGHBOUR_ROUNDS = 3
 SMOOTH_TOLERANCE = 1.5
 """Standard deviations of its own noise by which a smoothed abundance may be negative: it has less of it."""
 SPECTRA_STEPS = 5
+SHAPE_ROUNDS, SHAPE_STEPS, SHAPE_CYCLES = 10, 5, 20
+"""Times that the weights of the shapes and the rest are fitted, and steps and cycles of each."""
 LEAST_SHARE = 1e-4
 """Abundance, as a share of the component's mean, that is left where a smoothed map is zero."""
 
@@ -76,6 +78,62 @@ def best_start(
     mode = unload(mode, background, seed) if background else mode
     mode = replace(mode, stability=_carried(first, mode, free))
     return _released(compact(mode, background, seed, counts=counts), free, expected)
+
+
+def one_shape_start(
+    counts: npt.NDArray[Any], mode: NmfMode, background: int, *, key: jax.Array, seed: int
+) -> NmfMode | None:
+    """Fit a background that has one shape in all pixels, a mixture of those that the mode has.
+
+    Parameters
+    ----------
+    counts : array (pixel, channel), unsigned integer
+        Counts.
+    mode : NmfMode
+        Their fit, with as many shapes of the background, the last spectra, mixed differently in every pixel.
+    background : int
+        How many.
+    key : jax.Array
+        Random key.
+    seed : int
+        Seed of the grouping of pixels.
+
+    Returns
+    -------
+    NmfMode or None
+        The fit, its last spectrum the mixture. None where it fits worse by more than chance makes free mixtures fit
+        better, or where the components could take up the background, whose shape then means nothing.
+    """
+    blocks, shapes = cut(counts), mode.spectra[-background:]
+    first, free = len(mode.spectra) - background, len(mode.spectra) - mode.n_fixed
+    found, w = mode, mode.abundances
+    for _ in range(SHAPE_ROUNDS):
+        spectra = np.concatenate([found.spectra[:first], shapes])
+        w = _with_common_weights(blocks, w, spectra, first)
+        weights = w[:, first:].sum(axis=0, dtype=np.float64)
+        mixed = np.append(spectra[:first], (weights / weights.sum() @ shapes)[None], axis=0)
+        init = np.append(w[:, :first], w[:, first:].sum(axis=1, keepdims=True), axis=1), mixed
+        found = fit_mode(counts, free, key=key, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
+        if found.status is Status.INTERRUPTED:
+            return found
+        w = np.append(found.abundances[:, :first], found.abundances[:, first:] * (weights / weights.sum()), axis=1)
+    stability = _carried(mode, found, free)
+    found = replace(unload(found, 1, seed), stability=None if stability is None else stability[: first + 1])
+    worse = 2.0 * (found.divergence - mode.divergence) > len(counts) * (background - 1)
+    return None if worse or nowhere_absent(found, seed) else found
+
+
+def _with_common_weights(
+    blocks: CountBlocks, abundances: npt.NDArray[Any], spectra: npt.NDArray[Any], first: int
+) -> npt.NDArray[np.float32]:
+    """Some steps of all abundances, those from the `first` on in the same proportions everywhere."""
+    held, w = jnp.zeros(len(spectra), bool), abundances
+    for _ in range(SHAPE_STEPS):
+        totals = w[:, first:].sum(axis=0, dtype=np.float64)
+        together = w[:, first:].sum(axis=1, keepdims=True) * (totals / totals.sum())
+        start = blocks.split(np.append(w[:, :first], together, axis=1).astype(np.float32))
+        w = blocks.join(em_step(blocks.counts, start, jnp.asarray(spectra), held)[0])
+    return w
 
 
 def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, background: int, seed: int) -> NmfMode:

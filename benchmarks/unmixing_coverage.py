@@ -21,6 +21,7 @@ from scipy.optimize import linear_sum_assignment
 import bayesspec as bs
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf_posterior import gamma_quantiles
 
 SIDE, CHANNELS = 32, 100
 WINDOW, OTHER = slice(0, 50), slice(50, 100)
@@ -84,16 +85,16 @@ def with_background(case: str, amount: str, seed: int, counts: float = 500.0) ->
     ratios = drawn[:, :, WINDOW].sum(axis=2) / drawn[:, :, OTHER].sum(axis=2)
     ratio = spectra[:, WINDOW].sum(axis=1) / spectra[:, OTHER].sum(axis=1)
     low, high = (fit.spectra[end].values for end in ("lower", "upper"))
+    low_drawn, high_drawn = np.quantile(drawn, (0.05, 0.95), axis=0)
     sides = [fit.abundances[end].values.reshape(-1, 3) for end in ("lower", "upper")]
-    known = fit.identifiability["identified"].values
-    own = big & known[:, None]
+    moments = [fit.abundances[name].values.reshape(-1, 3) for name in ("mean", "sd")]
     return {
         "spectra": covered(spectra[big], low[big], high[big]),
-        "spectra where identified": covered(spectra[own], low[own], high[own]),
         "abundances": covered(abundances, *sides),
-        "abundances where identified": covered(abundances[:, known], *(side[:, known] for side in sides)),
+        "spectra from the draws": covered(spectra[big], low_drawn[big], high_drawn[big]),
+        "abundances from the draws": covered(abundances, *gamma_quantiles(*moments, (0.05, 0.95))),
         "ratio from the draws": covered(ratio, *np.quantile(ratios, (0.05, 0.95), axis=0)),
-        "identified": float(known.mean()),
+        "identified": float(fit.identifiability["identified"].values.mean()),
         "effective": float(fit.data["effective_draws"].min()),
     }
 

@@ -11,13 +11,15 @@ are Gamma distributed over the pixels with a shape and a rate that are learned: 
 is absent from most pixels, a large one a component that is everywhere. Both have log-uniform priors; that of the
 rate is scale free, so the unit of the abundances carries no information. Components whose spectrum is known (a
 background) enter with their spectrum fixed and an abundance of their own; that of a background which is nowhere
-absent may have a flat prior, under which counts can pass between it and the components.
+absent may have a flat prior, under which counts can pass between it and the components. A background whose shape is not
+known is one more component, its spectrum a mixture of given shapes whose weights have a flat prior.
 
 Symbols
 -------
 counts x     (pixel, energy), counts
 abundances w (pixel, component), expected counts; the free components first, then those of fixed spectrum
 spectra h    (free_component, energy), probability per channel
+weights      (background_shape,), share of each given shape in the background; they sum to one
 shape        (component,), dimensionless
 rate         (component,), 1 / counts
 
@@ -34,6 +36,7 @@ DIMS = {
     "rate": ("component",),
     "spectra": ("free_component", "energy"),
     "abundances": ("pixel", "component"),
+    "weights": ("background_shape",),
 }
 
 CONCENTRATION = 0.5
@@ -57,6 +60,7 @@ def model(
     rate_range=RATE_RANGE,
     fixed_spectra=None,
     flat=0,
+    shapes=None,
 ):
     """Describe how the counts arise, as a NumPyro program.
 
@@ -74,9 +78,15 @@ def model(
         Known spectra, each summing to one.
     flat : int
         Number of components, the last, whose abundances have a flat prior.
+    shapes : array (background_shape, energy), float, optional
+        Each sums to one; a mixture of them is the spectrum of one more component, the last.
     """
     pixels, channels = counts.shape
-    n_fixed = 0 if fixed_spectra is None else fixed_spectra.shape[0]
+    others = jnp.zeros((0, channels)) if fixed_spectra is None else fixed_spectra
+    if shapes is not None:
+        weights = numpyro.sample("weights", dist.Dirichlet(jnp.ones(shapes.shape[0])))
+        others = jnp.concatenate([others, (weights @ shapes)[None]])
+    n_fixed = others.shape[0]
     with numpyro.plate("component", rank + n_fixed):
         shape = numpyro.sample("shape", dist.LogUniform(*shape_range))
         rate = numpyro.sample("rate", dist.LogUniform(*rate_range))
@@ -84,7 +94,7 @@ def model(
         spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.broadcast_to(concentration, (rank, channels))))
     learned = jnp.arange(rank + n_fixed) < rank + n_fixed - flat
     shape, rate = jnp.where(learned, shape, 1.0), jnp.where(learned, rate, FLAT_RATE)
-    known = spectra if fixed_spectra is None else jnp.concatenate([spectra, fixed_spectra])
+    known = jnp.concatenate([spectra, others])
     with numpyro.plate("pixel", pixels):
         abundances = numpyro.sample("abundances", dist.Gamma(shape, rate).to_event(1))
         mean = abundances @ known + RATE_FLOOR

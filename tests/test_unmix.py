@@ -169,6 +169,26 @@ def test_a_background_is_kept_apart_from_the_components() -> None:
     assert float(fit.fractions.mean.sum()) == pytest.approx(0.5, abs=0.06)
 
 
+def test_a_background_of_one_unknown_shape_covers_what_it_claims() -> None:
+    rng, channels = np.random.default_rng(3), 60
+    spectra = rng.dirichlet(np.full(channels, 0.5), 2)
+    shapes = np.exp(-np.arange(channels) / np.array([8.0, 20.0, 100.0])[:, None])
+    shapes /= shapes.sum(axis=1, keepdims=True)
+    background = np.array([0.5, 0.1, 0.4]) @ shapes
+    abundances = rng.gamma(1.0, 150.0, (256, 3))
+    counts = rng.poisson(abundances @ np.append(spectra, background[None], axis=0)).reshape(16, 16, channels)
+    image = bs.SpectrumImage(counts, energy=1.0 + 0.1 * np.arange(channels))
+    fit = bs.unmix(image, 2, background=shapes, neighbours=False, prob=0.9)
+    assert fit.background["shapes"].shape == (1, channels)
+    assert np.abs(fit.background["shapes"].values[0] - background).sum() < 0.05
+    low, high = np.quantile(fit.data["background_total_draws"].values[:, 0], (0.005, 0.995))
+    assert low < abundances[:, 2].sum() < high
+    order = np.argmax(fit.spectra["mean"].values @ spectra.T, axis=1)
+    low, high = np.quantile(fit.spectra_draws().values, (0.05, 0.95), axis=0)
+    assert ((low <= spectra[order]) & (spectra[order] <= high)).mean() > 0.8
+    assert "one mixture of 3 shapes" in fit.provenance["background"]
+
+
 def test_another_fit_is_knowledge(fit: bs.Unmixing) -> None:
     image, spectra = phantom(counts_per_pixel=400, side=12, seed=3)
     iron = int(np.argmin(angles(fit.spectra["mean"].values, spectra[:1])))

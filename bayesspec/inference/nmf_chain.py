@@ -17,6 +17,7 @@ from bayesspec.inference.nmf_coupling import Step
 from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, slopes
 from bayesspec.inference.nmf_merging import choose_runs
 from bayesspec.inference.nmf_prior import NmfPrior, count_constant
+from bayesspec.inference.nmf_shape import shapes_of, with_steps
 from bayesspec.inference.nmf_state import Data, Plan, State, Summary
 from bayesspec.inference.nmf_sweep import sweep
 from bayesspec.models.poisson_nmf import RATE_FLOOR
@@ -103,10 +104,19 @@ class Chain:
         Constants of the prior.
     coupled : bool
         Whether there will be coupling moves; without them no counts are merged for them.
+    shapes : array (shape, channel), float, optional
+        Those that the last spectrum is a mixture of, where its weights are not known.
     """
 
     def __init__(
-        self, counts: npt.NDArray[Any], start: Start, free: int, prior: NmfPrior, *, coupled: bool = True
+        self,
+        counts: npt.NDArray[Any],
+        start: Start,
+        free: int,
+        prior: NmfPrior,
+        *,
+        coupled: bool = True,
+        shapes: npt.ArrayLike | None = None,
     ) -> None:
         self.counts, self.blocks = counts, cut(counts)
         runs = choose_runs(len(counts), counts.shape[1], self.blocks.counts.shape[1])
@@ -123,7 +133,8 @@ class Chain:
         self.plan = Plan(free, len(counts), runs, runs.coupling, moves, prior)
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
         concentration = prior.concentrations(free, counts.shape[1])
-        self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration))
+        mixed = None if shapes is None else shapes_of(shapes)
+        self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration), mixed)
         self.state = self._with_likelihood(_settle(self.data.counts, state))
         self.directions = len(directions(free, len(start.spectra)))
         self.log_size, self.root = 0.0, np.eye(self.directions)
@@ -156,7 +167,9 @@ class Chain:
 
     def learn(self) -> None:
         """Take noise, and information along the coupling directions, from where the chain is."""
-        self.data = self.data._replace(noise=_noise(self.data.counts, self.state))
+        noise, shapes = _noise(self.data.counts, self.state), self.data.shapes
+        shapes = None if shapes is None else with_steps(shapes, np.asarray(noise.spectra[-1]))
+        self.data = self.data._replace(noise=noise, shapes=shapes)
         if self.directions == 0:
             return
         scaled = self.plan.prior.scaled(self.state.shape)

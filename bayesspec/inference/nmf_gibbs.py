@@ -49,6 +49,7 @@ def sample(
     thin: int | None = None,
     probs: tuple[float, ...] = (0.025, 0.975),
     prior: NmfPrior | None = None,
+    shapes: npt.ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NmfPosterior:
     """Sample the posterior of spectra, abundances and their prior, from the mode on.
@@ -72,6 +73,9 @@ def sample(
         Probabilities of the quantiles of the abundances.
     prior : NmfPrior, optional
         Constants of the prior.
+    shapes : array (shape, channel), float, optional
+        The last spectrum of the mode is a mixture of these, two or more, each summing to one, and its weights are not
+        known: their prior is flat.
     progress : callable (done, total), optional
         Called after each sweep.
 
@@ -98,7 +102,7 @@ def sample(
     tick = _ticker(total, progress)
     with jax.enable_x64(True):
         warm_key, draw_key = jax.random.split(key)
-        chain = _warm_up(matrix, mode, prior, stages, warm_key, tick)
+        chain = _warm_up(matrix, mode, prior, shapes, stages, warm_key, tick)
         kept, moments, accepted, complete = _keep(chain, draws, thin, draw_key, tick)
     return summarise(chain.blocks.join, mode, kept, moments, accepted, probs, complete=complete)
 
@@ -149,6 +153,7 @@ def _warm_up(
     counts: npt.NDArray[Any],
     mode: NmfMode,
     prior: NmfPrior,
+    shapes: npt.ArrayLike | None,
     stages: list[tuple[int, int]],
     key: jax.Array,
     tick: Callable[[], None],
@@ -159,7 +164,7 @@ def _warm_up(
     for stride, sweeps in stages:
         chosen = np.sort(order[::stride])
         part = replace(start, abundances=start.abundances[chosen])
-        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior)
+        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior, shapes=shapes)
         chain.warm(sweeps, jax.random.fold_in(key, stride), tick)
         spectra, shape, rate = (np.asarray(v) for v in chain.state[1:4])
         start = Start(_carry(start, spectra), spectra, shape, rate)

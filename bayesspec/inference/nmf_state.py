@@ -10,6 +10,7 @@ import jax
 from bayesspec.inference.nmf_density import Noise
 from bayesspec.inference.nmf_merging import Runs
 from bayesspec.inference.nmf_prior import NmfPrior
+from bayesspec.inference.nmf_shape import Shapes
 
 
 class State(NamedTuple):
@@ -75,6 +76,8 @@ class Data(NamedTuple):
         Noise of both factors, for the coupling moves.
     concentration : jax.Array (free component, channel), float64
         Dirichlet concentration of the spectra.
+    shapes : Shapes, optional
+        Those that the last spectrum is a mixture of, where its weights are not known.
     """
 
     counts: jax.Array
@@ -82,6 +85,7 @@ class Data(NamedTuple):
     valid: jax.Array
     noise: Noise
     concentration: jax.Array
+    shapes: Shapes | None = None
 
 
 @dataclass(frozen=True)

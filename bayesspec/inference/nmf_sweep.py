@@ -14,6 +14,7 @@ from bayesspec.inference.nmf_coupling import Step, coupling_moves
 from bayesspec.inference.nmf_density import Factors, Target, directions
 from bayesspec.inference.nmf_pixels import pixel_move
 from bayesspec.inference.nmf_prior import draw_shape_and_rate, log_prior
+from bayesspec.inference.nmf_shape import move_shape
 from bayesspec.inference.nmf_state import Data, Plan, State, Summary
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -69,7 +70,11 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
             concentration=data.concentration,
             moves=plan.moves,
         )
-    likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain
+    shape_gain = jnp.zeros((), jnp.float64)
+    if data.shapes is not None:
+        shape_key = jax.random.fold_in(keys[4], 1)
+        factors, shape_gain = move_shape(data.counts, data.valid, data.shapes, factors, shape_key)
+    likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain + shape_gain
     accepted = jnp.append(jnp.stack([pixels_moved, channels_moved]), coupled)
     return _finish(data, *factors, state.shape, likelihood, accepted, keys[4], plan)
 

@@ -45,9 +45,24 @@ def test_engine_log_joint_is_that_of_the_model(fixed, seen, flat, strict):
     assert ours == pytest.approx(float(theirs), rel=1e-5)
 
 
+def test_a_mixed_background_is_the_fixed_one_of_these_weights():
+    rng = np.random.default_rng(5)
+    counts, spectra, abundances, shape, rate = point(rng, fixed=1)
+    shapes, weights = rng.dirichlet(np.ones(9), 3), rng.dirichlet(np.ones(3))
+    with jax.enable_x64(True):
+        sites = {"spectra": spectra[:2], "abundances": abundances, "shape": shape, "rate": rate}
+        sites = {name: jnp.asarray(value) for name, value in sites.items()}
+        options = {"rank": 2, "fixed_spectra": jnp.asarray((weights @ shapes)[None])}
+        fixed, _ = log_density(poisson_nmf.model, (jnp.asarray(counts),), options, sites)
+        options, sites = {"rank": 2, "shapes": jnp.asarray(shapes)}, sites | {"weights": jnp.asarray(weights)}
+        mixed, _ = log_density(poisson_nmf.model, (jnp.asarray(counts),), options, sites)
+    assert float(mixed - fixed) == pytest.approx(np.log(2.0), rel=1e-6)  # the flat density over three weights
+
+
 def test_dims_name_every_axis_of_every_latent_site():
     counts = jnp.asarray(point(np.random.default_rng(0))[0])
-    trace = handlers.trace(handlers.seed(poisson_nmf.model, 0)).get_trace(counts, rank=3)
+    shapes = jnp.full((2, 9), 1.0 / 9.0)
+    trace = handlers.trace(handlers.seed(poisson_nmf.model, 0)).get_trace(counts, rank=3, shapes=shapes)
     latent = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
     assert set(latent) == set(poisson_nmf.DIMS)
     for name, dims in poisson_nmf.DIMS.items():
