@@ -1,4 +1,4 @@
-"""Maximum likelihood of the Poisson factorisation: expectation maximisation, accelerated, from several starts."""
+"""Maximum likelihood of the Poisson factorisation, from several starts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NmfMode:
     divergence : float
         Kullback-Leibler divergence of the fit from the counts, in nats.
     iterations : int
-        Accelerated cycles taken on the full counts; each makes two steps.
+        Accelerated cycles or rounds of Newton steps taken on the full counts.
     status : Status
         How the fit ended.
     n_fixed : int
@@ -161,9 +161,9 @@ def fit_mode(
     fixed_spectra : array (fixed component, channel), float, optional
         Known spectra, for example a background; scaled to sum to one.
     tolerance : float
-        Stop when the divergence falls by less than this part of itself in five cycles.
+        Stop when the divergence falls by less than this part of itself in five cycles, or in a round of Newton steps.
     max_iterations : int
-        Largest number of accelerated cycles on the full counts.
+        Largest number of accelerated cycles or rounds on the full counts.
     progress : callable (done, total), optional
         Called after each cycle.
 
@@ -179,6 +179,8 @@ def fit_mode(
 
     Notes
     -----
+    Counts of `LARGE` entries or more are fitted in groups of channels first, and then by Newton steps; where those do
+    not lower the divergence, and with fewer entries, by accelerated expectation maximisation.
     Source: Lee & Seung (1999), doi:10.1038/44565; Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
     matrix = check_counts(counts)

@@ -115,3 +115,22 @@ def test_an_interruption_among_the_groups_leaves_a_whole_fit(strict, small_is_la
     assert mode.status is Status.INTERRUPTED
     assert np.isfinite(mode.divergence)
     assert mode.spectra.shape == (3, 120)
+
+
+def test_one_component_that_begins_with_groups_is_the_outer_product_of_the_sums(strict, small_is_large):
+    counts = simulated()[0]
+    counts[:, 7] = 0
+    mode = fit_mode(counts, 1, key=KEY)
+    np.testing.assert_allclose(mode.spectra[0], counts.sum(axis=0) / counts.sum(), rtol=2e-4, atol=1e-9)
+    np.testing.assert_allclose(mode.abundances[:, 0], counts.sum(axis=1), rtol=2e-4, atol=1e-3)
+
+
+def test_one_pixel_that_outshines_all_others_takes_no_component_among_groups(strict, small_is_large):
+    counts, _, spectra = simulated()
+    bright = np.random.default_rng(1).poisson(1e6 * spectra.mean(axis=0))
+    counts = np.concatenate([counts, bright[None]])
+    mode = fit_mode(counts, 3, key=KEY)
+    assert mode.status is Status.CONVERGED
+    cosines = mode.spectra @ spectra.T / np.linalg.norm(mode.spectra, axis=1)[:, None] / np.linalg.norm(spectra, axis=1)
+    assert cosines.max(axis=1).min() > 0.97
+    np.testing.assert_allclose(mode.abundances.sum(axis=1), counts.sum(axis=1), rtol=0.1, atol=5)
