@@ -192,22 +192,37 @@ def fit_mode(
         w, h, stability = _best_start(matrix, rank, fixed, free, seed)
     else:
         (w, h), stability = _given_start(init), None
-    large = matrix.size >= LARGE and matrix.shape[1] >= 4 * GROUPS * len(h)
-    status = Status.ITERATION_LIMIT
-    if large:
-        w, h, status = _on_groups(matrix, (w, h), free, tolerance, given=init is not None)
-    blocks = cut(matrix)
-    found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
-    if large and status is not Status.INTERRUPTED:
-        found = newton_descent(blocks, found.point, free, tolerance, max_iterations, progress)
-    if not large or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
-        cycles = 0 if found.status is Status.INTERRUPTED else max_iterations - found.cycles
-        last = descend(blocks, found.point, free, tolerance, cycles, progress)
-        ended = Status.INTERRUPTED if found.status is Status.INTERRUPTED else last.status
-        found = last._replace(cycles=found.cycles + last.cycles, status=ended)
-    w, h = blocks.join(found.point[0]), found.point[1]
+    found = _descended(matrix, (w, h), free, tolerance, max_iterations, progress, given=init is not None)
+    w, h = found.point
     order = np.append(np.argsort(-w[:, :rank].sum(axis=0), kind="stable"), np.arange(rank, len(h)))
     return NmfMode(h, w, found.divergence, found.cycles, found.status, len(fixed), stability).reordered(order)
+
+
+def _descended(
+    counts: Matrix,
+    start: tuple[Matrix, Matrix],
+    free: jax.Array,
+    tolerance: float,
+    most: int,
+    progress: Progress | None,
+    *,
+    given: bool,
+) -> Descent:
+    """Go down from a start by the means that suit the size of the counts; the abundances are not in blocks."""
+    large = counts.size >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
+    (w, h), status = start, Status.ITERATION_LIMIT
+    if large:
+        w, h, status = _on_groups(counts, start, free, tolerance, given=given)
+    blocks = cut(counts)
+    found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
+    if large and status is not Status.INTERRUPTED:
+        found = newton_descent(blocks, found.point, free, tolerance, most, progress)
+    if not large or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
+        interrupted = found.status is Status.INTERRUPTED
+        last = descend(blocks, found.point, free, tolerance, 0 if interrupted else most - found.cycles, progress)
+        ended = Status.INTERRUPTED if interrupted else last.status
+        found = last._replace(cycles=found.cycles + last.cycles, status=ended)
+    return found._replace(point=(blocks.join(found.point[0]), found.point[1]))
 
 
 def _given_start(init: tuple[npt.ArrayLike, npt.ArrayLike]) -> tuple[Matrix, Matrix]:
