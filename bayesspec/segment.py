@@ -178,7 +178,6 @@ def _result(
         "phase": np.arange(fit.n_phases),
     }
     selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
-    data = xr.Dataset(variables, coords=coords).assign(selection)
     settings = {
         "seed": seed,
         "draws": draws,
@@ -201,7 +200,7 @@ def _result(
         "mixed_share": fits.mixed.share,
         "acquisition": json.dumps(asdict(maps.acquisition)),
     }
-    return Segmentation(data.assign_attrs(attrs))
+    return Segmentation(xr.Dataset(variables | selection, coords=coords, attrs=attrs))
 
 
 def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:

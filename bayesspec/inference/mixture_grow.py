@@ -128,14 +128,15 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     tuple of Mixture and Array
         Start and the active phases, one more than before.
     """
+    here = np.array(active)
     shifts = np.asarray(directions(mixture, counts, active, shape=shape))
     part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
     handicap = (0.0, LEAST_GAIN if counts.shape[1] == 2 else 0.0)  # in two channels both have the same direction
     trials = [
         (float(value) - handicap[kind], start)
-        for k in np.flatnonzero(np.asarray(active))
+        for k in np.flatnonzero(here)
         for kind in ((0, 1) if _worth_trying(shifts[k, 1], shifts[k, 0]) else (0,))
         for start, value in [_trial(mixture, k, shifts[k, kind], part, active)]
     ]
-    best = max(trials, key=lambda trial: trial[0])[1]
-    return best, active.at[jnp.argmin(active)].set(True)
+    here[here.argmin()] = True
+    return max(trials, key=lambda trial: trial[0])[1], jnp.asarray(here)

@@ -149,10 +149,13 @@ def _of_shares(responsibility: Array, residual: Array, score: Array, pixels: Pix
     rows, phases, channels = residual.shape
     flat = score.reshape(rows, -1)
     moments = jax.lax.map(lambda pair: pair[0].T @ pair[1], (jnp.moveaxis(score, 1, 0), jnp.moveaxis(residual, 1, 0)))
-    shared = jax.lax.map(lambda of_phase: flat.T @ (of_phase[:, None] * pixels.design), responsibility.T)
-    crossed = shared.transpose(1, 0, 2).reshape(phases * channels, -1)
-    own = (flat.T @ pixels.design).reshape(phases, channels, -1)
-    return flat.T @ flat - _block_diagonal(moments), crossed - _block_diagonal(own)
+    alone = flat.T @ pixels.design
+    if pixels.design.shape[1] == 1:
+        crossed = flat.T @ (responsibility * pixels.design)
+    else:
+        others = jax.lax.map(lambda of_phase: flat.T @ (of_phase[:, None] * pixels.design), responsibility[:, 1:].T)
+        crossed = jnp.concatenate([alone - others.sum(axis=0), *others], axis=1)  # responsibilities sum to one
+    return flat.T @ flat - _block_diagonal(moments), crossed - _block_diagonal(alone.reshape(phases, channels, -1))
 
 
 def _of_weights(responsibility: Array, weight: Array, design: Array) -> Array:

@@ -115,15 +115,15 @@ def held_out_scores(
         log sum_k r[n, k] Multinomial(y[n, :] | N[n], s[k, :]), nats; 0 in pixels without counts held out.
     """
     kept, held = checked_counts(train, mask), checked_counts(test, mask)
-    most = max(fit.n_phases for fit in path)
+    most, measured = max(fit.n_phases for fit in path), kept.sum(axis=1) > 0
     scores = []
     with jax.enable_x64(True):
         fitted_to, judged = jnp.asarray(kept), jnp.asarray(held)
         for fit in path:
-            active = jnp.arange(most) < fit.n_phases
+            active = jnp.asarray(np.arange(most) < fit.n_phases)
             spare = most - fit.n_phases
             shares = np.concatenate([fit.log_composition, np.repeat(fit.log_composition[:1], spare, axis=0)])
-            weights = np.log(np.maximum(fit.responsibilities[kept.sum(axis=1) > 0].mean(axis=0), LEAST_SHARE))
+            weights = np.log(np.maximum(measured @ fit.responsibilities / measured.sum(), LEAST_SHARE))
             start = Mixture(jnp.asarray(shares), jnp.asarray(np.pad(weights, (0, spare))))
             mixture, _, _ = squarem(start, fitted_to, active, tolerance=HELD_OUT_TOLERANCE, max_cycles=EM_CYCLES)
             scores.append(np.asarray(_predicted(mixture, fitted_to, judged, active)))
@@ -146,6 +146,7 @@ def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:
     return Mixture(log_composition, jnp.where(active, 0.0, jnp.log(LEAST_SHARE))), active
 
 
+@jax.jit
 def _parameters(mixture: Mixture, active: Array) -> Parameters:
     """Where Newton starts: log weights centred over the active phases, inactive phases at their prior mode."""
     weight = jnp.maximum(mixture.log_weights, -8.0)
@@ -154,6 +155,7 @@ def _parameters(mixture: Mixture, active: Array) -> Parameters:
     return Parameters(log_shares, jnp.where(active, weight - centre, 0.0)[:, None])
 
 
+@jax.jit
 def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
     """Back to log composition and even log weights, for growing."""
     log_weights = mode.log_weights(parameters.weights, pixels, active)[0]

@@ -226,7 +226,10 @@ def pixel_scores(
     with jax.enable_x64(True):
         pixels = pixels_of(kept, covariates.reshape(len(kept), covariates.shape[2]))
         parameters = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(fit.weights))
-        return np.asarray(scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
+        return np.asarray(_scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
+
+
+_scores = jax.jit(scores)
 
 
 def blocks(rows: int, columns: int) -> NDArray[np.intp]:
