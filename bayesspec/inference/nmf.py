@@ -80,17 +80,17 @@ class NmfMode:
 
 
 def _on_groups(
-    counts: Matrix, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float, *, given: bool
+    counts: Matrix, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float
 ) -> tuple[Matrix, Matrix, Status]:
     """Fit the counts of groups of channels; carry the fit over to all channels.
 
-    A given start that these counts hardly improve is near already, and stays as it is.
+    A start that these counts hardly improve is near already, and stays as it is.
     """
     w, h = start
     groups = group_channels(counts, len(h), GROUPS * len(h))
     blocks = cut(groups.add(counts))
     found = descend(blocks, (np.asarray(blocks.split(w)), groups.gather(h).astype(np.float32)), free, tolerance, 1)
-    if given and found.begun - found.divergence < NEAR * found.begun:
+    if found.begun - found.divergence < NEAR * found.begun:
         return w, h, found.status
     if found.status is not Status.INTERRUPTED:
         found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES)
@@ -179,8 +179,9 @@ def fit_mode(
 
     Notes
     -----
-    Counts of `LARGE` entries or more are fitted in groups of channels first, and then by Newton steps; where those do
-    not lower the divergence, and with fewer entries, by accelerated expectation maximisation.
+    From a given start that is far from the optimum, counts of `LARGE` entries or more are fitted in groups of channels
+    first, and then by Newton steps; where those do not lower the divergence, and in all other cases, by accelerated
+    expectation maximisation.
     Source: Lee & Seung (1999), doi:10.1038/44565; Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
     matrix = check_counts(counts)
@@ -209,15 +210,16 @@ def _descended(
     given: bool,
 ) -> Descent:
     """Go down from a start by the means that suit the size of the counts; the abundances are not in blocks."""
-    large = counts.size >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
+    far = given and counts.size >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
     (w, h), status = start, Status.ITERATION_LIMIT
-    if large:
-        w, h, status = _on_groups(counts, start, free, tolerance, given=given)
+    if far:
+        w, h, status = _on_groups(counts, start, free, tolerance)
+        far = w is not start[0]
     blocks = cut(counts)
     found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
-    if large and status is not Status.INTERRUPTED:
+    if far and status is not Status.INTERRUPTED:
         found = newton_descent(blocks, found.point, free, tolerance, most, progress)
-    if not large or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
+    if not far or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
         interrupted = found.status is Status.INTERRUPTED
         last = descend(blocks, found.point, free, tolerance, 0 if interrupted else most - found.cycles, progress)
         ended = Status.INTERRUPTED if interrupted else last.status

