@@ -1,8 +1,7 @@
-"""Maximum likelihood of the Poisson factorisation: expectation maximisation, accelerated, from several starts."""
+"""Maximum likelihood of the Poisson factorisation, from several starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import jax
@@ -11,16 +10,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step, row_divergences
+from bayesspec.inference.nmf_blocks import cut
+from bayesspec.inference.nmf_descent import Descent, Progress, descend
+from bayesspec.inference.nmf_groups import group_channels
 from bayesspec.inference.nmf_input import check_counts, check_fixed, check_rank
+from bayesspec.inference.nmf_newton import newton_descent
 from bayesspec.inference.nmf_start import Matrix, coarsen, refine, starts
 from bayesspec.inference.status import Status
 
-Progress = Callable[[int, int], None]
-"""Called with the number of cycles done and the most there can be."""
-
-WINDOW = 5
-"""Cycles over which the fall of the divergence is measured."""
+LARGE = 2**22
+"""Entries from which the counts of groups of channels are fitted first."""
+GROUPS = 12
+"""Groups of channels for each component."""
+GROUPED_CYCLES = 200
+LIFT = np.float32(1e-5)
+"""Part of the mean of a row that an entry keeps at least when all channels are fitted."""
+NEAR = 1e-3
+"""Part of the divergence by which the first cycle improves a start that is worth fitting to groups."""
 COARSE_TOLERANCE = 1e-4
 COARSE_CYCLES = 60
 
@@ -38,7 +44,7 @@ class NmfMode:
     divergence : float
         Kullback-Leibler divergence of the fit from the counts, in nats.
     iterations : int
-        Accelerated cycles taken on the full counts; each makes two steps.
+        Accelerated cycles or rounds of Newton steps taken on the full counts.
     status : Status
         How the fit ended.
     n_fixed : int
@@ -73,78 +79,28 @@ class NmfMode:
         return replace(self, spectra=self.spectra[order], abundances=self.abundances[:, order], stability=known)
 
 
-def _roots(abundances: jax.Array, spectra: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Square roots of the abundances and of the counts that each component gives in each channel."""
-    totals = abundances.sum(axis=(0, 1))
-    return jnp.sqrt(abundances), jnp.sqrt(spectra * totals[:, None])
+def _on_groups(
+    counts: Matrix, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float, *, given: bool
+) -> tuple[Matrix, Matrix, Status]:
+    """Fit the counts of groups of channels; carry the fit over to all channels.
 
-
-@jax.jit
-def _cycle(
-    counts: jax.Array, abundances: jax.Array, spectra: jax.Array, free: jax.Array, longest: jax.Array
-) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array], jax.Array, jax.Array]:
-    """Two steps, the extrapolation along them, its divergence, and the step length.
-
-    Notes
-    -----
-    Source: Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x, scheme S3 on square roots.
+    A given start that these counts hardly improve is near already, and stays as it is.
     """
-    first = em_step(counts, abundances, spectra, free)
-    second = em_step(counts, *first, free)
-    z0, z1, z2 = _roots(abundances, spectra), _roots(*first), _roots(*second)
-    r = [b - a for a, b in zip(z0, z1, strict=True)]
-    v = [c - b - d for b, c, d in zip(z1, z2, r, strict=True)]
-    rr, vv = (sum(jnp.vdot(a, a) for a in part) for part in (r, v))
-    length = jnp.clip(jnp.sqrt(rr / jnp.maximum(vv, 1e-30)), 1.0, longest)
-    w, h = (jnp.square(a + 2.0 * length * b + length**2 * c) for a, b, c in zip(z0, r, v, strict=True))
-    sums = h.sum(axis=1, keepdims=True)
-    h = jnp.where(free[:, None] & (sums > 0), h / jnp.where(sums > 0, sums, 1.0), second[1])
-    return (w, h), second, row_divergences(counts, w, h), length
+    w, h = start
+    groups = group_channels(counts, len(h), GROUPS * len(h))
+    blocks = cut(groups.add(counts))
+    found = descend(blocks, (np.asarray(blocks.split(w)), groups.gather(h).astype(np.float32)), free, tolerance, 1)
+    if given and found.begun - found.divergence < NEAR * found.begun:
+        return w, h, found.status
+    if found.status is not Status.INTERRUPTED:
+        found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES)
+    spread = np.where(np.asarray(free)[:, None], _lifted(groups.spread(found.point[1]), h), h)
+    return _lifted(blocks.join(found.point[0]), w), spread.astype(np.float32), found.status
 
 
-def _descend(
-    blocks: CountBlocks,
-    start: tuple[jax.Array, jax.Array],
-    free: jax.Array,
-    tolerance: float,
-    cycles: int,
-    progress: Progress | None = None,
-) -> tuple[tuple[jax.Array, jax.Array], float, int, Status]:
-    """Cycle until the divergence has nearly stopped to fall."""
-    counts, point, longest = blocks.counts, start, 4.0
-    history = [_sum(row_divergences(counts, *point))]
-    status = Status.ITERATION_LIMIT
-    try:
-        while status is Status.ITERATION_LIMIT and len(history) <= cycles:
-            proposal, safe, rows, length = _cycle(counts, *point, free, jnp.float32(longest))
-            value = _sum(rows)
-            if value <= history[-1]:
-                point = proposal
-                longest = 4.0 * longest if float(length) >= longest else longest
-            else:
-                point, value, longest = safe, _sum(row_divergences(counts, *safe)), max(1.0, longest / 4.0)
-            history.append(value)
-            status = _judge(history, tolerance)
-            if progress is not None:
-                progress(len(history) - 1, cycles)
-    except KeyboardInterrupt:
-        status = Status.INTERRUPTED
-    return point, history[-1], len(history) - 1, status
-
-
-def _judge(history: list[float], tolerance: float) -> Status:
-    """Say whether the divergence has nearly stopped to fall."""
-    value = history[-1]
-    if not np.isfinite(value):
-        return Status.DIVERGED
-    if len(history) > WINDOW + 1 and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
-        return Status.CONVERGED
-    return Status.ITERATION_LIMIT
-
-
-def _sum(rows: jax.Array) -> float:
-    """Add the rows in float64."""
-    return float(np.asarray(rows, np.float64).sum())
+def _lifted(values: Matrix, start: Matrix) -> Matrix:
+    """Take entries off zero, where they would stay, if they did not begin there."""
+    return np.maximum(values, LIFT * values.mean(axis=1, keepdims=True) * (start > 0))
 
 
 def _begin(counts: Matrix, spectra: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
@@ -161,12 +117,12 @@ def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed:
     fits = []
     for spectra in starts(coarse.counts, rank, seed):
         w, h = _begin(coarse.counts, spectra, known)
-        point, value, _, _ = _descend(blocks, (blocks.split(w), jnp.asarray(h)), free, COARSE_TOLERANCE, COARSE_CYCLES)
-        fits.append((value, point))
+        found = descend(blocks, (np.asarray(blocks.split(w)), h), free, COARSE_TOLERANCE, COARSE_CYCLES)
+        fits.append((found.divergence, found.point))
     fits.sort(key=lambda fit: fit[0])
-    best, others = fits[0][1], [np.asarray(point[1]) for _, point in fits[1:]]
-    agreement = [_agreement(np.asarray(best[1]), other, rank) for other in others] or [np.ones(len(best[1]))]
-    w_full, h_full = refine(coarse, counts, blocks.join(best[0]), np.asarray(best[1]))
+    best, others = fits[0][1], [point[1] for _, point in fits[1:]]
+    agreement = [_agreement(best[1], other, rank) for other in others] or [np.ones(len(best[1]))]
+    w_full, h_full = refine(coarse, counts, blocks.join(best[0]), best[1])
     h_full[rank:] = fixed
     return w_full, h_full, np.mean(agreement, axis=0)
 
@@ -205,9 +161,9 @@ def fit_mode(
     fixed_spectra : array (fixed component, channel), float, optional
         Known spectra, for example a background; scaled to sum to one.
     tolerance : float
-        Stop when the divergence falls by less than this part of itself in five cycles.
+        Stop when the divergence falls by less than this part of itself in five cycles, or in a round of Newton steps.
     max_iterations : int
-        Largest number of accelerated cycles on the full counts.
+        Largest number of accelerated cycles or rounds on the full counts.
     progress : callable (done, total), optional
         Called after each cycle.
 
@@ -223,6 +179,8 @@ def fit_mode(
 
     Notes
     -----
+    Counts of `LARGE` entries or more are fitted in groups of channels first, and then by Newton steps; where those do
+    not lower the divergence, and with fewer entries, by accelerated expectation maximisation.
     Source: Lee & Seung (1999), doi:10.1038/44565; Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
     matrix = check_counts(counts)
@@ -234,12 +192,37 @@ def fit_mode(
         w, h, stability = _best_start(matrix, rank, fixed, free, seed)
     else:
         (w, h), stability = _given_start(init), None
-    blocks = cut(matrix)
-    start = (blocks.split(w), jnp.asarray(h))
-    point, value, cycles, status = _descend(blocks, start, free, tolerance, max_iterations, progress)
-    w, h = blocks.join(point[0]), np.asarray(point[1])
+    found = _descended(matrix, (w, h), free, tolerance, max_iterations, progress, given=init is not None)
+    w, h = found.point
     order = np.append(np.argsort(-w[:, :rank].sum(axis=0), kind="stable"), np.arange(rank, len(h)))
-    return NmfMode(h, w, value, cycles, status, len(fixed), stability).reordered(order)
+    return NmfMode(h, w, found.divergence, found.cycles, found.status, len(fixed), stability).reordered(order)
+
+
+def _descended(
+    counts: Matrix,
+    start: tuple[Matrix, Matrix],
+    free: jax.Array,
+    tolerance: float,
+    most: int,
+    progress: Progress | None,
+    *,
+    given: bool,
+) -> Descent:
+    """Go down from a start by the means that suit the size of the counts; the abundances are not in blocks."""
+    large = counts.size >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
+    (w, h), status = start, Status.ITERATION_LIMIT
+    if large:
+        w, h, status = _on_groups(counts, start, free, tolerance, given=given)
+    blocks = cut(counts)
+    found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
+    if large and status is not Status.INTERRUPTED:
+        found = newton_descent(blocks, found.point, free, tolerance, most, progress)
+    if not large or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
+        interrupted = found.status is Status.INTERRUPTED
+        last = descend(blocks, found.point, free, tolerance, 0 if interrupted else most - found.cycles, progress)
+        ended = Status.INTERRUPTED if interrupted else last.status
+        found = last._replace(cycles=found.cycles + last.cycles, status=ended)
+    return found._replace(point=(blocks.join(found.point[0]), found.point[1]))
 
 
 def _given_start(init: tuple[npt.ArrayLike, npt.ArrayLike]) -> tuple[Matrix, Matrix]:

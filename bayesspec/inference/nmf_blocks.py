@@ -77,12 +77,12 @@ class CountBlocks:
         filled[: self.pixels] = counts
         return jnp.asarray(filled.reshape(blocks, rows, -1))
 
-    def join(self, blocked: jax.Array) -> npt.NDArray[Any]:
+    def join(self, blocked: npt.ArrayLike) -> npt.NDArray[Any]:
         """Undo `split`.
 
         Parameters
         ----------
-        blocked : jax.Array (block, row, ...)
+        blocked : array (block, row, ...)
             Values in blocks.
 
         Returns

@@ -22,8 +22,8 @@ SHAPE_MOVES = 4
 """Moves in a sweep; each is one pass over the counts."""
 WALK = 2.4
 """Size of the best random walk in one dimension, in standard deviations, Roberts & Rosenthal (2001)."""
-NARROWEST = 0.05
-"""Ridge, in units of the prior's standard deviation of a weight, that keeps shapes too alike from steps of any size."""
+WIDEST = 0.2
+"""Standard deviation of the weights above which steps do not grow: their prior is hardly wider."""
 
 
 class Shapes(NamedTuple):
@@ -80,7 +80,7 @@ def with_steps(shapes: Shapes, noise: npt.ArrayLike) -> Shapes:
     values = np.asarray(shapes.values, np.float64)
     basis = null_space(np.ones((1, len(values))))
     scaled = basis.T @ values / np.asarray(noise, np.float64)
-    information = scaled @ scaled.T + np.eye(basis.shape[1]) / NARROWEST**2
+    information = scaled @ scaled.T + np.eye(basis.shape[1]) / WIDEST**2
     root = basis @ np.linalg.cholesky(np.linalg.inv(information)) * WALK / np.sqrt(basis.shape[1])
     return shapes._replace(root=jnp.asarray(root, jnp.float64))
 

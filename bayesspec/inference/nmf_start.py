@@ -55,9 +55,17 @@ def coarsen(counts: Matrix) -> Coarse:
     pixels, channels = counts.shape
     pixel_run = max(1, min(16, pixels // COARSE_PIXELS))
     channel_run = max(1, min(8, channels // COARSE_CHANNELS))
-    added = np.add.reduceat(counts, np.arange(0, channels, channel_run), axis=1, dtype=np.uint32)
-    added = np.add.reduceat(added, np.arange(0, pixels, pixel_run), axis=0)
+    added = _in_runs(_in_runs(counts, pixel_run).T, channel_run).T
     return Coarse(added.astype(count_dtype(int(added.max()))), pixel_run, channel_run)
+
+
+def _in_runs(values: Matrix, run: int) -> Matrix:
+    """Add runs of neighbouring rows; slices are many times quicker than `numpy.add.reduceat`."""
+    added = values[::run].astype(np.uint32)
+    for first in range(1, run):
+        part = values[first::run]
+        added[: len(part)] += part
+    return added
 
 
 def _shares(totals: Matrix, run: int) -> Matrix:

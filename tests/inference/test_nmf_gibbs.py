@@ -272,7 +272,7 @@ def test_weights_of_a_mixed_background_are_those_of_nuts(strict):
     abundances = rng.gamma(1.0, 80.0, (24, 2))
     counts = rng.poisson(abundances @ np.append(spectra, (weights @ shapes)[None], axis=0))
     mode = fit_mode(counts, 1, key=KEY, fixed_spectra=(np.ones(3) / 3 @ shapes)[None])
-    posterior = sample(counts, mode, key=KEY, draws=6000, warmup=300, thin=1, shapes=shapes)
+    posterior = sample(counts, mode, key=KEY, draws=3000, warmup=200, thin=1, shapes=shapes)
     ours = posterior.spectra[:, -1].astype(np.float64) @ np.linalg.pinv(shapes)
     np.testing.assert_allclose(ours.sum(axis=1), 1.0, rtol=1e-4)
     assert ours.min() > -1e-4
