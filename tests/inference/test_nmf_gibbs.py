@@ -12,7 +12,6 @@ from scipy import stats
 from bayesspec.errors import InputError
 from bayesspec.inference import nmf_gibbs
 from bayesspec.inference.effective_sample_size import effective_sample_size
-from bayesspec.inference.newton_proposal import newton_proposal, pair_products, pairs
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_blocks import cut, merge_counts
 from bayesspec.inference.nmf_chain import Chain
@@ -22,7 +21,6 @@ from bayesspec.inference.nmf_gibbs import sample, warmup_stages
 from bayesspec.inference.nmf_posterior import gamma_quantiles
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_joint
 from bayesspec.inference.nmf_unload import unload
-from bayesspec.inference.soft_shift import soft_shift
 from bayesspec.inference.status import Status
 
 KEY = jax.random.key(3)
@@ -73,8 +71,8 @@ def test_agrees_with_nuts(strict):
         assert np.abs(ours.mean(axis=0) - theirs.mean(axis=0)).max() < 0.3 * theirs.std(axis=0).max()
 
 
-def unconstrained(counts, values, **known):
-    return unconstrain_fn(poisson_nmf.model, (jnp.asarray(counts),), known or {"rank": 2}, values)
+def unconstrained(counts, values):
+    return unconstrain_fn(poisson_nmf.model, (jnp.asarray(counts),), {"rank": 2}, values)
 
 
 def test_log_joint_of_the_chain_is_that_of_the_model(strict):
@@ -160,18 +158,6 @@ def test_refuses_counts_of_another_mode():
         sample(counts[:-1], fit_mode(counts, 2, key=KEY), key=KEY)
 
 
-def test_soft_shift_is_undone_and_has_its_jacobian(strict):
-    with jax.enable_x64(True):
-        log_v = jnp.linspace(-12.0, 8.0, 201)
-        noise = jnp.full_like(log_v, 3.0)
-        for change in (-2.0, 0.5, 40.0):
-            moved, jacobian = soft_shift(log_v, noise, jnp.full_like(log_v, change))
-            back, _ = soft_shift(moved, noise, jnp.full_like(log_v, -change))
-            np.testing.assert_allclose(back, log_v, atol=2e-3)
-            slope = jax.vmap(jax.grad(lambda v, c=change: soft_shift(v, 3.0, c)[0]))(log_v)
-            np.testing.assert_allclose(jnp.exp(jacobian), slope, rtol=2e-3)
-
-
 def coupled(seed=0, flat=0):
     counts, spectra, abundances = simulated(seed, rank=3)
     blocks = cut(counts.astype(np.uint16))
@@ -226,31 +212,6 @@ def test_shape_and_rate_of_known_abundances_are_found(strict):
         assert fit_scale == pytest.approx(scale, rel=0.1)
 
 
-@pytest.mark.parametrize("kept", [None, 0.7])
-def test_newton_proposal_has_its_mean_and_density(strict, kept):
-    rng = np.random.default_rng(0)
-    roots = rng.normal(size=(5, 3, 3))
-    matrices = np.einsum("nij,nkj->nik", roots, roots) + 0.5 * np.eye(3)
-    gradient = 0.2 * rng.normal(size=(5, 3))
-    with jax.enable_x64(True):
-        packed = jnp.asarray(np.stack([matrices[:, i, j] for i, j in pairs(3)]))
-        proposal = newton_proposal(jnp.asarray(gradient.T), packed, None if kept is None else jnp.full(5, kept))
-        moved = rng.normal(size=(5, 3))
-        density = np.asarray(proposal.log_density(jnp.asarray(moved.T)))
-        step = np.clip(np.linalg.solve(matrices, gradient[..., None])[..., 0], -2, 2)
-        if kept is not None:
-            step, matrices = (1 - kept) * step, matrices / (1 - kept**2)
-        np.testing.assert_allclose(np.stack(proposal.step).T, step, rtol=1e-6)
-        rest = moved - step
-        exact = 0.5 * np.linalg.slogdet(matrices)[1] - 0.5 * np.einsum("ni,nij,nj->n", rest, matrices, rest)
-        np.testing.assert_allclose(density, exact, rtol=1e-6)
-        noise = rng.normal(size=(5, 3))
-        shifted = np.asarray(proposal.displace(jnp.asarray(noise.T))).T - step
-        whitened = np.einsum("ni,nij,nj->n", shifted, matrices, shifted)
-        np.testing.assert_allclose(whitened, (noise**2).sum(axis=1), rtol=1e-6)
-        assert pair_products(jnp.asarray([[2.0], [3.0]])).ravel().tolist() == [4.0, 6.0, 9.0]
-
-
 def test_a_flat_prior_leaves_a_background_in_proportion_to_the_components():
     rng = np.random.default_rng(0)
     spectra, shape = rng.dirichlet(np.full(24, 0.5), 2), np.exp(-np.arange(24) / 8.0)[None]
@@ -262,31 +223,6 @@ def test_a_flat_prior_leaves_a_background_in_proportion_to_the_components():
     low, high = np.quantile(posterior.totals[:, 2] / under.sum(), (0.005, 0.995))
     assert low < 1.0 < high < 1.3  # a learned prior takes most of it for components
     assert (posterior.shape[:, 2] == 1.0).all()
-
-
-def test_weights_of_a_mixed_background_are_those_of_nuts(strict):
-    rng, channels = np.random.default_rng(2), 10
-    shapes = np.stack([np.exp(-np.arange(channels) / decay) for decay in (2.0, 5.0, 40.0)])
-    shapes /= shapes.sum(axis=1, keepdims=True)
-    spectra, weights = rng.dirichlet(np.full(channels, 0.5), 1), np.array([0.2, 0.5, 0.3])
-    abundances = rng.gamma(1.0, 80.0, (24, 2))
-    counts = rng.poisson(abundances @ np.append(spectra, (weights @ shapes)[None], axis=0))
-    mode = fit_mode(counts, 1, key=KEY, fixed_spectra=(np.ones(3) / 3 @ shapes)[None])
-    posterior = sample(counts, mode, key=KEY, draws=3000, warmup=200, thin=1, shapes=shapes)
-    ours = posterior.spectra[:, -1].astype(np.float64) @ np.linalg.pinv(shapes)
-    np.testing.assert_allclose(ours.sum(axis=1), 1.0, rtol=1e-4)
-    assert ours.min() > -1e-4
-    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        start = {"spectra": jnp.asarray(posterior.spectra[-1, :1]), "shape": jnp.ones(2), "rate": jnp.full(2, 0.0125)}
-        start |= {"abundances": jnp.asarray(posterior.abundance_mean[:, :2]), "weights": jnp.ones(3) / 3}
-        known = {"rank": 1, "shapes": jnp.asarray(shapes)}
-        sampler = MCMC(NUTS(poisson_nmf.model), num_warmup=400, num_samples=1200, progress_bar=False)
-        sampler.run(KEY, jnp.asarray(counts), init_params=unconstrained(counts, start, **known), **known)
-        theirs = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
-    np.testing.assert_allclose(ours.mean(axis=0), theirs["weights"].mean(axis=0), atol=0.04)
-    np.testing.assert_allclose(ours.std(axis=0), theirs["weights"].std(axis=0), rtol=0.2)
-    totals = theirs["abundances"].sum(axis=1).mean(axis=0)
-    np.testing.assert_allclose(posterior.totals.mean(axis=0), totals, rtol=0.03)
 
 
 def test_merged_channels_hold_every_count():

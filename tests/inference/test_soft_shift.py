@@ -1,0 +1,19 @@
+"""Shifts of positive numbers that stay positive."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayesspec.inference.soft_shift import soft_shift
+
+
+def test_soft_shift_is_undone_and_has_its_jacobian(strict):
+    with jax.enable_x64(True):
+        log_v = jnp.linspace(-12.0, 8.0, 201)
+        noise = jnp.full_like(log_v, 3.0)
+        for change in (-2.0, 0.5, 40.0):
+            moved, jacobian = soft_shift(log_v, noise, jnp.full_like(log_v, change))
+            back, _ = soft_shift(moved, noise, jnp.full_like(log_v, -change))
+            np.testing.assert_allclose(back, log_v, atol=2e-3)
+            slope = jax.vmap(jax.grad(lambda v, c=change: soft_shift(v, 3.0, c)[0]))(log_v)
+            np.testing.assert_allclose(jnp.exp(jacobian), slope, rtol=2e-3)
