@@ -17,6 +17,8 @@ from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
 from bayesspec.thin_film import Film
 
+DOUBT = 0.04
+
 
 class Segmentation(Result):
     """Phases of an image: labels, probabilities, compositions and their joint posterior draws.
@@ -50,7 +52,15 @@ class Segmentation(Result):
     @property
     def fractions(self) -> Estimate:
         """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
-        return Estimate(self.data["fraction_draws"], "area fraction")
+        return Estimate(self.data["fraction_draws"], "; ".join(filter(None, ("area fraction", self.area_note))))
+
+    @property
+    def area_note(self) -> str:
+        """Whether the intervals of the areas can be short, str: many labels are in doubt; empty where they hold."""
+        if self.data.sizes["draw"] < 2:
+            return ""
+        doubt = float((1.0 - self.probabilities.max("phase")).mean())
+        return f"{100 * doubt:.0f} % of the labels may be wrong: intervals can be short" if doubt > DOUBT else ""
 
     @property
     def mixed_share(self) -> float:
@@ -100,11 +110,8 @@ class Segmentation(Result):
         """Both names; refuses lines that were not mapped."""
         for line in (numerator, denominator):
             if line not in self.lines:
-                raise InputError(
-                    f"the line {line!r}",
-                    f"one of {list(self.lines)}",
-                    f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})",
-                )
+                do = f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})"
+                raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", do)
         return [numerator, denominator]
 
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
@@ -221,9 +228,8 @@ class Segmentation(Result):
             )
         known = self._lines(numerator, denominator)
         labels, counts = self.labels.values, self.data["counts"].sum("line").values
-        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), 2) / gaussian_filter((labels >= 0) * 1.0, 2).clip(
-            1e-9
-        )
+        around = gaussian_filter((labels >= 0) * 1.0, 2).clip(1e-9)
+        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), 2) / around
         thickness = np.where(labels >= 0, dose / dose[labels >= 0].mean(), 0.0)
         total = float(self.provenance["counts_per_pixel"]) * (labels >= 0).sum()
         live = self.provenance["acquisition"]["live_time_s"]

@@ -8,6 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
+from bayesspec.reporting.tables import phase_table
 from bayesspec.simulate import OXIDE_RATIOS
 
 
@@ -41,6 +42,7 @@ def test_labels_follow_the_truth_and_the_probabilities(maps: bs.LineMaps, seg: b
     np.testing.assert_array_equal(seg.labels, seg.probabilities.argmax("phase"))
     np.testing.assert_allclose(seg.probabilities.sum("phase"), 1, rtol=1e-5)
     assert abs(float(seg.fractions.mean[0]) - 0.6) < 4 * float(seg.fractions.sd[0])
+    assert seg.fractions.name == "area fraction"
 
 
 def test_selection_shows_every_candidate(seg: bs.Segmentation) -> None:
@@ -108,6 +110,8 @@ def test_neighbours_resolve_what_pixels_alone_cannot() -> None:
     assert (ratio.sd.values < 0.006).all()
     assert maps.truth is not None
     assert float((seg.labels == maps.truth["labels"]).mean()) > 0.85
+    assert "intervals can be short" in seg.fractions.name
+    assert seg.area_note in phase_table(seg).note
 
 
 def test_phases_that_only_neighbours_tell_apart_are_labelled_without_their_ratios() -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bayesspec.inference import mixture_mode as mode
 from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
 from bayesspec.inference.mixture_input import checked_counts, checked_covariates, pixels_of
-from bayesspec.inference.mixture_mode import Mode, Parameters, Pixels
+from bayesspec.inference.mixture_mode import Parameters, Pixels
+from bayesspec.inference.mixture_newton import Mode, newton
 
 NEWTON_TOLERANCE = 1e-7
 NEWTON_STEPS = 60
@@ -141,7 +142,7 @@ def point(at: Parameters, gain: float = np.inf) -> Mode:
 
 def newton_from(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
     """Climb to the mode until a further step gains less than `tolerance` nats."""
-    return mode.newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
+    return newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
 _derivatives = jax.jit(mode.derivatives)

@@ -1,4 +1,4 @@
-"""Mode of the composition mixture: its log joint, accelerated EM, Newton's method and the observed information.
+"""Mode of the composition mixture: its log joint, gradient and observed information.
 
 The parameters of phase k are log shares u[k, :], with composition s[k, :] = softmax(u[k, :]), and coefficients
 a[k, :] of the log weights. With terms t[n, k] = log pi[n, k] + y[n, :] . log s[k, :] the marginal likelihood of
@@ -14,8 +14,7 @@ sum_c log s[k, c]: one count more in every channel. All sums run in float64.
 Arrays are padded to a fixed number of phases, `active` says which of them exist, so that a path over the number
 of phases compiles once. An inactive phase has its prior as posterior and touches nothing else.
 
-Source: Louis (1982), doi:10.1111/j.2517-6161.1982.tb01203.x, equation 3.2; squared extrapolation: Varadhan and
-Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x, scheme S3.
+Source: Louis (1982), doi:10.1111/j.2517-6161.1982.tb01203.x, equation 3.2.
 """
 
 from functools import partial
@@ -27,6 +26,7 @@ from jax import Array
 from jax.scipy.special import gammaln, logsumexp
 
 WEIGHT_SCALE = 3.0
+STRIP = 2**16  # pixels whose derivatives are in memory together
 
 
 class Pixels(NamedTuple):
@@ -42,15 +42,6 @@ class Parameters(NamedTuple):
 
     log_shares: Array
     weights: Array
-
-
-class Mode(NamedTuple):
-    """Where Newton's method ended: parameters, log posterior, steps, expected gain of a further step (nats)."""
-
-    parameters: Parameters
-    log_posterior: Array
-    iterations: Array
-    gain: Array
 
 
 class Likelihoods(NamedTuple):
@@ -128,7 +119,29 @@ def derivatives(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[
     The log shares of a phase are defined up to a constant; a unit of information on their sum fixes it and
     leaves every log ratio as it is.
     """
-    phases, channels = parameters.log_shares.shape
+    channels = parameters.log_shares.shape[1]
+    strips = -(-pixels.counts.shape[0] // STRIP)
+    if strips == 1:
+        gradient, information = _of_pixels(parameters, pixels, active)
+    else:
+        each = jax.tree.map(partial(_in_strips, strips=strips), pixels)
+        sums = jax.lax.map(lambda strip: _of_pixels(parameters, strip, active), each)
+        gradient, information = sums[0].sum(axis=0), sums[1].sum(axis=0)
+    shares = channels * multinomial_covariance(jax.nn.softmax(parameters.log_shares, axis=1)) + 1.0
+    weights = jnp.eye(parameters.weights.size) / WEIGHT_SCALE**2
+    prior = jax.scipy.linalg.block_diag(_block_diagonal(shares), weights)
+    return gradient + prior_gradient(parameters), information + prior
+
+
+def _in_strips(values: Array, strips: int) -> Array:
+    """Values (pixel, ...) as (strip, pixel, ...); pixels that fill the last strip have no counts and no design."""
+    rows = -(-values.shape[0] // strips)
+    fill = [(0, strips * rows - values.shape[0])] + [(0, 0)] * (values.ndim - 1)
+    return jnp.pad(values, fill).reshape(strips, rows, *values.shape[1:])
+
+
+def _of_pixels(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
+    """Gradient of the log likelihood and its observed information, without what the prior adds."""
     weight = jnp.exp(log_weights(parameters.weights, pixels, active))
     responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
     composition = jax.nn.softmax(parameters.log_shares, axis=1)
@@ -136,12 +149,9 @@ def derivatives(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[
     score = responsibility[:, :, None] * residual
     gradient = [score.sum(axis=0).ravel(), ((responsibility - weight).T @ pixels.design).ravel()]
     shares, crossed = _of_shares(responsibility, residual, score, pixels)
-    counts_of_phase = responsibility.T @ pixels.totals + channels
-    own = counts_of_phase[:, None, None] * multinomial_covariance(composition) + 1.0
-    shares = shares + _block_diagonal(own)
+    own = (responsibility.T @ pixels.totals)[:, None, None] * multinomial_covariance(composition)
     weights = _of_weights(responsibility, weight, pixels.design)
-    weights = weights + jnp.eye(weights.shape[0]) / WEIGHT_SCALE**2
-    return jnp.concatenate(gradient) + prior_gradient(parameters), jnp.block([[shares, crossed], [crossed.T, weights]])
+    return jnp.concatenate(gradient), jnp.block([[shares + _block_diagonal(own), crossed], [crossed.T, weights]])
 
 
 def _of_shares(responsibility: Array, residual: Array, score: Array, pixels: Pixels) -> tuple[Array, Array]:
@@ -190,55 +200,6 @@ def _block_diagonal(blocks: Array) -> Array:
     """Blocks (block, row, column) along the diagonal of a matrix."""
     number, rows, columns = blocks.shape
     return jnp.einsum("kcd,kl->kcld", blocks, jnp.eye(number)).reshape(number * rows, number * columns)
-
-
-def shifted(parameters: Parameters, step: Array) -> Parameters:
-    """Parameters plus a flat step (parameter,)."""
-    size = parameters.log_shares.size
-    return Parameters(
-        parameters.log_shares + step[:size].reshape(parameters.log_shares.shape),
-        parameters.weights + step[size:].reshape(parameters.weights.shape),
-    )
-
-
-def newton_step(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
-    """Ascent step and its expected gain (nats); negative curvature is taken by its size, steps are at most 1."""
-    gradient, information = derivatives(parameters, pixels, active)
-    curvature, vectors = jnp.linalg.eigh(information)
-    step = vectors @ ((vectors.T @ gradient) / jnp.maximum(jnp.abs(curvature), 1e-3))
-    step = step / jnp.maximum(jnp.abs(step).max(), 1.0)
-    return step, 0.5 * gradient @ step
-
-
-@partial(jax.jit, static_argnames=("max_iterations",))
-def newton(start: Parameters, pixels: Pixels, active: Array, *, tolerance: float, max_iterations: int) -> Mode:
-    """Climb to the mode of the log posterior by Newton steps, each halved until the log posterior rises."""
-
-    def shorten(state: tuple[Array, Parameters, Array, Array]) -> Array:
-        scale, _, reached, needed = state
-        return (reached < needed) & (scale > 1e-6)
-
-    def iterate(mode: Mode) -> Mode:
-        step, gain = newton_step(mode.parameters, pixels, active)
-
-        def halve(state: tuple[Array, Parameters, Array, Array]) -> tuple[Array, Parameters, Array, Array]:
-            scale = 0.5 * state[0]
-            trial = shifted(mode.parameters, scale * step)
-            return scale, trial, log_posterior(trial, pixels, active), state[3]
-
-        rounding = 1e-13 * jnp.abs(mode.log_posterior)
-        needed = mode.log_posterior - rounding
-        start = (jnp.asarray(2.0), mode.parameters, needed - 1.0, needed)
-        _, trial, reached, _ = jax.lax.while_loop(shorten, halve, start)
-        risen = reached >= needed
-        moved = jax.tree.map(partial(jnp.where, risen), trial, mode.parameters)
-        return Mode(moved, jnp.maximum(reached, mode.log_posterior), mode.iterations + 1, gain)
-
-    def unfinished(mode: Mode) -> Array:
-        return (mode.gain > tolerance) & (mode.iterations < max_iterations)
-
-    begin = Mode(start, log_posterior(start, pixels, active), jnp.asarray(0), jnp.asarray(jnp.inf))
-    return jax.lax.while_loop(unfinished, iterate, begin)
 
 
 @jax.jit

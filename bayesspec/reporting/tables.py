@@ -50,7 +50,8 @@ def phase_table(result: Segmentation, reference: str | None = None) -> Table:
     else:
         rows = [(name, *("\n".join(c) for c in values)) for name, values in {"area (%)": area, **ratios}.items()]
         columns = ["", *(f"phase {phase}" for phase in range(result.n_phases))]
-    return Table("Phases and line ratios", tuple(columns), tuple(rows), _note(result))
+    doubt = f" Areas: {result.area_note}." if result.area_note else ""
+    return Table("Phases and line ratios", tuple(columns), tuple(rows), _note(result) + doubt)
 
 
 def component_table(result: Unmixing) -> Table:
