@@ -15,7 +15,7 @@ import time
 import jax
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from unmixing import angle, divergence, eels, eels_truth
+from unmixing_images import angle, divergence, eels, eels_truth
 
 import bayesspec as bs
 from bayesspec.inference.nmf import fit_mode

@@ -82,8 +82,11 @@ def with_background(case: str, amount: str, seed: int, counts: float = 500.0) ->
     spectra, abundances = spectra[order], abundances[:, order]
     big = spectra * abundances.sum(axis=0)[:, None] > 10
     drawn = fit.data["spectra_draws"].values
-    ratios = drawn[:, :, WINDOW].sum(axis=2) / drawn[:, :, OTHER].sum(axis=2)
     ratio = spectra[:, WINDOW].sum(axis=1) / spectra[:, OTHER].sum(axis=1)
+    ratios, feasible = (
+        values[:, :, WINDOW].sum("energy") / np.maximum(values[:, :, OTHER].sum("energy"), 1e-9)
+        for values in (fit.spectra_draws(), fit._feasible_spectra)
+    )
     low, high = (fit.spectra[end].values for end in ("lower", "upper"))
     low_drawn, high_drawn = np.quantile(drawn, (0.05, 0.95), axis=0)
     sides = [fit.abundances[end].values.reshape(-1, 3) for end in ("lower", "upper")]
@@ -93,6 +96,7 @@ def with_background(case: str, amount: str, seed: int, counts: float = 500.0) ->
         "abundances": covered(abundances, *sides),
         "spectra from the draws": covered(spectra[big], low_drawn[big], high_drawn[big]),
         "abundances from the draws": covered(abundances, *gamma_quantiles(*moments, (0.05, 0.95))),
+        "ratio": covered(ratio, *(end.values for end in fit._banded(ratios, "ratio", feasible).interval(0.9))),
         "ratio from the draws": covered(ratio, *np.quantile(ratios, (0.05, 0.95), axis=0)),
         "identified": float(fit.identifiability["identified"].values.mean()),
         "effective": float(fit.data["effective_draws"].min()),

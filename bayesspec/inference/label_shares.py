@@ -34,7 +34,7 @@ def share_draws(
     is followed to first order in the parameters.
 
     Labels of neighbours are not quite independent where these say what a pixel is. Of nominal 90 % intervals of two
-    phases 0.85 to 0.96 held in 400 images a cell of `benchmarks/segmentation.py`, 0.89 in the mean; the short ones are
+    phases 0.85 to 0.99 held in 400 images a cell of `benchmarks/segmentation.py`, 0.89 in the mean; the short ones are
     those at 200 to 600 counts a pixel, where 2 to 12 % of the labels are wrong.
 
     Parameters
