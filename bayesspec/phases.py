@@ -17,7 +17,7 @@ from bayesspec.posterior import Estimate, ratio_of
 from bayesspec.results import Result
 from bayesspec.thin_film import Film
 
-DOUBT = 0.04
+DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
 
 
 class Segmentation(Result):

@@ -110,13 +110,16 @@ def one_shape_start(
     for _ in range(SHAPE_ROUNDS):
         spectra = np.concatenate([found.spectra[:first], shapes])
         w = _with_common_weights(blocks, w, spectra, first)
-        weights = w[:, first:].sum(axis=0, dtype=np.float64)
-        mixed = np.append(spectra[:first], (weights / weights.sum() @ shapes)[None], axis=0)
+        totals = w[:, first:].sum(axis=0, dtype=np.float64)
+        if not totals.sum() > 0:
+            return None
+        weights = (totals / totals.sum()).astype(np.float32)
+        mixed = np.append(spectra[:first], (weights @ shapes)[None], axis=0)
         init = np.append(w[:, :first], w[:, first:].sum(axis=1, keepdims=True), axis=1), mixed
         found = fit_mode(counts, free, key=key, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
         if found.status is Status.INTERRUPTED:
             return found
-        w = np.append(found.abundances[:, :first], found.abundances[:, first:] * (weights / weights.sum()), axis=1)
+        w = np.append(found.abundances[:, :first], found.abundances[:, first:] * weights, axis=1)
     stability = _carried(mode, found, free)
     found = replace(unload(found, 1, seed), stability=None if stability is None else stability[: first + 1])
     worse = 2.0 * (found.divergence - mode.divergence) > len(counts) * (background - 1)
@@ -130,7 +133,7 @@ def _with_common_weights(
     held, w = jnp.zeros(len(spectra), bool), abundances
     for _ in range(SHAPE_STEPS):
         totals = w[:, first:].sum(axis=0, dtype=np.float64)
-        together = w[:, first:].sum(axis=1, keepdims=True) * (totals / totals.sum())
+        together = w[:, first:].sum(axis=1, keepdims=True) * (totals / max(totals.sum(), 1e-30))
         start = blocks.split(np.append(w[:, :first], together, axis=1).astype(np.float32))
         w = blocks.join(em_step(blocks.counts, start, jnp.asarray(spectra), held)[0])
     return w
