@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 
 LARGEST = 2**31 - 1
+ALIGNMENT = 64
+"""Bytes that the address of an array is a multiple of for JAX to take it without a copy."""
 _BLOCK_VALUES = 2**22
 _RAW = "load the raw counts as the detector wrote them"
 
@@ -126,9 +129,31 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if not array.flags.writeable:
         return array
-    copy = array.copy()
+    copy = aligned(array.shape, array.dtype)
+    copy[...] = array
     copy.flags.writeable = False
     return copy
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Make an array where JAX can take it as it lies on a CPU, without copying it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : numpy.dtype
+        Its dtype.
+
+    Returns
+    -------
+    array, shape `shape`, dtype `dtype`
+        Uninitialised, in C order.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _dense(values: Any) -> npt.NDArray[Any]:
@@ -146,7 +171,8 @@ def _dense(values: Any) -> npt.NDArray[Any]:
 def _narrowed(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if array.dtype == dtype:
         return array
-    narrow = array.astype(dtype, order="C")
+    narrow = aligned(array.shape, dtype)
+    narrow[...] = array
     narrow.flags.writeable = False
     return narrow
 

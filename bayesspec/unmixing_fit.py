@@ -120,16 +120,15 @@ def fit_components(
     summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
     mode, shapes = _start(image, summed, rank, known, sampling, key)
     background = len(known.background) if shapes is None else 1
-    pixels = PixelCounts(counts, image.valid)
-    strength = _strength(image, pixels, mode, sampling.neighbours, key)
+    strength = _strength(image, PixelCounts(counts, image.valid), mode, sampling.neighbours, key)
     if strength > 0 and not known.counts:
-        mode = neighbour_start(pixels, mode, strength, background, sampling.seed)
+        mode = neighbour_start(PixelCounts(counts, image.valid), mode, strength, background, sampling.seed)
     flat = background == 1 and shapes is None and nowhere_absent(mode, sampling.seed)
     prior = NmfPrior(seen=known.seen(image.valid_channels), flat=int(flat))
     posterior = _sampled(counts, summed, mode, prior, shapes, sampling, key)
     if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
-    maps = _smoothed(pixels, posterior, strength, background) if strength > 0 else None
+    maps = _smoothed(PixelCounts(counts, image.valid), posterior, strength, background) if strength > 0 else None
     settings = {
         "seed": sampling.seed,
         "draws": sampling.draws,

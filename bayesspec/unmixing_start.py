@@ -164,12 +164,11 @@ def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, backgro
     """
     if len(mode.spectra) - mode.n_fixed < 2:
         return mode
-    blocks = cut(pixels.counts)
     found = replace(mode, abundances=pixels.proportional(mode.abundances.mean(axis=0)))
     for _ in range(NEIGHBOUR_ROUNDS):
         smooth = smoothed_abundances(pixels, found.spectra, strength, found.abundances)
         smooth = np.maximum(smooth, LEAST_SHARE * smooth.mean(axis=0))
-        found = replace(found, abundances=smooth, spectra=_fitted_spectra(blocks, smooth, found))
+        found = replace(found, abundances=smooth, spectra=_fitted_spectra(pixels.blocks, smooth, found))
         found = unload(found, background, seed) if background else found
         found = compact(found, background, seed, tolerance=SMOOTH_TOLERANCE)
     moved = mode.abundances @ (mode.spectra.astype(np.float64) @ np.linalg.pinv(found.spectra.astype(np.float64)))

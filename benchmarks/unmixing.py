@@ -93,6 +93,7 @@ def speed(name: str, counts: np.ndarray, truth: np.ndarray, limit: float, repeat
     beforehand; what is timed are whole fits with that tolerance.
     """
     rank, key, init = len(truth), jax.random.key(0), flat_start(counts, len(truth))
+    counts = check_counts(counts)  # as an image holds them; scikit-learn is given what suits it, too
 
     def fit(tolerance: float) -> NmfMode:
         return fit_mode(counts, rank, key=key, init=init, tolerance=tolerance, max_iterations=3000)
@@ -175,14 +176,15 @@ def variational(counts: np.ndarray, rank: int, limit: float) -> None:
 
 def memory(side: int) -> None:
     """Print the peak memory of a whole unmixing of a sparse image."""
-    counts, _ = sparse(100.0, side=side)
-    image = bs.SpectrumImage(counts.reshape(side, side, -1), energy=0.01 * (np.arange(counts.shape[1]) + 0.5))
+    counts = sparse(100.0, side=side)[0].reshape(side, side, -1)
+    image = bs.SpectrumImage(counts, energy=0.01 * (np.arange(counts.shape[2]) + 0.5))
+    del counts  # the image has its own
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     started = time.perf_counter()
     fit = bs.unmix(image, 5, draws=20, warmup=10)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
-        f"{side} x {side} x 2048 at 100 counts: counts {counts.nbytes / 1e9:.2f} GB, peak while simulating "
+        f"{side} x {side} x 2048 at 100 counts: counts {image.counts.nbytes / 1e9:.2f} GB, peak while simulating "
         f"{before:.2f} GB, peak with the unmixing {after:.2f} GB; {seconds:.0f} s with 20 draws; {fit.status}",
         flush=True,
     )

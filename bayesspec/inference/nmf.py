@@ -22,7 +22,8 @@ LARGE = 2**22
 """Entries from which the counts of groups of channels are fitted first."""
 GROUPS = 12
 """Groups of channels for each component."""
-GROUPED_CYCLES = 200
+GROUPED_CYCLES, GROUPED_LOOKS = 200, 3
+"""Most cycles on the groups, and cycles from one look at the divergence to the next."""
 LIFT = np.float32(1e-5)
 """Part of the mean of a row that an entry keeps at least when all channels are fitted."""
 NEAR = 1e-3
@@ -93,7 +94,7 @@ def _on_groups(
     if found.begun - found.divergence < NEAR * found.begun:
         return w, h, found.status
     if found.status is not Status.INTERRUPTED:
-        found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES)
+        found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES, every=GROUPED_LOOKS)
     spread = np.where(np.asarray(free)[:, None], _lifted(groups.spread(found.point[1]), h), h)
     return _lifted(blocks.join(found.point[0]), w), spread.astype(np.float32), found.status
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import count_dtype
+from bayesspec.counts import ALIGNMENT, aligned, count_dtype
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 BLOCK_ENTRIES = 2**18
@@ -73,9 +73,7 @@ class CountBlocks:
             The counts, zero in the filling.
         """
         blocks, rows, _ = self.counts.shape
-        filled = np.zeros((blocks * rows, counts.shape[1]), counts.dtype)
-        filled[: self.pixels] = counts
-        return jnp.asarray(filled.reshape(blocks, rows, -1))
+        return _in_blocks(counts, blocks, rows)
 
     def join(self, blocked: npt.ArrayLike) -> npt.NDArray[Any]:
         """Undo `split`.
@@ -129,12 +127,17 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
     """
     pixels, channels = counts.shape
     rows = min(max(8, BLOCK_ENTRIES // channels // 8 * 8), -(-pixels // 8) * 8)
-    blocks = -(-pixels // rows)
-    if blocks * rows != pixels:
-        filled = np.zeros((blocks * rows, channels), counts.dtype)
-        filled[:pixels] = counts
-        counts = filled
-    return CountBlocks(jnp.asarray(counts.reshape(blocks, rows, channels)), pixels)
+    return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)
+
+
+def _in_blocks(counts: npt.NDArray[Any], blocks: int, rows: int) -> jax.Array:
+    """The counts as they lie where JAX can take them so and nobody may change them, else copied once."""
+    pixels, channels = counts.shape
+    held = counts
+    if blocks * rows != pixels or counts.flags.writeable or counts.ctypes.data % ALIGNMENT:
+        held = aligned((blocks * rows, channels), counts.dtype)
+        held[:pixels], held[pixels:] = counts, 0
+    return jax.device_put(held.reshape(blocks, rows, channels))
 
 
 @jax.jit

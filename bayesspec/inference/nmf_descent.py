@@ -19,7 +19,7 @@ Point = tuple[Array, Array]
 """Abundances in blocks (block, row, component), and spectra (component, channel), float32."""
 
 WINDOW = 5
-"""Cycles over which the fall of the divergence is measured."""
+"""Cycles, at least, over which the fall of the divergence is measured."""
 
 
 class Descent(NamedTuple):
@@ -53,6 +53,8 @@ def descend(
     tolerance: float,
     cycles: int,
     progress: Progress | None = None,
+    *,
+    every: int = 1,
 ) -> Descent:
     """Cycle until the divergence has nearly stopped to fall.
 
@@ -70,38 +72,44 @@ def descend(
         Most cycles.
     progress : callable (done, total), optional
         Called after each cycle.
+    every : int
+        Cycles from one look at the divergence to the next: a look costs more than a step where channels are few. Where
+        the divergence has risen, all cycles since the last look but the first two steps are undone.
 
     Returns
     -------
     Descent
-        The end; after an interruption the last complete cycle.
+        The end; after an interruption the last cycle that was looked at.
 
     Notes
     -----
     Source: Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x, scheme S3 on square roots.
     """
-    counts, point, longest = blocks.counts, start, 4.0
-    history = [_divergence(counts, point)]
+    counts, longest, done = blocks.counts, 4.0, 0
+    now = point = safe = start
+    history = [_divergence(counts, start)]
     status = Status.ITERATION_LIMIT
     try:
-        while status is Status.ITERATION_LIMIT and len(history) <= cycles:
-            first = em_step(counts, *point, free)
+        while status is Status.ITERATION_LIMIT and done < cycles:
+            first = em_step(counts, *now, free)
             second = em_step(counts, *first, free)
-            proposal, length = extrapolated(point, first, second, np.asarray(free), longest)
-            value = _divergence(counts, proposal)
-            if value <= history[-1]:
-                point = proposal
-                longest = 4.0 * longest if length >= longest else longest
-            else:
-                point, longest = (np.asarray(second[0]), np.asarray(second[1])), max(1.0, longest / 4.0)
-                value = _divergence(counts, point)
-            history.append(value)
-            status = _judge(history, tolerance)
+            safe = safe if done % every else second
+            now, length = extrapolated(now, first, second, np.asarray(free), longest)
+            farther, done = 4.0 * longest if length >= longest else longest, done + 1
+            if done % every == 0 or done == cycles:
+                value = _divergence(counts, now)
+                if not value <= history[-1]:
+                    now, farther = (np.asarray(safe[0]), np.asarray(safe[1])), max(1.0, longest / 4.0)
+                    value = _divergence(counts, now)
+                point = now
+                history += [value] * every
+                status = _judge(history, tolerance, -(-WINDOW // every) * every)
+            longest = farther
             if progress is not None:
-                progress(len(history) - 1, cycles)
+                progress(done, cycles)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
-    return Descent(point, history[-1], len(history) - 1, status, history[0])
+    return Descent(point, history[-1], done, status, history[0])
 
 
 def _divergence(counts: jax.Array, point: Point) -> float:
@@ -178,11 +186,11 @@ def _roots(abundances: Array, spectra: Array) -> Point:
     return np.sqrt(abundances), np.sqrt(spectra * totals(abundances)[:, None])
 
 
-def _judge(history: list[float], tolerance: float) -> Status:
+def _judge(history: list[float], tolerance: float, window: int) -> Status:
     """Say whether the divergence has nearly stopped to fall."""
     value = history[-1]
     if not np.isfinite(value):
         return Status.DIVERGED
-    if len(history) > WINDOW + 1 and history[-1 - WINDOW] - value <= tolerance * max(value, 1e-12):
+    if len(history) > window + 1 and history[-1 - window] - value <= tolerance * max(value, 1e-12):
         return Status.CONVERGED
     return Status.ITERATION_LIMIT

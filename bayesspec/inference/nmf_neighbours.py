@@ -8,6 +8,7 @@ the other predicted. Zero is among the strengths that are tried.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.newton_proposal import pair_products, pairs
-from bayesspec.inference.nmf_blocks import cut, product, row_divergences
+from bayesspec.inference.nmf_blocks import CountBlocks, cut, product, row_divergences
 from bayesspec.inference.nmf_merging import merge
 from bayesspec.inference.thinning import thin
 from bayesspec.inference.total_variation import Quadratic, joined, no_tension, smooth_maps
@@ -55,6 +56,11 @@ class PixelCounts:
 
     counts: Array
     valid: npt.NDArray[np.bool_]
+
+    @cached_property
+    def blocks(self) -> CountBlocks:
+        """The counts once more, in blocks; kept as long as this object is."""
+        return cut(self.counts)
 
     def centre(self) -> PixelCounts:
         """The central part of a large image; all of a small one."""
@@ -116,7 +122,7 @@ def smoothed_abundances(
     expanded to second order in every round.
     """
     spectra32, w = jnp.asarray(spectra, jnp.float32), np.asarray(start, np.float32)
-    blocks, valid, size = cut(pixels.counts), pixels.valid, w.shape[1]
+    blocks, valid, size = pixels.blocks, pixels.valid, w.shape[1]
     mean = np.maximum(w.mean(axis=0, dtype=np.float64), 1e-6)
     price = jnp.asarray(strength / np.sqrt(mean), jnp.float32)
     edges, floor = joined(jnp.asarray(valid)), (LEAST * mean).astype(np.float32)

@@ -132,7 +132,7 @@ def count_constant(counts: npt.NDArray[Any]) -> float:
         The sum in nats.
     """
     total = 0.0
-    for part in np.array_split(counts, max(1, counts.size // PART_ENTRIES)):
+    for part in np.array_split(counts, max(1, counts.size * 16 // PART_ENTRIES)):
         values, times = np.unique(part, return_counts=True)
         x = values.astype(np.float64)
         total += float((times * (x * np.log(np.maximum(x, 1.0)) - x - gammaln64(x + 1.0))).sum())
