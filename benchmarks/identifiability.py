@@ -4,13 +4,16 @@ Run: ``python benchmarks/identifiability.py --case {purity,eels,all} --replicate
 
 Purity: three components, 32 x 32 x 100, 500 counts a pixel, no pixel purer than 1, .8 or .6; whether the band of
 every component's share of the counts holds the true one, how wide it is, and the coverage of the intervals that are
-claimed. EELS: edges on a shared power law, 200, 2000 and 20000 counts a pixel.
+claimed. EELS: edges on a shared power law, 200, 2000 and 20000 counts a pixel; with ``--problems FILE`` the image is
+that of the function ``p1(counts, seed)`` of that file: counts (pixel, channel), abundances, spectra and the sides.
 """
 
 from __future__ import annotations
 
 import argparse
+import runpy
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -24,6 +27,8 @@ from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
 from bayesspec.inference.nmf_feasible import FeasibleSet
 from bayesspec.inference.nmf_gibbs import sample
 from bayesspec.inference.pixel_groups import group_pixels
+
+Image = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def impure(purity: float, seed: int, counts: float = 500.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,11 +71,28 @@ def purity_case(replicates: int, draws: int) -> None:
         )
 
 
-def eels_case(seeds: int, draws: int, neighbours: bool) -> None:  # noqa: FBT001
-    """Print angles, band coverage and divergence from the noise-free truth."""
+def own_image(counts: float, seed: int) -> Image:
+    """Edges on a shared power law: counts, abundances, spectra."""
+    return eels(counts, seed=seed)[0], *eels_truth(counts, seed=seed)
+
+
+def problem_of(file: str) -> Callable[[float, int], Image]:
+    """The image that a file of problems makes: counts, abundances, spectra."""
+    made = runpy.run_path(file)["p1"]
+
+    def image(counts: float, seed: int) -> Image:
+        data, abundances, spectra, _ = made(counts, seed)
+        return data.astype(np.int64), abundances, spectra
+
+    return image
+
+
+def eels_case(make: Callable[[float, int], Image], seeds: int, draws: int, neighbours: bool) -> None:  # noqa: FBT001
+    """Print angles, band coverage and divergence from the noise-free truth, and the means over the data sets."""
     for counts in (200.0, 2000.0, 20000.0):
+        rows = []
         for seed in range(seeds):
-            (data, truth), (abundances, _) = eels(counts, seed=seed), eels_truth(counts, seed=seed)
+            data, abundances, truth = make(counts, seed)
             image = bs.SpectrumImage(
                 data.reshape(134, 134, -1), energy=200.0 + 2.0 * np.arange(data.shape[1]), energy_unit="eV"
             )
@@ -83,12 +105,19 @@ def eels_case(seeds: int, draws: int, neighbours: bool) -> None:  # noqa: FBT001
             table = fit.identifiability
             held = (table["spectra_lower"].values <= own) & (own <= table["spectra_upper"].values)
             off = divergence(abundances @ truth, fit.abundances["mean"].values.reshape(-1, 4), found) / data.size
+            rows.append((angle(found, truth), held.mean(), 1e3 * off))
             print(
-                f"eels {counts:.0f} counts, seed {seed}: angle {angle(found, truth):.2f} degrees, band holds "
-                f"{held.mean():.3f} of the entries, divergence from the noise-free truth {1e3 * off:.2f}e-3 an entry, "
-                f"{seconds:.0f} s; {fit.verdict}",
-                flush=True,
+                f"eels {counts:.0f} counts, seed {seed}: {told(*rows[-1])}, {seconds:.0f} s; {fit.verdict}", flush=True
             )
+        print(f"eels {counts:.0f} counts, mean of {seeds}: {told(*np.mean(rows, axis=0))}", flush=True)
+
+
+def told(degrees: float, held: float, off: float) -> str:
+    """Say what was found."""
+    return (
+        f"angle {degrees:.2f} degrees, band holds {held:.3f} of the entries, "
+        f"divergence from the noise-free truth {off:.2f}e-3 an entry"
+    )
 
 
 def main() -> None:
@@ -98,12 +127,14 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=40)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1, help="data sets of the EELS case")
+    parser.add_argument("--problems", help="file with the image of the EELS case, in place of our own")
     parser.add_argument("--alone", action="store_true", help="pixels of the EELS case without their neighbours")
     options = parser.parse_args()
     if options.case in ("purity", "all"):
         purity_case(options.replicates, options.draws)
     if options.case in ("eels", "all"):
-        eels_case(options.seeds, options.draws, not options.alone)
+        make = own_image if options.problems is None else problem_of(options.problems)
+        eels_case(make, options.seeds, options.draws, not options.alone)
 
 
 if __name__ == "__main__":

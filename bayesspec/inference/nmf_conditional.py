@@ -1,7 +1,9 @@
 """Abundances of many pixels given draws of the spectra that fewer, summed pixels have given.
 
 Counts summed over blocks of pixels are Poisson counts of the same spectra, so the spectra can be sampled on the sums,
-which costs far less; the abundances of the single pixels are then drawn given each draw of the spectra.
+which costs far less; the abundances of the single pixels are then drawn given each draw of the spectra. The counts of
+channels in which the components have about the same proportions are added first: of what they say about the
+abundances hardly anything is lost, and the sums are Poisson counts of the summed spectra, whatever the proportions.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.inference.nmf_chain import Chain, Start
+from bayesspec.inference.nmf_groups import group_by_spectra
 from bayesspec.inference.nmf_input import check_counts
 from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, gamma_quantiles, no_moments
 from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate
@@ -24,6 +27,8 @@ from bayesspec.inference.nmf_state import Data, Plan, State
 from bayesspec.inference.nmf_sweep import move_pixels
 
 BURN_IN = 10
+GROUPS = 16
+"""Groups of channels for each component; with fewer than four times as many channels none are added."""
 
 
 @partial(jax.jit, static_argnames=("plan",))
@@ -73,10 +78,11 @@ def sample_abundances(
     InputError
         When the counts cannot be used.
     """
-    matrix, prior = check_counts(counts), prior or NmfPrior()
+    prior = prior or NmfPrior()
+    matrix, draws = _in_groups(check_counts(counts), spectra)
     with jax.enable_x64(True):
-        chain = _chain(matrix, spectra, prior)
-        moments, rows = _run(chain, spectra.spectra, key, progress)
+        chain = _chain(matrix, draws[0], spectra, prior)
+        moments, rows = _run(chain, draws, key, progress)
         mean = chain.blocks.join(moments.mean)
         sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
     totals, fractions, shape, rate = (np.stack(column) for column in zip(*rows, strict=True))
@@ -92,9 +98,17 @@ def sample_abundances(
     )
 
 
-def _chain(counts: npt.NDArray[Any], spectra: NmfPosterior, prior: NmfPrior) -> Chain:
+def _in_groups(counts: npt.NDArray[Any], spectra: NmfPosterior) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    """Counts and draws of the spectra, added over groups of channels."""
+    draws, number = spectra.spectra, GROUPS * spectra.spectra.shape[1]
+    if counts.shape[1] < 4 * number:
+        return counts, draws
+    groups = group_by_spectra(draws.mean(axis=0) * spectra.totals.mean(axis=0)[:, None], number)
+    return groups.add(counts), np.stack([groups.gather(draw) for draw in draws]).astype(np.float32)
+
+
+def _chain(counts: npt.NDArray[Any], first: npt.NDArray[np.float32], spectra: NmfPosterior, prior: NmfPrior) -> Chain:
     """Even abundances beside the first draw of the spectra; building the chain fits them."""
-    first = spectra.spectra[0]
     even = np.repeat(np.maximum(counts.sum(axis=1, dtype=np.float64), 0.1)[:, None], len(first), axis=1) / len(first)
     shape = np.clip(spectra.shape[0], 1.01 * prior.shape_range[0], 2.0)
     start = Start(even, first, shape, shape / even.mean(axis=0))

@@ -112,7 +112,31 @@ def group_channels(counts: Array, rank: int, groups: int) -> ChannelGroups:
     rows, totals = (merged.sum(axis=axis, dtype=np.float64) for axis in (1, 0))
     vectors = _leading_vectors(_noise_scaled(merged, rows, totals), rank)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    labels = _divided(vectors / np.maximum(lengths, 1e-30), totals, groups)
+    return _grouped(vectors / np.maximum(lengths, 1e-30), totals, groups)
+
+
+def group_by_spectra(expected: Array, groups: int) -> ChannelGroups:
+    """Group the channels by the proportions that the components have in them.
+
+    Parameters
+    ----------
+    expected : array (component, channel), float
+        Expected counts of each component in each channel.
+    groups : int
+        Number of groups.
+
+    Returns
+    -------
+    ChannelGroups
+        The groups.
+    """
+    totals = expected.sum(axis=0, dtype=np.float64)
+    return _grouped(np.sqrt(expected / np.maximum(totals, 1e-30)).T.astype(np.float64), totals, groups)
+
+
+def _grouped(points: Array, totals: Array, groups: int) -> ChannelGroups:
+    """Channels that lie close together, (channel, axis), as groups."""
+    labels = _divided(points, totals, groups)
     sums, sizes = np.bincount(labels, totals), np.bincount(labels)
     shares = np.where(sums[labels] > 0, totals / np.maximum(sums[labels], 1e-30), 1.0 / sizes[labels])
     return ChannelGroups(labels, shares)
