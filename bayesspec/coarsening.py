@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bayesspec.spectrum_image import SpectrumImage
 
 BLOCK_COUNTS = 500
-MOST_PIXELS = 6000
+MOST_PIXELS = 4096
 """Pixels, or blocks of them, on which spectra are sampled: more cost time and find worse places to start from."""
 FEWEST_CHANNELS = 128
 PARTS = 24
@@ -57,7 +57,7 @@ def sampling_block(image: SpectrumImage) -> int:
     Returns
     -------
     int
-        Side of blocks as `pixel_block` says, or larger where more than 6000 of them would be left; 1 where neighbours
+        Side of blocks as `pixel_block` says, or larger where more than 4096 of them would be left; 1 where neighbours
         have little in common.
     """
     block, wanted = pixel_block(image), math.ceil(math.sqrt(int(image.valid.sum()) / MOST_PIXELS))

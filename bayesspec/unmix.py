@@ -47,7 +47,7 @@ def unmix(
     Counts are Poisson with a rate of abundances times spectra. The rank is chosen
     as `bs.select_rank` does. Intervals come from a sampler that draws the
     abundances along with the spectra, so that the spectra's intervals have the abundances integrated out. Where
-    pixels hold fewer than 500 counts, or are more than 6000, the spectra are sampled on sums over blocks of pixels.
+    pixels hold fewer than 500 counts, or are more than 4096, the spectra are sampled on sums over blocks of pixels.
     The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
     so and its band stands in place of an interval.
