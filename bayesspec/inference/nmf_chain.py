@@ -24,7 +24,7 @@ from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 COUPLING_MOVES = (4, 2)
 """Coupling moves in a sweep on few and on many counts, where each costs as much as the rest."""
-MANY_ENTRIES = 2_000_000
+MANY_ENTRIES = 1_500_000
 COUPLING_ACCEPTANCE = 0.574
 """Acceptance that the warmup steers to: the best for Langevin moves, Roberts & Rosenthal (1998)."""
 SETTLING_STEPS = 30
