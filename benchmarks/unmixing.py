@@ -104,7 +104,7 @@ def speed(name: str, counts: np.ndarray, truth: np.ndarray, limit: float, repeat
 
     own = fit_mode(counts, rank, key=key, tolerance=1e-7, max_iterations=3000)
     goal = min(fit(1e-8).divergence, own.divergence) * (1 + 1e-5)
-    tolerance = next((t for t in (1e-5, 3e-6, 1e-6, 3e-7, 1e-7, 1e-8) if fit(t).divergence <= goal), 1e-9)
+    tolerance = next((t for t in (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7, 1e-8) if fit(t).divergence <= goal), 1e-9)
     warm, mode = timed(lambda: fit(tolerance), repeats, cold=False)
     cold, _ = timed(lambda: fit(tolerance), repeats, cold=True)
     reached = mode.divergence / goal * (1 + 1e-5) - 1
