@@ -78,7 +78,7 @@ def sample_abundances(
     InputError
         When the counts cannot be used.
     """
-    prior = prior or NmfPrior()
+    prior = replace(prior or NmfPrior(), seen=())  # of the spectra, which are drawn already
     matrix, draws = _in_groups(check_counts(counts), spectra)
     with jax.enable_x64(True):
         chain = _chain(matrix, draws[0], spectra, prior)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from bayesspec.inference import nmf_conditional
 from bayesspec.inference.nmf import fit_mode
 from bayesspec.inference.nmf_chain import Chain, Start
 from bayesspec.inference.nmf_conditional import sample_abundances
@@ -56,3 +57,30 @@ def test_without_coupling_moves_no_counts_are_merged_for_them() -> None:
     assert coupled.data.merged.shape[2] == 256
     assert alone.data.merged is alone.data.counts
     assert alone.plan.merged == 1
+
+
+def test_channels_in_groups_say_what_all_channels_say() -> None:
+    rng = np.random.default_rng(4)
+    spectra = rng.dirichlet(np.full(300, 0.3), 2)
+    counts = rng.poisson(rng.gamma(2.0, 60.0, (150, 2)) @ spectra)
+    key = jax.random.key(0)
+    first = sample(counts, fit_mode(counts, 2, key=key), key=key, draws=150, warmup=40, thin=1)
+    prior = NmfPrior(seen=(tuple(10.0 * spectra[0]),))
+    found = sample_abundances(counts, first, key=key, prior=prior)
+    whole = _without_groups(counts, first, key, prior)
+    apart = (found.abundance_mean - whole.abundance_mean) / whole.abundance_sd
+    assert apart.std() < 0.3  # two samplings of the same differ by 0.2
+    assert np.abs(apart.mean()) < 0.1
+    np.testing.assert_allclose(np.median(found.abundance_sd / whole.abundance_sd), 1, atol=0.05)
+    np.testing.assert_allclose(found.totals.mean(axis=0), whole.totals.mean(axis=0), rtol=0.01)
+
+
+def _without_groups(counts, first, key, prior):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nmf_conditional, "group_by_spectra", _refused)
+        patch.setattr(nmf_conditional, "GROUPS", counts.shape[1])
+        return sample_abundances(counts, first, key=key, prior=prior)
+
+
+def _refused(*_):
+    raise AssertionError("channels are grouped")
