@@ -19,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 MANY_MIXED = 0.2
+RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
 
@@ -135,9 +136,22 @@ def phase_fits(
     clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
     plain = labelled if clear else refit(best, counts, dose, mask)
     covariates = both if clear else dose
-    resolved = plain.status.definite and (clear or one.bic - best.bic > RESOLVED_BIC)
-    fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, resolved, mixed)
-    return fits._replace(resolved=resolved and not fits.blurred)
+    fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, clear, mixed)
+    if plain.status.definite and not clear:
+        fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(fits.measured))
+    return fits._replace(resolved=fits.resolved and not fits.blurred)
+
+
+def _apart(fit: MixtureFit) -> bool:
+    """Whether two phases lie so many standard deviations apart that their posterior is close to a normal."""
+    if fit.n_phases != 2:
+        return True
+    channels = fit.log_composition.shape[1]
+    to_ratios = np.eye(channels)[1:] - np.eye(channels)[:1]
+    change = to_ratios @ (fit.log_composition[0] - fit.log_composition[1])
+    both = np.concatenate([to_ratios, -to_ratios], axis=1)
+    shares = fit.covariance[: 2 * channels, : 2 * channels]
+    return bool(change @ np.linalg.solve(both @ shares @ both.T, change) > RESOLVED_DISTANCE**2)
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:

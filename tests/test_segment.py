@@ -8,6 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
+from bayesspec import phase_fits
 from bayesspec.reporting.tables import phase_table
 from bayesspec.simulate import OXIDE_RATIOS
 
@@ -99,6 +100,19 @@ def test_two_phases_that_the_dose_does_not_resolve_are_labelled_without_ratios()
     assert maps.truth is not None
     right = float((seg.labels == maps.truth["labels"]).mean())
     assert max(right, 1 - right) > 0.75
+
+
+def test_two_phases_that_lie_too_close_for_a_normal_posterior_have_no_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    oxides = np.array([[0.783 / 1.783, 1 / 1.783], [0.698 / 1.698, 1 / 1.698]])
+    labels = (rng.random((128, 128)) > 0.6).astype(int)
+    maps = bs.LineMaps(rng.poisson(80 * oxides[labels]), lines=("Fe_Ka", "O_Ka"))
+    seg = bs.segment(maps, phases=[1, 2], seed=0)
+    assert "2 phases, but at this dose their ratios cannot be resolved" in seg.verdict
+    assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean).all()
+    monkeypatch.setattr(phase_fits, "RESOLVED_DISTANCE", 0.0)
+    claimed = bs.segment(maps, phases=[1, 2], seed=0).ratio("Fe_Ka", "O_Ka")
+    assert np.ptp(np.asarray(claimed.mean)) < 5 * np.hypot(*np.asarray(claimed.sd))
 
 
 def test_neighbours_resolve_what_pixels_alone_cannot() -> None:
