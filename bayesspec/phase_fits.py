@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import chi2
 
+from bayesspec.inference.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
 from bayesspec.inference.mixed_pixels import MixedPixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.neighbours import CLEAR_BIC, RESOLVED_BIC, neighbour_covariates, widened
+from bayesspec.inference.neighbour_covariates import cavity_covariates, neighbour_covariates
 from bayesspec.inference.phase_scores import dose_covariates
 from bayesspec.inference.scattered_fit import ScatteredFit, efficient_scores, fit_scatter
 
@@ -19,6 +21,7 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 MANY_MIXED = 0.2
+SEEN = 0.99
 RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
@@ -136,6 +139,8 @@ def phase_fits(
     clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
     plain = labelled if clear else refit(best, counts, dose, mask)
     covariates = both if clear else dose
+    if clear and not isinstance(best, ScatteredFit):
+        labelled = _second_round(best, labelled, counts, both, mask)
     fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, clear, mixed)
     if plain.status.definite and not clear:
         fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(fits.measured))
@@ -152,6 +157,19 @@ def _apart(fit: MixtureFit) -> bool:
     both = np.concatenate([to_ratios, -to_ratios], axis=1)
     shares = fit.covariance[: 2 * channels, : 2 * channels]
     return bool(change @ np.linalg.solve(both @ shares @ both.T, change) > RESOLVED_DISTANCE**2)
+
+
+def _second_round(
+    start: MixtureFit, labelled: MixtureFit, counts: Counts, covariates: Floats, mask: Mask
+) -> MixtureFit:
+    """Label two phases by the probabilities of the pixels around too, where a likelihood-ratio test sees them."""
+    around = cavity_covariates(counts, start, labelled, mask=mask)
+    added = around.shape[2]
+    weights = np.pad(labelled.weights, ((0, 0), (0, added)))
+    both = np.concatenate([covariates, around], axis=2)
+    again = with_covariates(labelled, counts, both, mask=mask, weights=weights)
+    gain = again.pixel_log_likelihood.sum() - labelled.pixel_log_likelihood.sum()
+    return again if again.status.definite and 2.0 * gain > chi2.ppf(SEEN, added) else labelled
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:

@@ -13,7 +13,7 @@ from bayesspec.inference.hidden_phases import hidden_phases, split_hidden, uneve
 from bayesspec.inference.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture import with_covariates
 from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.neighbours import neighbour_covariates
+from bayesspec.inference.neighbour_covariates import neighbour_covariates
 from bayesspec.inference.phase_scores import dose_covariates, phase_score
 from bayesspec.inference.scattered_fit import ScatteredFit, excess_scatter, fit_scatter
 from bayesspec.phase_fits import (

@@ -63,3 +63,14 @@ def test_windows_without_lines_do_not_make_the_score_for_uneven_phases_blunt() -
     merged = int(path[1].log_composition[:, 2].argmin())
     assert find_phases(path, [2], counts, mask, seed=0, lines=3).uneven == (merged,)
     assert find_phases(path, [2], counts, mask, seed=0).uneven == ()
+
+
+@pytest.mark.parametrize(("blur", "heard"), [(3.0, True), (None, False)])
+def test_labels_hear_the_probabilities_around_where_there_are_patches(blur: float | None, heard: bool) -> None:
+    rng = np.random.default_rng(5)
+    field = rng.normal(size=(SIZE, SIZE))
+    labels = ((field if blur is None else gaussian_filter(field, blur, mode="wrap")) > 0).astype(int)
+    counts = rng.poisson(2000 * np.array([[0.44, 0.56], [0.41, 0.59]])[labels])
+    fits = find_phases(fit_path(counts, 2), [1, 2], counts, np.zeros((SIZE, SIZE), bool), seed=0)
+    assert fits.clear
+    assert (fits.labelled.weights.shape[1] > fits.measured.weights.shape[1]) == heard

@@ -13,18 +13,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesspec.inference.mixture import at_point, with_covariates
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_mode import WEIGHT_SCALE
-from bayesspec.inference.neighbours import (
+from bayesspec.inference.block_covariance import (
     CLEAR_BIC,
     RESOLVED_BIC,
     at_least,
     block_scatter,
     blocks,
-    neighbour_covariates,
     pixel_scores,
 )
+from bayesspec.inference.mixture import at_point, with_covariates
+from bayesspec.inference.mixture_fit import MixtureFit
+from bayesspec.inference.mixture_mode import WEIGHT_SCALE
+from bayesspec.inference.neighbour_covariates import neighbour_covariates
 from bayesspec.inference.phase_scores import dose_covariates
 
 Floats = NDArray[np.float64]

@@ -1,9 +1,4 @@
-"""What neighbouring pixels say about a pixel's phase, and intervals that hold when labels and dose are patchy.
-
-The weights of the mixture may depend on anything but the pixel's own division of counts over channels. Smoothed
-residuals of the *other* pixels qualify: each pixel's counts are then used once for its own composition, and the fit
-stays a maximum of conditional likelihoods. Patches make their scores alike, which the block covariance counts.
-"""
+"""Intervals that hold when labels and dose are patchy: patches make the scores of pixels alike, which blocks count."""
 
 from dataclasses import replace
 
@@ -16,58 +11,13 @@ from scipy.linalg import block_diag, eigh, solve_triangular
 from bayesspec.inference.mixture_fit import MixtureFit
 from bayesspec.inference.mixture_input import pixels_of
 from bayesspec.inference.mixture_mode import Parameters, scores
-from bayesspec.inference.phase_scores import gaussian, of_others
 
 Floats = NDArray[np.float64]
 
-SCALES = (1.0, 2.0, 4.0, 8.0)
-FEWER_SCALES = (1.5, 5.0)
 BLOCK = 16
 STRIP = 2**16  # pixels
 RESOLVED_BIC = 20.0  # gain over one phase below which intervals measured pixel by pixel do not hold
 CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
-
-
-def neighbour_covariates(
-    counts: NDArray[np.integer], fit: MixtureFit, *, mask: NDArray[np.bool_] | None = None
-) -> Floats:
-    """Smooth the residuals of the other pixels along the directions in which the phases differ.
-
-    Parameters
-    ----------
-    counts : ndarray of int, (y, x, channel)
-        Counts.
-    fit : MixtureFit
-        Two phases or more, whose compositions span the directions.
-    mask : ndarray of bool, (y, x), optional
-        True = excluded.
-
-    Returns
-    -------
-    ndarray of float64, (y, x, direction * scale)
-        For each direction, of which there are (phases - 1) or (channels - 1), whichever is fewer, and each width of
-        the Gaussian: the mean residual per count of the pixels around, the pixel itself left out, shifted and scaled
-        to mean 0 and variance 1 over the pixels that are kept.
-    """
-    here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
-    kept = np.where(here[:, :, None], counts, 0).astype(np.float64)
-    pooled = np.maximum(kept.sum(axis=(0, 1)) / kept.sum(), 1e-12)
-    totals = kept.sum(axis=2)
-    contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
-    directions = np.linalg.svd(contrasts, full_matrices=False)[2]
-    directions = directions[: min(fit.n_phases, len(pooled)) - 1]
-    residuals = (kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T
-    wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
-    scales = [scale for scale in wanted if scale <= min(here.shape) / 8] or [wanted[0]]
-    return np.concatenate([_around(residuals, totals, here, scale) for scale in scales], axis=2)
-
-
-def _around(residuals: Floats, totals: Floats, here: NDArray[np.bool_], scale: float) -> Floats:
-    kernel = gaussian(scale)
-    counted = np.maximum(of_others(totals, kernel), 1e-9 * totals.mean())
-    mean = of_others(residuals, kernel) / counted[:, :, None]
-    centred = mean - mean[here].mean(axis=0)
-    return np.where(here[:, :, None], centred / np.maximum(centred[here].std(axis=0), 1e-12), 0.0)
 
 
 def widened(
