@@ -66,7 +66,7 @@ def test_windows_without_lines_do_not_make_the_score_for_uneven_phases_blunt() -
 
 
 @pytest.mark.parametrize(("blur", "heard"), [(3.0, True), (None, False)])
-def test_labels_hear_the_probabilities_around_where_there_are_patches(blur: float | None, heard: bool) -> None:
+def test_labels_hear_the_probabilities_around_where_there_are_patches(blur: float | None, *, heard: bool) -> None:
     rng = np.random.default_rng(5)
     field = rng.normal(size=(SIZE, SIZE))
     labels = ((field if blur is None else gaussian_filter(field, blur, mode="wrap")) > 0).astype(int)
