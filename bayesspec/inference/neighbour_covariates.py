@@ -94,7 +94,7 @@ def cavity_covariates(
     own = np.log(np.maximum(labelled.responsibilities, 1e-13))
     odds = (own[:, 0] - own[:, 1]).reshape(residuals.here.shape)
     sums = np.zeros((2, len(MESSAGE_SCALES), *odds.shape))
-    for offset in _offsets():
+    for offset in _offsets(odds.shape):
         of, to = _shifts(odds.shape, offset)
         by_pixel = sum(_weight(kernel, offset) * per_residual[of] for kernel, per_residual in told)
         probability = expit(odds[of] - by_pixel * residuals.values[:, :, 0][to]) * residuals.here[of]
@@ -134,10 +134,10 @@ def _standardised(values: Floats, here: Mask) -> Floats:
     return np.where(here[:, :, None], centred / np.maximum(centred[here].std(axis=0), 1e-12), 0.0)
 
 
-def _offsets() -> list[tuple[int, int]]:
-    """Steps along y and x to the other pixels within reach."""
-    steps = range(-REACH, REACH + 1)
-    return [(y, x) for y in steps for x in steps if 0 < y**2 + x**2 <= REACH**2]
+def _offsets(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Steps along y and x to the other pixels within reach, in a map that may be a few pixels wide."""
+    along_y, along_x = (range(1 - min(size, REACH + 1), min(size, REACH + 1)) for size in shape)
+    return [(y, x) for y in along_y for x in along_x if 0 < y**2 + x**2 <= REACH**2]
 
 
 def _shifts(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

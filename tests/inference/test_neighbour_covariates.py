@@ -14,12 +14,11 @@ pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.5], [0.4, 0.6]])
 
 
-def patches(side: int = 48, period: int = 12, counts: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Stripes of two phases, `period` pixels wide; a period of 0 draws every label by itself."""
-    rng = np.random.default_rng(seed)
+def patches(side: int = 48, counts: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two phases in squares of 12 pixels in turn."""
     y, x = np.mgrid[:side, :side]
-    labels = rng.integers(0, 2, (side, side)) if period == 0 else (x // period + y // period) % 2
-    return rng.poisson(counts * SHARES[labels]), labels
+    labels = (x // 12 + y // 12) % 2
+    return np.random.default_rng(seed).poisson(counts * SHARES[labels]), labels
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +110,10 @@ def test_the_second_round_is_blind_to_excluded_pixels() -> None:
     first, second = (second_round(c, mask)[0] for c in (counts, poisoned))
     np.testing.assert_array_equal(first, second)
     assert (first[:10] == 0).all()
+
+
+def test_a_line_scan_has_a_second_round() -> None:
+    labels = np.arange(2048)[None] // 16 % 2
+    around, first, second = second_round(np.random.default_rng(7).poisson(300 * SHARES[labels]))
+    assert around.shape[:2] == (1, 2048)
+    assert second.pixel_log_likelihood.sum() > first.pixel_log_likelihood.sum() + 10
