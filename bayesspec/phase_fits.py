@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 MANY_MIXED = 0.2
-SEEN = 0.99
+SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
 RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
