@@ -1,0 +1,1 @@
+"""Methods side by side, scores, and checks of a model against its counts."""

@@ -1,0 +1,1 @@
+"""Counts and where they lie: the image, its axes, masks, sums and blocks."""

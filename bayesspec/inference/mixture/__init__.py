@@ -1,0 +1,1 @@
+"""Mixture of compositions: every pixel belongs to a phase."""

@@ -1,0 +1,1 @@
+"""Poisson factorisation: counts ~ Poisson(abundances x spectra)."""

@@ -1,0 +1,1 @@
+"""Are the counts Poisson: dispersion, drift, outliers and singular values."""

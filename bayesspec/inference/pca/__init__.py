@@ -1,0 +1,1 @@
+"""Poisson principal components."""

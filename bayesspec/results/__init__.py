@@ -1,0 +1,1 @@
+"""What a user gets: labelled results, estimates, comparisons and plans."""

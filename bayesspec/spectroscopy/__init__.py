@@ -1,0 +1,1 @@
+"""Lines, edges, detector, backgrounds and compositions."""

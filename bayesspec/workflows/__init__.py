@@ -1,0 +1,1 @@
+"""The public functions, each with the steps that only it needs."""

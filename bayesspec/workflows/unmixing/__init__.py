@@ -1,0 +1,1 @@
+"""Unmixing of an image into components."""
