@@ -4,39 +4,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayesspec import classical, simulate
-from bayesspec.checks import check
-from bayesspec.compare import compare
-from bayesspec.component import Component
-from bayesspec.components import Unmixing
-from bayesspec.conversion_gain import GainCorrection, divide_gain
-from bayesspec.dose_plan import DosePlan
-from bayesspec.edge_fit import EdgeFit, fit_edges
-from bayesspec.element_maps import LineMaps, element_maps
-from bayesspec.energy_calibration import EnergyCalibration, calibrate_energy
+from bayesspec.comparison.check import check
+from bayesspec.comparison.side_by_side import compare
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
-from bayesspec.fit import fit
-from bayesspec.intensity_maps import IntensityMaps, model_maps
-from bayesspec.line_components import LineUnmixing
-from bayesspec.line_fit import fit_lines
-from bayesspec.line_fit_result import LineFit
-from bayesspec.line_identification import Identification, identify_lines
-from bayesspec.load import from_hyperspy, load, signals, to_hyperspy
-from bayesspec.noise_check import poisson_check
-from bayesspec.pca import pca
-from bayesspec.phase_comparison import PhaseComparison
-from bayesspec.phases import Segmentation
-from bayesspec.planning import plan_dose
-from bayesspec.posterior import Estimate
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import select_rank
-from bayesspec.results import FitError
-from bayesspec.results import open_result as open
-from bayesspec.segment import segment
-from bayesspec.spectral_maps import spectral_maps
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.thin_film import Film, absorbed_composition, zeta_factors_composition
-from bayesspec.unmix import unmix
+from bayesspec.files.load import from_hyperspy, load, signals, to_hyperspy
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.results.component import Component
+from bayesspec.results.dose_plan import DosePlan, plan_dose
+from bayesspec.results.estimate import Estimate
+from bayesspec.results.line_fit import LineFit
+from bayesspec.results.line_unmixing import LineUnmixing
+from bayesspec.results.phase_comparison import PhaseComparison
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import FitError
+from bayesspec.results.result import open_result as open
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.thin_film import Film, absorbed_composition, zeta_factors_composition
+from bayesspec.workflows.calibrate_energy import EnergyCalibration, calibrate_energy
+from bayesspec.workflows.divide_gain import GainCorrection, divide_gain
+from bayesspec.workflows.fit import fit
+from bayesspec.workflows.fit_edges import EdgeFit, fit_edges
+from bayesspec.workflows.fit_lines import fit_lines
+from bayesspec.workflows.identify_lines import Identification, identify_lines
+from bayesspec.workflows.model_maps import IntensityMaps, model_maps
+from bayesspec.workflows.pca import pca
+from bayesspec.workflows.poisson_check import poisson_check
+from bayesspec.workflows.segment import segment
+from bayesspec.workflows.select_rank import select_rank
+from bayesspec.workflows.spectral_maps import spectral_maps
+from bayesspec.workflows.unmixing.unmix import unmix
 
 if TYPE_CHECKING:
     from bayesspec import plot

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.components import Unmixing
-from bayesspec.count_matrix import counts_matrix, weighted_svd
-from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
-from bayesspec.phases import Segmentation
-from bayesspec.point_results import DONE, point_segmentation, point_unmixing
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.count_matrix import counts_matrix, weighted_svd
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.point_results import DONE, point_segmentation, point_unmixing
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 FEATURES = {"ratio": "ratios", "normalised": "normalised counts", "counts": "counts"}
 STOPPED = "The iteration limit was reached before the tolerance: raise max_iterations."

@@ -4,7 +4,7 @@
 L lines of Cr, Mn and Fe, on five continua (that of a light-element detector, with a step of 15 % at the K edge of Si,
 bent, strongly absorbed, with a thin window), at several totals and widths of the line windows. It prints the coverage
 of the nominal 90 % interval of each ratio with the counts' own uncertainty alone, and with that of the curve.
-`phases` takes two oxides (Fe/O 0.783 and 0.698) on the first continuum through `bayesspec.segment`.
+`phases` takes two oxides (Fe/O 0.783 and 0.698) on the first continuum through `bayesspec.workflows.segment`.
 
     python benchmarks/background.py --replicates 200
     python benchmarks/background.py phases --replicates 100 --dose 200 2000 --widths 1 2 3
@@ -16,9 +16,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
+from bayesspec.image.spectrum_image import Acquisition
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.spectrum_image import Acquisition
-from bayesspec.windows import line_windows
+from bayesspec.spectroscopy.windows import line_windows
 
 ENERGY = 0.1 + 0.01 * np.arange(1000)
 ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0)
@@ -100,7 +100,7 @@ def phases(chosen: argparse.Namespace) -> None:
 
 
 def line_maps(image: bs.SpectrumImage, lines: list[str], width: float) -> bs.LineMaps:
-    """As `bayesspec.element_maps` with windows of another width."""
+    """As `bayesspec.spectroscopy.line_maps` with windows of another width."""
     windows = line_windows(image, lines, width=width)
     counts = windows.sums(image.counts)
     return bs.LineMaps(

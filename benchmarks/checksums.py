@@ -48,9 +48,7 @@ def edges() -> bs.SpectrumImage:
 def prior_from() -> Numbers:
     first = bs.unmix(edges(), rank=3, seed=0, draws=30, warmup=10, neighbours=False)
     other = bs.simulate.eels_edges(1500, 17, seed=5).rebin(energy=8)
-    second = bs.unmix(
-        other, rank=3, prior_from=first.component(0), seed=1, draws=30, warmup=10, neighbours=False
-    )
+    second = bs.unmix(other, rank=3, prior_from=first.component(0), seed=1, draws=30, warmup=10, neighbours=False)
     return of_dataset(second.data)
 
 

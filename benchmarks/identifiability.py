@@ -21,12 +21,11 @@ from scipy.optimize import linear_sum_assignment
 from unmixing_images import angle, divergence, eels, eels_truth
 
 import bayesspec as bs
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_compact import compact
-from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import FeasibleSet
-from bayesspec.inference.nmf_gibbs import sample
-from bayesspec.inference.pixel_groups import group_pixels
+from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
+from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.pixel_groups import group_pixels
+from bayesspec.inference.nmf.sampler import sample
 
 Image = tuple[np.ndarray, np.ndarray, np.ndarray]
 

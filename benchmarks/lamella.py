@@ -11,8 +11,8 @@ import xraydb
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
-from bayesspec.condensed_design import condensed_design
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.workflows.condensed_design import condensed_design
 
 AXIS = 0.15 + 0.01 * np.arange(1200)
 ELEMENTS = ["O", "Mg", "Al", "Si", "Ca", "Fe"]

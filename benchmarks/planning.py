@@ -1,7 +1,7 @@
 """Forecast standard errors of two oxides' Fe/O ratios against the scatter of fits to simulated images.
 
 For each dose and grain size: the standard errors that `bayesspec.plan_dose` forecasts, and the root mean square error
-of `bayesspec.segment` over the images whose phases it claims.
+of `bayesspec.workflows.segment` over the images whose phases it claims.
 
     python benchmarks/planning.py --replicates 100
 """
@@ -16,7 +16,7 @@ from bayesspec import plan_dose
 
 
 def fitted(counts: np.ndarray, seed: int) -> np.ndarray | None:
-    """Errors of both log ratios as `bayesspec.segment` measures them; None where it claims no two phases."""
+    """Errors of both log ratios as `bayesspec.workflows.segment` measures them; None where it claims no two phases."""
     fits = reported(counts, seed)
     if not fits.resolved or fits.measured.n_phases != 2:
         return None

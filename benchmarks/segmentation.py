@@ -22,10 +22,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 from segmentation_cases import CASES
 
-from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.phase_fits import PhaseFits
-from bayesspec.phase_search import find_phases
+from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.mixture.search import PhaseFits, find_phases
 
 RATIOS = np.array([0.783, 0.698])
 SHARES = np.stack([RATIOS / (1 + RATIOS), 1 / (1 + RATIOS)], axis=1)
@@ -70,7 +69,7 @@ def oxides(rng: np.random.Generator, *, dose: float, kind: str, grain: str, size
 
 
 def reported(counts: np.ndarray, seed: int, largest: int = 2) -> PhaseFits:
-    """The fits that `bayesspec.segment` reports."""
+    """The fits that `bayesspec.workflows.segment` reports."""
     numbers = range(1, largest + 1)
     path = fit_path(counts, largest, candidates=numbers)
     return find_phases(path, numbers, counts, np.zeros(counts.shape[:2], bool), seed=seed)

@@ -1,4 +1,4 @@
-"""Further cases of `segmentation.py`, all through `bayesspec.segment` unless said.
+"""Further cases of `segmentation.py`, all through `bayesspec.workflows.segment` unless said.
 
 one      one phase of even composition: how often more is claimed; two oxides at 5 and 10 counts: how often noticed
 number   1, 2, 3 and 6 phases of six elements at random: how often the number is right

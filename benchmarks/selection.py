@@ -24,10 +24,10 @@ from selection_cases import CHANNELS, SIDE, log_normal, simulate
 from selection_peers import PEERS, truncated_svd
 
 import bayesspec as bs
-from bayesspec.inference.pca import fit_pca
-from bayesspec.inference.pca_linear import fit_linear
-from bayesspec.inference.pca_rates import log_normal_rates, positive_rates, products_with_errors
-from bayesspec.inference.score_maps import Layout
+from bayesspec.inference.pca.denoised_rates import log_normal_rates, positive_rates, products_with_errors
+from bayesspec.inference.pca.linear_link import fit_linear
+from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.inference.pca.score_maps import Layout
 
 RANK_CELLS = (
     *(("edx", dose, rank) for dose in (30, 150, 1000) for rank in (2, 4, 6)),

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.stats import chi2
 
 import bayesspec as bs
-from bayesspec.edge_design import in_window
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.edge_design import in_window
 
 DATA = Path(os.environ.get("BAYESSPEC_DATA", "data"))
 GLASS = ["O", "Mg", "Al", "Si", "Ca", "Fe", "C"]

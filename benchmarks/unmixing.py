@@ -29,12 +29,11 @@ from sklearn.decomposition import NMF
 from unmixing_images import angle, divergence, eels, sparse
 
 import bayesspec as bs
-from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.nmf import NmfMode, fit_mode
-from bayesspec.inference.nmf_blocks import cut, em_step
-from bayesspec.inference.nmf_input import check_counts
-from bayesspec.known_spectra import known_spectra
-from bayesspec.unmixing_fit import Sampling, fit_components
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.inference.blocks import check_counts, cut, em_step
+from bayesspec.inference.nmf.mode import NmfMode, fit_mode
+from bayesspec.workflows.unmixing.known_spectra import known_spectra
+from bayesspec.workflows.unmixing.sampling import Sampling, fit_components
 
 
 def peer_run(data: object, w: np.ndarray, h: np.ndarray, iterations: int) -> tuple[float, np.ndarray, np.ndarray]:

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 import bayesspec as bs
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_gibbs import sample
-from bayesspec.inference.nmf_posterior import gamma_quantiles
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.posterior import gamma_quantiles
+from bayesspec.inference.nmf.sampler import sample
 
 SIDE, CHANNELS = 32, 100
 WINDOW, OTHER = slice(0, 50), slice(50, 100)

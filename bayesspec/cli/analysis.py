@@ -13,14 +13,14 @@ from typing import Any, TextIO
 import click
 
 from bayesspec import classical
-from bayesspec.compare import compare
-from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.comparison.side_by_side import compare
 from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.reporting import report, save_figures
-from bayesspec.results import Result
-from bayesspec.segment import segment
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmix import unmix
+from bayesspec.results.result import Result
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.workflows.segment import segment
+from bayesspec.workflows.unmixing.unmix import unmix
 
 LOWEST_KEV = 0.2
 CHANNEL_KEV = 0.02

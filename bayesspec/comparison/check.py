@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import deviance, expected_deviance
-from bayesspec.phases import Segmentation
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 Array = npt.NDArray[np.float64]
 SIGMAS = 5.0

@@ -8,18 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from bayesspec.comparison_table import Table
-from bayesspec.components import Unmixing
-from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.comparison.scores import (
+    ComponentScore,
+    PhaseScore,
+    component_deviance,
+    component_table,
+    phase_deviance,
+    phase_table,
+)
+from bayesspec.comparison.table import Table
+from bayesspec.comparison.trials import Data, Method, Trial, run_trials, trial_table
 from bayesspec.errors import InputError
-from bayesspec.goodness import component_deviance, phase_deviance
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
-from bayesspec.phases import Segmentation
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.results import Result
-from bayesspec.scores import ComponentScore, PhaseScore, component_table, phase_table
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.trials import Data, Method, Trial, run_trials, trial_table
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import Result
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import html
 import math
 from dataclasses import dataclass
 
-from bayesspec.posterior import PROB, Estimate
+from bayesspec.results.estimate import PROB, Estimate
 
 _NONE = "–"
 _TEX = {

@@ -13,16 +13,16 @@ import numpy.typing as npt
 from scipy.linalg import subspace_angles
 from scipy.special import logsumexp, xlogy
 
-from bayesspec.comparison_table import Table
-from bayesspec.components import Unmixing
-from bayesspec.element_maps import LineMaps, element_maps
+from bayesspec.comparison.scores import component_deviance
+from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
-from bayesspec.goodness import component_deviance
-from bayesspec.inference.thinning import thin
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.held_out import thin
 from bayesspec.labels import accuracy, match_components, spectral_angle
-from bayesspec.phases import Segmentation
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 Data = TypeVar("Data", SpectrumImage, LineMaps)
 Method = Callable[[Data], Segmentation | Unmixing | PrincipalComponents]

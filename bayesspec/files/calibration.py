@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.acquisition import Acquisition
-from bayesspec.axis_checks import checked_unit
-from bayesspec.counts import as_counts
 from bayesspec.errors import InputError
 from bayesspec.files.hyperspy_signal import Axis, Signal
 from bayesspec.files.nested_metadata import dig
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.acquisition import Acquisition
+from bayesspec.image.checks import checked_unit
+from bayesspec.image.counts import as_counts
+from bayesspec.image.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
 LONGEST_IN_KEV = 100.0

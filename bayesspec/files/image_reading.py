@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesspec.acquisition import Acquisition
 from bayesspec.errors import InputError
 from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated
 from bayesspec.files.hyperspy_signal import Axis
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.acquisition import Acquisition
+from bayesspec.image.spectrum_image import SpectrumImage
 
 _TRUTH = "truth."
 

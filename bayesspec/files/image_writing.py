@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
 
 _SUFFIXES = (".npz", ".nc")
 _ARRAYS = ("counts", "energy", "mask", "energy_mask")

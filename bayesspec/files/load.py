@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.axis_checks import checked_elements
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.file_problems import empty_file, existing_file, named_errors
@@ -26,7 +25,8 @@ from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.signal_choice import choose, listed
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.checks import checked_elements
+from bayesspec.image.spectrum_image import SpectrumImage
 
 _OWN = {".npz": read_npz, ".nc": read_nc}
 _PREFERRED = {"hdf5": "HSPY"}

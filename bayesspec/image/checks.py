@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import checked_counts, frozen
 from bayesspec.errors import InputError
+from bayesspec.image.counts import checked_counts, frozen
 
 _AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
 
 _SPARSE_BELOW = 0.25
 

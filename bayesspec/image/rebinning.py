@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import count_dtype
 from bayesspec.errors import InputError
+from bayesspec.image.counts import count_dtype
 
 
 def checked_steps(steps: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int, int]:

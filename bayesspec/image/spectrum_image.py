@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.acquisition import Acquisition as Acquisition
-from bayesspec.axis_checks import checked_fields, checked_mask, pixel_range
 from bayesspec.errors import InputError
-from bayesspec.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
+from bayesspec.image.acquisition import Acquisition as Acquisition
+from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
+from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
 
 
 @dataclass(frozen=True, eq=False)

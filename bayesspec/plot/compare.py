@@ -9,14 +9,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from bayesspec.compare import Comparison
+from bayesspec.comparison.scores import PhaseScore
+from bayesspec.comparison.side_by_side import Comparison
 from bayesspec.errors import InputError
 from bayesspec.labels import match_phases
 from bayesspec.plot.phases import label_image
 from bayesspec.plot.pixels import pixel_size_of
 from bayesspec.plot.ratios import RatioRow, draw_ratios, ratio_height
 from bayesspec.plot.style import INK, PAGE_IN, colours, line_label, new_figure, paper, root
-from bayesspec.scores import PhaseScore
 
 _ACROSS = 4
 _LINE_IN = 0.21

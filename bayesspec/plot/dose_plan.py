@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
-from bayesspec.dose_plan import DosePlan
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, INK, OKABE_ITO, axes_or_new, paper
+from bayesspec.results.dose_plan import DosePlan
 
 LOOKS = tuple(zip(OKABE_ITO, ("o-", "s--", "^-.", "D:") * 2, strict=True))
 

@@ -11,10 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from bayesspec.components import Unmixing
-from bayesspec.element_maps import LineMaps
 from bayesspec.errors import InputError
-from bayesspec.phases import Segmentation
 from bayesspec.plot.pixels import bare, extent, pixel_size_of, scale_bar
 from bayesspec.plot.style import (
     COLUMN_IN,
@@ -25,7 +22,10 @@ from bayesspec.plot.style import (
     paper,
     root,
 )
-from bayesspec.result_labels import pixel_coords
+from bayesspec.results.dataset import pixel_coords
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps
 
 _PERCENTILES = (0.5, 99.5)
 _COLUMNS = 4

@@ -11,10 +11,10 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bayesspec.phases import Segmentation
 from bayesspec.plot.pixels import bare, extent, pixel_size_of, scale_bar
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, axes_or_new, colours, line_label, paper, root
-from bayesspec.posterior import Estimate
+from bayesspec.results.estimate import Estimate
+from bayesspec.results.segmentation import Segmentation
 
 _NAMED = 2
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from bayesspec.results import Result
+from bayesspec.results.result import Result
 
 
 def pixel_size_of(result: Result) -> tuple[float, float, str]:

@@ -9,7 +9,7 @@ from bayesspec.plot.maps import draw_map
 from bayesspec.plot.pixels import pixel_size_of
 from bayesspec.plot.spectra import energy_label, energy_range
 from bayesspec.plot.style import PAGE_IN, colours, new_figure, paper, root
-from bayesspec.principal_components import PrincipalComponents
+from bayesspec.results.principal_components import PrincipalComponents
 
 
 def principal_components(result: PrincipalComponents, *, figure: Figure | SubFigure | None = None) -> Figure:

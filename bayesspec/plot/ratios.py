@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayesspec.errors import InputError
-from bayesspec.phases import Segmentation
 from bayesspec.plot.style import COLUMN_IN, INK, axes_or_new, colours, line_label, paper, root
-from bayesspec.posterior import PROB, Estimate
+from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.segmentation import Segmentation
 
 _WIDE = 20.0
 _LABEL_CHARACTERS = 20

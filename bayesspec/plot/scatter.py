@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayesspec.phases import Segmentation
 from bayesspec.plot.style import COLUMN_IN, axes_or_new, colours, line_label, paper, root
+from bayesspec.results.segmentation import Segmentation
 
 _MOST_POINTS = 6000
 

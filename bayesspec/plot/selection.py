@@ -7,11 +7,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from bayesspec.components import Unmixing
 from bayesspec.errors import InputError
-from bayesspec.phases import Segmentation
 from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
-from bayesspec.principal_components import PrincipalComponents
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 
 def selection(

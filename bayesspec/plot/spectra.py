@@ -9,11 +9,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from bayesspec.components import Unmixing
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.plot.style import INK, PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import lines_in_range, xray_line
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.xray_lines import lines_in_range, xray_line
 
 _COVERED = 0.9995
 _LABEL_WIDTH = 0.017

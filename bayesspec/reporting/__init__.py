@@ -8,11 +8,9 @@ from pathlib import Path
 
 import jinja2
 
-from bayesspec.compare import Comparison
-from bayesspec.comparison_table import Table
-from bayesspec.components import Unmixing
+from bayesspec.comparison.side_by_side import Comparison
+from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
-from bayesspec.phases import Segmentation
 from bayesspec.reporting.figures import (
     Drawing,
     Picture,
@@ -31,7 +29,9 @@ from bayesspec.reporting.tables import (
     selection_table,
     settings_table,
 )
-from bayesspec.results import Result
+from bayesspec.results.result import Result
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 __all__ = ["report", "save_figures"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from bayesspec import plot
-from bayesspec.compare import Comparison
-from bayesspec.components import Unmixing
-from bayesspec.phases import Segmentation
-from bayesspec.principal_components import PrincipalComponents
+from bayesspec.comparison.side_by_side import Comparison
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 DPI = 200
 Drawing = tuple[str, Callable[[], Figure], str]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesspec.comparison_table import cells
-from bayesspec.components import Unmixing
-from bayesspec.phases import Segmentation
-from bayesspec.posterior import PROB, Estimate
-from bayesspec.principal_components import PrincipalComponents
+from bayesspec.comparison.table import cells
 from bayesspec.reporting.tables import Reported, number_of_draws, total_counts
+from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesspec.comparison_table import Table, cells
-from bayesspec.components import Unmixing
-from bayesspec.phases import Segmentation
-from bayesspec.posterior import PROB, Estimate
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.results import Result
+from bayesspec.comparison.table import Table, cells
+from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import Result
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
 
 _NONE = "–"
 Reported = Segmentation | Unmixing | PrincipalComponents

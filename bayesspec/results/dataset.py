@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 
 PACKAGES = ("bayesspec", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "xarray")
 

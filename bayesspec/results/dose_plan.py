@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
 Floats = npt.NDArray[np.float64]
 APART = 3.0
+DOSES: Floats = np.asarray(np.geomspace(20, 20000, 8).round(), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,3 +164,174 @@ class DosePlan:
         enough = self.counts_to_resolve
         lines.append(f"enough to tell them apart: {enough:g} counts/pixel" if np.isfinite(enough) else "never enough")
         return "\n".join(lines)
+
+
+# Dose planning: how many counts tell two phases apart, or bring a ratio to a wanted standard error
+
+
+def plan_dose(
+    ratios: Sequence[float],
+    *,
+    areas: Sequence[float] | None = None,
+    shape: tuple[int, int] = (128, 128),
+    blur: float = 3.0,
+    background: float = 0.0,
+    doses: Iterable[float] = DOSES,
+    counts_per_second: float | None = None,
+    name: str = "ratio",
+    seed: int = 0,
+) -> DosePlan:
+    """Forecast the counts that a segmentation needs, before anything is measured.
+
+    A sample with the given ratios is simulated, and the information that its counts carry about the ratios
+    is computed for the mixture that `bayesspec.workflows.segment` fits, at every dose.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Ratio of two lines in each phase, such as ``(0.783, 0.698)``.
+    areas : sequence of float or None
+        Share of the area of each phase; ``None`` for even shares.
+    shape : tuple of int
+        Number of pixels (y, x).
+    blur : float
+        Size of the grains: standard deviation, in pixels, of the blur of the random field that they are cut from; 0
+        for phases that change from pixel to pixel. The larger the grains, the more a pixel's neighbours tell.
+    background : float
+        Background under each line as a share of the mean line counts, measured beside it in a window as wide.
+    doses : iterable of float
+        Mean counts per pixel, background included, to forecast.
+    counts_per_second : float or None
+        Counts of the whole image in the windows per second, for `DosePlan.seconds`.
+    name : str
+        Name of the ratio in print.
+    seed : int
+        Seed of the simulated sample and its noise.
+
+    Returns
+    -------
+    DosePlan
+        Standard errors by dose, and the dose, pixels or time for a wanted one.
+
+    Raises
+    ------
+    InputError
+        For fewer than two ratios, values that are not positive, or areas that do not fit.
+
+    Notes
+    -----
+    Fisher information is the expected outer product of the scores of the marginal likelihood. Forecast against
+    simulation: ``benchmarks/planning.py``.
+    """
+    values, shares, tried = _checked(ratios, areas, shape, blur, background, doses)
+    rng = np.random.default_rng(seed)
+    field = rng.normal(size=shape) if blur == 0 else gaussian_filter(rng.normal(size=shape), blur, mode="wrap")
+    labels = np.searchsorted(np.quantile(field, np.cumsum(shares)[:-1]), field, side="right")
+    lines = np.stack([values / (1 + values), 1 / (1 + values)], axis=1)
+    under = np.full(lines.shape, background / 2)
+    windows = np.concatenate([lines + under, under], axis=1) if background else lines
+    response = np.array([[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, -1.0]])[:, : windows.shape[1]]
+    words = f"{shape[0]} x {shape[1]} pixels, " + (f"grains of blur {blur:g} px" if blur else "no grains")
+    return plan(
+        windows / windows.sum(axis=1, keepdims=True),
+        response,
+        labels,
+        np.ones(shape),
+        doses=tried,
+        rng=rng,
+        name=name,
+        assumed=words,
+        counts_per_second=counts_per_second,
+    )
+
+
+def plan(
+    composition: Floats,
+    response: Floats,
+    labels: npt.NDArray[np.integer],
+    thickness: Floats,
+    *,
+    doses: Floats,
+    rng: np.random.Generator,
+    name: str,
+    assumed: str,
+    counts_per_second: float | None = None,
+) -> DosePlan:
+    """Forecast a sample that is known window by window.
+
+    Parameters
+    ----------
+    composition : ndarray of float64, (phase, window)
+        Share of each window in the counts of each phase.
+    response : ndarray of float64, (2, window)
+        Intensity of the numerator and of the denominator per expected count in each window.
+    labels : ndarray of int, (y, x)
+        Phase of each pixel; negative = excluded.
+    thickness : ndarray of float64, (y, x)
+        Dose of each pixel relative to the mean.
+    doses : ndarray of float64, (dose,)
+        Mean counts per pixel.
+    rng : numpy.random.Generator
+        Source of the simulated noise.
+    name, assumed : str
+        Name of the ratio, and the sample in words.
+    counts_per_second : float or None
+        Counts of the whole image per second.
+
+    Returns
+    -------
+    DosePlan
+        Standard errors by dose.
+    """
+    forecasts = [forecast(composition, labels, thickness, float(dose), rng=rng) for dose in doses]
+    intensity = composition @ response.T
+    ratio = intensity[:, 0] / intensity[:, 1]
+    slopes = composition * (response[0] / intensity[:, :1] - response[1] / intensity[:, 1:])
+    sds, apart = zip(*(_errors(found, slopes, np.log(ratio)) for found in forecasts), strict=True)
+    claimed = np.array([found.resolved for found in forecasts])
+    resolved = (claimed > 0.5) & (np.array(apart) > APART)
+    table = xr.Dataset(
+        {
+            "ratio": ("phase", ratio),
+            "sd": (("dose", "phase"), np.where(resolved[:, None], np.array(sds) * ratio, np.nan)),
+            "claimed": ("dose", claimed),
+            "resolved": ("dose", resolved),
+            "apart": ("dose", np.array(apart)),
+        },
+        coords={"dose": ("dose", doses, {"units": "counts per pixel"}), "phase": np.arange(len(ratio))},
+    )
+    return DosePlan(table, int((labels >= 0).sum()), name, assumed, counts_per_second)
+
+
+def _errors(found: Forecast, slopes: Floats, log_ratio: Floats) -> tuple[Floats, float]:
+    """Standard errors of the log ratios, and the smallest distance of two of them in its standard errors."""
+    phases = len(slopes)
+    contrast = np.einsum("kc,kl->klc", slopes, np.eye(phases)).reshape(phases, -1)
+    covariance = contrast @ found.covariance @ contrast.T
+    variance = np.diag(covariance)
+    first, second = np.triu_indices(phases, 1)
+    between = np.sqrt(variance[first] + variance[second] - 2 * covariance[first, second])
+    return np.sqrt(variance), float((np.abs(log_ratio[first] - log_ratio[second]) / between).min())
+
+
+def _checked(
+    ratios: Sequence[float],
+    areas: Sequence[float] | None,
+    shape: tuple[int, int],
+    blur: float,
+    background: float,
+    doses: Iterable[float],
+) -> tuple[Floats, Floats, Floats]:
+    values = np.asarray(ratios, np.float64)
+    shares = np.full(len(values), 1 / max(len(values), 1)) if areas is None else np.asarray(areas, np.float64)
+    tried = np.array(sorted(float(dose) for dose in doses))
+    if values.ndim != 1 or len(values) < 2 or not (values > 0).all() or len(set(values)) < len(values):
+        raise InputError(f"ratios={list(ratios)}", "two or more different positive ratios", "ratios=(0.783, 0.698)")
+    if shares.shape != values.shape or not (shares > 0).all():
+        raise InputError(f"areas={areas}", f"a positive share for each of {len(values)} phases", "areas=(0.6, 0.4)")
+    if min(shape) < 8 or blur < 0 or background < 0:
+        found = f"shape={shape}, blur={blur:g}, background={background:g}"
+        raise InputError(found, "8 x 8 pixels or more, and nothing negative", "plan_dose(..., shape=(128, 128))")
+    if not len(tried) or tried[0] <= 0:
+        raise InputError(f"doses={tried.tolist()}", "positive counts per pixel", "doses=[20, 200, 2000]")
+    return values, shares / shares.sum(), tried

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
-from bayesspec.posterior import Estimate, ratio_of
-from bayesspec.results import Result
-from bayesspec.thin_film import Film
+from bayesspec.results.estimate import Estimate, ratio_of
+from bayesspec.results.result import Result
+from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.thin_film import Film
 
 
 class LineFit(Result):

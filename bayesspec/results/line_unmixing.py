@@ -9,11 +9,11 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
-from bayesspec.components import Unmixing
-from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
-from bayesspec.posterior import PROB, Estimate, check_prob
-from bayesspec.thin_film import Film
+from bayesspec.results.estimate import PROB, Estimate, check_prob
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.thin_film import Film
 
 FACTOR_DRAWS = 400
 

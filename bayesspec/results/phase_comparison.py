@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.stats import chi2
 
 from bayesspec.errors import InputError
-from bayesspec.posterior import Estimate
+from bayesspec.results.estimate import Estimate
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.components import Unmixing
-from bayesspec.element_maps import LineMaps
-from bayesspec.phases import Segmentation
-from bayesspec.posterior import PROB
-from bayesspec.result_labels import attributes, pixel_coords
-from bayesspec.results import STATISTICS
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.estimate import PROB
+from bayesspec.results.result import STATISTICS
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps
 
 DONE = "Finished: a classical method, which gives no uncertainty."
 

@@ -7,11 +7,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.inference.pca_rates import log_normal_rates, positive_rates, products_with_errors
-from bayesspec.posterior import check_prob
-from bayesspec.result_labels import summed_image
-from bayesspec.results import Result
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.pca.denoised_rates import log_normal_rates, positive_rates, products_with_errors
+from bayesspec.results.dataset import summed_image
+from bayesspec.results.estimate import check_prob
+from bayesspec.results.result import Result
 
 
 class PrincipalComponents(Result):

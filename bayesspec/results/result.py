@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import xarray as xr
 
-from bayesspec.composition import KFactor
 from bayesspec.errors import InputError
-from bayesspec.load import to_hyperspy
-from bayesspec.posterior import Estimate, to_arviz
-from bayesspec.thin_film import Film, film_composition
+from bayesspec.files.load import to_hyperspy
+from bayesspec.results.estimate import Estimate, to_arviz
+from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.thin_film import Film, film_composition
 
 STATISTICS = ("mean", "sd", "lower", "upper")
 

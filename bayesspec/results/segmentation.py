@@ -8,14 +8,13 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.composition import KFactor
-from bayesspec.dose_plan import DosePlan
 from bayesspec.errors import InputError
-from bayesspec.phase_comparison import PhaseComparison, compare
-from bayesspec.planning import DOSES, plan
-from bayesspec.posterior import Estimate, ratio_of
-from bayesspec.results import Result
-from bayesspec.thin_film import Film
+from bayesspec.results.dose_plan import DOSES, DosePlan, plan
+from bayesspec.results.estimate import Estimate, ratio_of
+from bayesspec.results.phase_comparison import PhaseComparison, compare
+from bayesspec.results.result import Result
+from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.thin_film import Film
 
 DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
 

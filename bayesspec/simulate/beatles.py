@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, count
 from bayesspec.simulate.pictures import PICTURES, pictures
-from bayesspec.spectrum_image import SpectrumImage
 
 
 def beatles(

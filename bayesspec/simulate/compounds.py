@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, count, uneven_thickness
 from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, emission
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import xray_line
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 Array = npt.NDArray[np.float64]
 COMPOUNDS: dict[str, dict[str, int]] = {

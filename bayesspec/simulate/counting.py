@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.counts import count_dtype
 from bayesspec.errors import InputError
+from bayesspec.image.counts import count_dtype
 
 NOISES = ("poisson", "none")
 

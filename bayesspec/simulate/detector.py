@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.detector_response import gaussian_shares
-from bayesspec.spectrum_image import Acquisition
-from bayesspec.xray import xray_line
+from bayesspec.image.spectrum_image import Acquisition
+from bayesspec.spectroscopy.detector import gaussian_shares
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 ENERGY_KEV: npt.NDArray[np.float64] = np.asarray(0.1 + 0.01 * np.arange(1000), np.float64)
 ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0, elevation_deg=22.0)

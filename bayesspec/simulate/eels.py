@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.simulate.counting import check_sample, count
 from bayesspec.simulate.pictures import PICTURES, pictures
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
 
 Array = npt.NDArray[np.float64]
 EDGES = ("C_K", "Ti_L", "Sr_L", "O_K")

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.element_maps import LineMaps
+from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, uneven_thickness
 from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, bremsstrahlung, line_profile
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.spectroscopy.line_maps import LineMaps
 
 OXIDES = ("magnetite", "haematite")
 OXIDE_RATIOS = (0.783, 0.698)

@@ -9,7 +9,7 @@ import xarray as xr
 import xraydb
 
 from bayesspec.errors import InputError
-from bayesspec.xray import xray_line
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 M2_PER_KG = 0.1
 """Square metres per kilogram in one square centimetre per gram."""

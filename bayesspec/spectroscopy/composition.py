@@ -9,7 +9,7 @@ import xarray as xr
 import xraydb
 
 from bayesspec.errors import InputError
-from bayesspec.xray import xray_line
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 KFactor = float | tuple[float, float]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.bremsstrahlung import HIGHEST_BEAM_KEV
+from bayesspec.spectroscopy.bremsstrahlung import HIGHEST_BEAM_KEV
 
 Array = npt.NDArray[np.float64]
 

@@ -12,10 +12,10 @@ import xraydb
 from scipy.special import ndtr
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nonnegative_poisson import fit_intensities
-from bayesspec.line_design import LineDesign
-from bayesspec.line_families import LineFamily
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
+from bayesspec.spectroscopy.line_design import LineDesign
+from bayesspec.spectroscopy.line_families import LineFamily
 
 Floats = npt.NDArray[np.float64]
 LEVELS = {"K": "K", "L": "L3", "M": "M5"}

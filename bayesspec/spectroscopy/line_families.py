@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import xraydb
 
-from bayesspec.detector_response import fwhm_kev
 from bayesspec.errors import InputError
-from bayesspec.transitions import photons, transitions
-from bayesspec.xray import known_lines, xray_line
+from bayesspec.spectroscopy.detector import fwhm_kev
+from bayesspec.spectroscopy.transitions import photons, transitions
+from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 LEAST_SHARE = 0.02
 SHELLS = {"K": ("Ka",), "L": ("La", "Lb"), "M": ("Ma",)}

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import as_counts
-from bayesspec.detector_response import ASSUMED_RESOLUTION_EV
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.windows import line_windows
-from bayesspec.xray import default_line
+from bayesspec.image.counts import as_counts
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
+from bayesspec.spectroscopy.windows import line_windows
+from bayesspec.spectroscopy.xray_lines import default_line
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
-from bayesspec.line_families import COMMON_ELEMENTS, LineFamily, element_families
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.line_families import COMMON_ELEMENTS, LineFamily, element_families
 
 SIGNIFICANT = 6.0
 SHAPE_ERROR = 0.03

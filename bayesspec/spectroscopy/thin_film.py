@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from bayesspec.absorption import absorption_factors
-from bayesspec.composition import KFactor, cliff_lorimer, weighted_intensities
 from bayesspec.errors import InputError
+from bayesspec.spectroscopy.absorption import absorption_factors
+from bayesspec.spectroscopy.composition import KFactor, cliff_lorimer, weighted_intensities
 
 ITERATIONS = 12
 

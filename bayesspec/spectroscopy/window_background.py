@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.continuum_curve import ContinuumCurve, continuum_curve
-from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, fwhm_kev
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import XrayLine, lines_in_range, xray_line
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.spectroscopy.continuum import ContinuumCurve, continuum_curve
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev
+from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
 
 REACH_FWHM = 5.0
 CLEAN_FWHM = 2.0

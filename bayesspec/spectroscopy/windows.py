@@ -10,11 +10,11 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.background import line_fwhm, resolution, side_windows
-from bayesspec.detector_response import gaussian_shares
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.xray import XrayLine, lines_in_range, xray_line
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.spectroscopy.detector import gaussian_shares
+from bayesspec.spectroscopy.window_background import line_fwhm, resolution, side_windows
+from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
 
 WIDTH_FWHM = 2.0
 WORST_CONDITION = 1e3

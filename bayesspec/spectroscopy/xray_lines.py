@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import xraydb
 
-from bayesspec.detector_response import fwhm_kev
 from bayesspec.errors import InputError
-from bayesspec.transitions import family_of, photons, transitions
+from bayesspec.spectroscopy.detector import fwhm_kev
+from bayesspec.spectroscopy.transitions import family_of, photons, transitions
 
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 

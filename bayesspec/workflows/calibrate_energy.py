@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.detector_response import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV, gaussian_shares
 from bayesspec.errors import InputError
-from bayesspec.inference.model_error import model_error
-from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensities
-from bayesspec.line_design import LineDesign, line_design
-from bayesspec.posterior import format_uncertain
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.deviance import model_error
+from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
+from bayesspec.results.estimate import format_uncertain
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV, gaussian_shares
+from bayesspec.spectroscopy.line_design import LineDesign, line_design
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev")

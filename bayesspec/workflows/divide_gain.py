@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesspec.errors import InputError
-from bayesspec.inference.dispersion import dispersion
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.noise.dispersion import dispersion
 
 POISSON_RANGE = (0.8, 1.25)
 FEWEST_COUNTS = 20

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError
 from bayesspec.inference.svi import run_svi
-from bayesspec.posterior import Estimate
-from bayesspec.result_labels import attributes
-from bayesspec.results import FitError, Result
+from bayesspec.results.dataset import attributes
+from bayesspec.results.estimate import Estimate
+from bayesspec.results.result import FitError, Result
 
 
 class Model(Protocol):

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.conversion_gain import poisson_counts
-from bayesspec.edge_design import WINDOW_EV, chosen_edges, edge_design
 from bayesspec.errors import InputError
-from bayesspec.inference.nonnegative_poisson import PoissonLineFit, fit_intensities
-from bayesspec.line_fit_result import LineFit
-from bayesspec.posterior import Estimate
-from bayesspec.result_labels import attributes
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
+from bayesspec.results.dataset import attributes
+from bayesspec.results.estimate import Estimate
+from bayesspec.results.line_fit import LineFit
+from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
+from bayesspec.workflows.divide_gain import poisson_counts
 
 MISFIT = 2.0
 Floats = npt.NDArray[np.float64]

@@ -11,15 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.energy_calibration import calibrate_energy
 from bayesspec.errors import InputError
-from bayesspec.escape_peaks import with_escape
-from bayesspec.inference.nonnegative_poisson import PoissonLineFit, draw_intensities, fit_intensities
-from bayesspec.line_design import LineDesign, line_design
-from bayesspec.line_fit_result import LineFit
-from bayesspec.residual_lines import ResidualLine, residual_lines
-from bayesspec.result_labels import attributes
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
+from bayesspec.results.dataset import attributes
+from bayesspec.results.line_fit import LineFit
+from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape
+from bayesspec.spectroscopy.residual_lines import ResidualLine, residual_lines
+from bayesspec.workflows.calibrate_energy import calibrate_energy
 
 MISFIT = 1.5
 PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.condensed_design import CondensedDesign, condensed_design
 from bayesspec.errors import InputError
-from bayesspec.inference.line_maps import fit_pixels
-from bayesspec.result_labels import attributes, pixel_coords
-from bayesspec.results import Result
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
+from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.result import Result
+from bayesspec.workflows.condensed_design import CondensedDesign, condensed_design
 
 PRIOR = "Intensities in a pixel: flat where they are not negative; the continuum has the shape it has in the sum."
 

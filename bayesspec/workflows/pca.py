@@ -14,20 +14,20 @@ import xarray as xr
 from scipy.special import ndtri
 from tqdm import tqdm
 
-from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.pca import fit_pca
-from bayesspec.inference.pca_linear import fit_linear
-from bayesspec.inference.score_maps import Layout
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.pca.linear_link import fit_linear
+from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.inference.status import Status
-from bayesspec.noise_check import noise_note
-from bayesspec.posterior import PROB, check_prob
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank
-from bayesspec.result_labels import attributes, pixel_coords
-from bayesspec.results import FitError
-from bayesspec.selection import candidates
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.estimate import PROB, check_prob
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import FitError
+from bayesspec.results.selection import candidates
+from bayesspec.workflows.poisson_check import noise_note
+from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
 UNRELIABLE = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.background import line_fwhm
-from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.dispersion import dispersion, noise_level
-from bayesspec.inference.drift import Drift, find_drift
-from bayesspec.inference.outliers import outliers
-from bayesspec.inference.score_maps import Layout
-from bayesspec.inference.spectral_rank import tracy_widom_rank
-from bayesspec.noise_findings import NoiseCheck
-from bayesspec.result_labels import pixel_coords
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.noise.dispersion import NoiseLevel, dispersion, noise_level
+from bayesspec.inference.noise.drift import Drift, find_drift
+from bayesspec.inference.noise.outliers import outliers
+from bayesspec.inference.noise.singular_values import SpectralRank, tracy_widom_rank
+from bayesspec.inference.pca.score_maps import Layout
+from bayesspec.results.dataset import pixel_coords
+from bayesspec.spectroscopy.window_background import line_fwhm
 
+SIGMAS = 3.0
+LEAST_DISPERSION = 0.02
 WIDE = 0.5
 """Channel width, in full widths of the softest line, above which a single channel may hold most of a line."""
 LEVEL = 0.01
@@ -29,6 +30,99 @@ NOISY = 1.2
 LARGEST = 4_000_000
 """Entries of the image in which a drift is sought; larger images are summed over blocks of pixels."""
 TESTS = ("dispersion", "drift", "channels", "pixels")
+
+# What is wrong with the noise of an image, in numbers and in words
+
+
+@dataclass(frozen=True)
+class NoiseCheck:
+    """What the noise of an image is, and the rank with and without what is wrong with it.
+
+    Parameters
+    ----------
+    noise : NoiseLevel
+        Dispersion of the counts.
+    drift : Drift or None
+        Drift of the energy axis, if there is one.
+    drift_map : numpy.ndarray (y, x), float64
+        Shift of every pixel in channels; NaN where none was found.
+    channels : numpy.ndarray (energy,), int8
+        1 where a channel is hot, -1 where it is dead.
+    pixels : numpy.ndarray (y, x), int8
+        The same for pixels.
+    raw : SpectralRank
+        Singular values and rank of the counts if they were Poisson.
+    corrected : SpectralRank
+        The same with the dispersion that was found, and without dead and hot channels and pixels.
+    cleaned : int
+        Rank without dead and hot channels and pixels alone.
+    """
+
+    noise: NoiseLevel
+    drift: Drift | None
+    drift_map: npt.NDArray[np.float64]
+    channels: npt.NDArray[np.int8]
+    pixels: npt.NDArray[np.int8]
+    raw: SpectralRank
+    corrected: SpectralRank
+    cleaned: int
+
+    @property
+    def overdispersed(self) -> bool:
+        """Whether the counts are noisier than Poisson counts."""
+        return self.noise.significance > SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
+
+    @property
+    def rank(self) -> int:
+        """Number of components once all that was found is modelled."""
+        return self.corrected.rank if self.drift is None else self.drift.rank
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, each in words; empty where nothing is."""
+        return [words for words in self.words if words]
+
+    @property
+    def words(self) -> list[str]:
+        """What each test found, in the order of `TESTS`; empty where it found nothing."""
+        return [
+            self.dispersion_words,
+            self.drift_words,
+            _named(self.channels, "channel"),
+            _named(self.pixels, "pixel"),
+        ]
+
+    @property
+    def dispersion_words(self) -> str:
+        """What the dispersion is, empty where it is that of Poisson counts."""
+        if not self.overdispersed:
+            return ""
+        words = f"the noise has {self.noise.dispersion:.3g} times the variance of Poisson counts"
+        if self.noise.scatter:
+            return f"{words}: rates scatter by {100 * self.noise.scatter:.0f} % from entry to entry"
+        return f"{words} (a gain, or correlated noise)"
+
+    @property
+    def drift_words(self) -> str:
+        """What the drift is, empty where there is none."""
+        if self.drift is None:
+            return ""
+        spurious = self.drift.raw_rank - self.drift.rank
+        words = f"the energy axis drifts by {self.drift.size:.2g} channels (root mean square)"
+        if not spurious:
+            return f"{words}, too little to show as a component"
+        return f"{words}, which shows as {spurious} spurious component{'s' if spurious > 1 else ''}"
+
+
+def _named(flags: npt.NDArray[np.int8], what: str) -> str:
+    words = []
+    for sign, name in ((1, "hot"), (-1, "dead")):
+        places = np.argwhere(flags == sign)
+        if len(places):
+            listed = ", ".join(str(tuple(map(int, p))) if len(p) > 1 else str(int(p[0])) for p in places[:5])
+            more = ", ..." if len(places) > 5 else ""
+            words.append(f"{len(places)} {name} {what}{'s' if len(places) > 1 else ''}: {listed}{more}")
+    return "; ".join(words)
 
 
 def noise_note(counts: npt.NDArray[Any]) -> str:

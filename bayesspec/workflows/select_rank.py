@@ -12,13 +12,13 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.coarsening import coarser
-from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.spectral_rank import component_evidence, elbow
-from bayesspec.inference.thinning import rank_scores
-from bayesspec.noise_check import NoiseCheck, check_noise
-from bayesspec.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.pixel_blocks import coarser
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.held_out import rank_scores
+from bayesspec.inference.noise.singular_values import component_evidence, elbow
+from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
+from bayesspec.workflows.poisson_check import NoiseCheck, check_noise
 
 FITTED_SHARE = 0.8
 COARSE_TOLERANCE = 2e-5

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.condensed_design import condensed_design
-from bayesspec.element_maps import LineMaps, element_maps
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.workflows.condensed_design import condensed_design
 
 WORST_SHARE = 0.995
 LOSS = 0.03

@@ -5,8 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 import bayesspec as bs
-from bayesspec import classical, cli, cli_analysis
-from bayesspec.results import open_result
+from bayesspec import classical, cli
+from bayesspec.cli import analysis
+from bayesspec.results.result import open_result
 
 SMALL = ["--size", "16", "--dose", "3000"]
 
@@ -16,10 +17,8 @@ def demo(tmp_path_factory):
     """The files and the screen of a demonstration on few pixels."""
     out = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:  # every further candidate is a compilation
-        patch.setattr(cli_analysis, "segment", lambda maps, phases, **other: bs.segment(maps, 2, **other))
-        patch.setattr(
-            cli_analysis, "unmix", lambda image, rank, **other: bs.unmix(image, 1, draws=20, warmup=10, **other)
-        )
+        patch.setattr(analysis, "segment", lambda maps, phases, **other: bs.segment(maps, 2, **other))
+        patch.setattr(analysis, "unmix", lambda image, rank, **other: bs.unmix(image, 1, draws=20, warmup=10, **other))
         return out, CliRunner().invoke(cli.main, ["demo", "--out", str(out), "--seed", "1", *SMALL])
 
 
@@ -113,9 +112,9 @@ def test_interruption_ends_with_130_and_keeps_what_was_written(scan, tmp_path, m
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_analysis, "compare", interrupt)
-    monkeypatch.setattr(cli_analysis, "segment", lambda maps, *_, **__: classical.kmeans(maps, 2))
-    monkeypatch.setattr(cli_analysis, "unmix", lambda image, *_, **__: classical.svd(image, 1))
+    monkeypatch.setattr(analysis, "compare", interrupt)
+    monkeypatch.setattr(analysis, "segment", lambda maps, *_, **__: classical.kmeans(maps, 2))
+    monkeypatch.setattr(analysis, "unmix", lambda image, *_, **__: classical.svd(image, 1))
     out = tmp_path / "out"
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka,O_Ka", "--out", str(out), "--phases", "2"]
     ended = CliRunner().invoke(cli.main, arguments)

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import multinomial, poisson
 
 from bayesspec import InputError, LineMaps, SpectrumImage, classical, element_maps, simulate
-from bayesspec.compare import compare
-from bayesspec.goodness import component_deviance, phase_deviance
+from bayesspec.comparison.scores import component_deviance, phase_deviance
+from bayesspec.comparison.side_by_side import compare
 
 
 @pytest.fixture(scope="module")

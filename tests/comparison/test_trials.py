@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.trials import divided, held_out_phases
+from bayesspec.comparison.trials import divided, held_out_phases
 
 
 @pytest.fixture(scope="module")

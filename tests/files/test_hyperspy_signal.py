@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.load import from_hyperspy, to_hyperspy
+from bayesspec.files.load import from_hyperspy, to_hyperspy
 
 
 @pytest.fixture(scope="module")

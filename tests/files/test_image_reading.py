@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError
-from bayesspec.load import load
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.files.load import load
+from bayesspec.image.spectrum_image import SpectrumImage
 
 ENERGY = 0.2 + 0.013 * np.arange(7)
 

@@ -3,8 +3,8 @@ import pytest
 
 from bayesspec.errors import InputError
 from bayesspec.files.image_writing import save_image
-from bayesspec.load import load, signals
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.files.load import load, signals
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 
 ENERGY = 0.2 + 0.013 * np.arange(7)
 

@@ -8,8 +8,8 @@ import xarray as xr
 
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
-from bayesspec.load import load, signals, to_hyperspy
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.files.load import load, signals, to_hyperspy
+from bayesspec.image.spectrum_image import SpectrumImage
 
 P45 = "p45_dacite/P45_12bit_packed_8bit_compressed.bcf"
 MANTLE = "mantle_71GPa/71GPa_experimental_data.hspy"

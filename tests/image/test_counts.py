@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayesspec import counts as counts_module
-from bayesspec.counts import LARGEST, as_counts, count_dtype
 from bayesspec.errors import InputError
+from bayesspec.image import counts as counts_module
+from bayesspec.image.counts import LARGEST, as_counts, count_dtype
 
 
 class Sparse:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.coarsening import likeness, pixel_block, sampling_block
+from bayesspec.image.pixel_blocks import likeness, pixel_block, sampling_block
 
 
 def image(counts_per_pixel: float, side: int, *, shuffled: bool = False) -> bs.SpectrumImage:

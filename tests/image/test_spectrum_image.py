@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 
 SHAPE = (6, 5, 8)
 ENERGY = 0.2 + 0.01 * np.arange(8)

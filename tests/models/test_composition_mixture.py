@@ -9,9 +9,9 @@ from numpyro import handlers
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
 
-from bayesspec.inference.mixture import log_joint
-from bayesspec.inference.mixture_mode import Pixels
-from bayesspec.inference.mixture_scatter import Scattered, log_likelihood
+from bayesspec.inference.mixture.fit_number import log_joint
+from bayesspec.inference.mixture.log_joint import Pixels
+from bayesspec.inference.mixture.scatter import Scattered, log_likelihood
 
 
 def point(rng, pixels=40, channels=4, phases=3, covariates=2):

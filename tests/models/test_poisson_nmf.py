@@ -9,7 +9,7 @@ from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
-from bayesspec.inference.nmf_prior import NmfPrior, log_joint
+from bayesspec.inference.nmf.prior import NmfPrior, log_joint
 
 
 def point(rng, pixels=12, channels=9, rank=2, fixed=0):

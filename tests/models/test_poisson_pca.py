@@ -10,10 +10,10 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 from scipy.special import gammaln
 
-from bayesspec.inference.pca import fit_pca
-from bayesspec.inference.pca_blocks import Scores, log_rates
-from bayesspec.inference.pca_linear import fit_linear
-from bayesspec.inference.pca_rates import products_with_errors
+from bayesspec.inference.pca.blocks import Scores, log_rates
+from bayesspec.inference.pca.denoised_rates import products_with_errors
+from bayesspec.inference.pca.linear_link import fit_linear
+from bayesspec.inference.pca.log_link import fit_pca
 
 
 def simulated(pixels=40, channels=8, seed=0):

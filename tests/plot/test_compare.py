@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesspec import InputError, classical, plot
-from bayesspec.compare import Comparison, compare
+from bayesspec.comparison.side_by_side import Comparison, compare
 
 
 def test_maps_ratios_and_components_in_one_figure(image, seg, clusters, fit):

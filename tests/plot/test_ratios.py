@@ -7,7 +7,7 @@ import xarray as xr
 from bayesspec import InputError, plot
 from bayesspec.plot.ratios import RatioRow, draw_ratios
 from bayesspec.plot.style import new_figure
-from bayesspec.posterior import Estimate
+from bayesspec.results.estimate import Estimate
 
 
 def marks(ax, gid):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesspec import SpectrumImage, classical, plot
-from bayesspec.xray import xray_line
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 
 def test_a_panel_a_component_with_its_band(fit):

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from bayesspec import InputError
-from bayesspec.compare import compare
-from bayesspec.comparison_table import cells
+from bayesspec.comparison.side_by_side import compare
+from bayesspec.comparison.table import cells
 from bayesspec.reporting import report, save_figures
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayesspec.bands import BandedEstimate
+from bayesspec.results.estimate import BandedEstimate
 
 
 @pytest.fixture

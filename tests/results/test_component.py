@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import bayesspec as bs
-from bayesspec.known_spectra import known_spectra
+from bayesspec.workflows.unmixing.known_spectra import known_spectra
 
 
 def component(counts: float = 5000.0, channels: int = 40) -> tuple[bs.Component, np.ndarray]:

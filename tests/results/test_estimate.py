@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesspec.errors import InputError
-from bayesspec.posterior import Estimate, format_uncertain, ratio_of, to_arviz
+from bayesspec.results.estimate import Estimate, format_uncertain, ratio_of, to_arviz
 
 
 @pytest.mark.parametrize(

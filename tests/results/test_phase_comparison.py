@@ -6,7 +6,7 @@ import xarray as xr
 from scipy.stats import norm
 
 import bayesspec as bs
-from bayesspec.phase_comparison import compare
+from bayesspec.results.phase_comparison import compare
 
 LINES = ("Fe_Ka", "O_Ka", "Si_Ka")
 

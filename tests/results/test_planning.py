@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.planning import plan_dose
+from bayesspec.results.dose_plan import plan_dose
 
 RATIOS = (0.783, 0.698)
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import bayesspec as bs
-from bayesspec.result_labels import attributes
+from bayesspec.results.dataset import attributes
 
 
 def test_what_is_not_a_result_is_refused(tmp_path: Path) -> None:

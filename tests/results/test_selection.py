@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError
-from bayesspec.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
+from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 
 
 @pytest.mark.parametrize(("numbers", "expected"), [(3, [3]), (range(1, 4), [1, 2, 3]), ([4, 2, 2], [2, 4])])

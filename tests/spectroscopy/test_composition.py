@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayesspec.composition import cliff_lorimer
 from bayesspec.errors import InputError
+from bayesspec.spectroscopy.composition import cliff_lorimer
 
 
 def intensities(values: list[float], n: int = 1) -> xr.DataArray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesspec.continuum_curve import continuum_curve
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.continuum import continuum_curve
 
 ENERGY = 0.1 + 0.01 * np.arange(1000)
 USED = ENERGY > 0.2

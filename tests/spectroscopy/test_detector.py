@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesspec.detector_response import fwhm_kev, gaussian_shares
 from bayesspec.errors import InputError
+from bayesspec.spectroscopy.detector import fwhm_kev, gaussian_shares
 
 
 def test_width_at_mn_ka_is_the_resolution() -> None:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.escape_peaks import SILICON_KA_KEV, escape_probability
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.line_design import SILICON_KA_KEV, escape_probability
 
 AXIS = 0.15 + 0.01 * np.arange(1000)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bayesspec import InputError
-from bayesspec.line_families import element_families, families_of
+from bayesspec.spectroscopy.line_families import element_families, families_of
 
 
 def names(element: str, low: float = 0.2, high: float = 20.0, beam: float | None = 200.0) -> list[str]:

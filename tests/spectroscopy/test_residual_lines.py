@@ -1,9 +1,9 @@
 import numpy as np
 
 from bayesspec import Acquisition, SpectrumImage
-from bayesspec.line_families import families_of
-from bayesspec.residual_lines import residual_lines
 from bayesspec.simulate import line_profile
+from bayesspec.spectroscopy.line_families import families_of
+from bayesspec.spectroscopy.residual_lines import residual_lines
 
 AXIS = 0.3 + 0.01 * np.arange(1200)
 IMAGE = SpectrumImage(np.ones(1200, int), energy=AXIS, acquisition=Acquisition("EDS", 200.0, 130.0))

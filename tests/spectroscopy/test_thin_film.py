@@ -4,8 +4,8 @@ import xarray as xr
 import xraydb
 
 from bayesspec import InputError
-from bayesspec.absorption import absorption_factors
-from bayesspec.thin_film import (
+from bayesspec.spectroscopy.absorption import absorption_factors
+from bayesspec.spectroscopy.thin_film import (
     Film,
     absorbed_composition,
     film_composition,

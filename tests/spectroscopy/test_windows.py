@@ -5,9 +5,9 @@ import pytest
 
 from bayesspec import element_maps, simulate
 from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.spectrum_image import Acquisition, SpectrumImage
-from bayesspec.windows import line_windows
+from bayesspec.spectroscopy.windows import line_windows
 
 ENERGY = 0.1 + 0.01 * np.arange(1200)
 LINES = ["O_Ka", "Na_Ka", "Mg_Ka", "Al_Ka", "Si_Ka", "K_Ka", "Ca_Ka", "Ti_Ka", "Fe_Ka"]

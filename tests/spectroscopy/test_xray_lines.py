@@ -5,8 +5,8 @@ import pytest
 
 from bayesspec import SpectrumImage, element_maps, simulate, spectral_maps
 from bayesspec.errors import InputError
-from bayesspec.line_families import element_families
-from bayesspec.xray import default_line, known_lines, lines_in_range, xray_line
+from bayesspec.spectroscopy.line_families import element_families
+from bayesspec.spectroscopy.xray_lines import default_line, known_lines, lines_in_range, xray_line
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 
-from bayesspec.channel_bins import adaptive_bins, bin_sums
-from bayesspec.inference.nonnegative_poisson import fit_intensities
+from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
+from bayesspec.workflows.condensed_design import adaptive_bins, bin_sums
 
 AXIS = np.arange(400.0)
 MATRIX = np.column_stack([np.exp(-0.5 * ((AXIS - c) / 6) ** 2) for c in (100, 112, 300)] + [np.exp(-AXIS / 150)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.edge_design import chosen_edges, edges_in_range, in_window
+from bayesspec.spectroscopy.edge_design import chosen_edges, edges_in_range, in_window
 
 ELEMENTS = ["C", "Ti", "Sr", "O"]
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.bremsstrahlung import background_basis
-from bayesspec.inference.nonnegative_poisson import fit_intensities
+from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.bremsstrahlung import background_basis
 
 AXIS = 0.05 + 0.01 * np.arange(1000)
 LINES = {"C_Ka": 4e3, "O_Ka": 5e4, "Mg_Ka": 2e4, "Cr_Ka": 5e3, "Mn_Ka": 3e3, "Fe_Ka": 3e4}

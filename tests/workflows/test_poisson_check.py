@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
-from bayesspec import noise_check
+from bayesspec.workflows import poisson_check as poisson_check_file
 
 SIDE, CHANNELS = 20, 40
 
@@ -49,7 +49,7 @@ def test_a_drift_that_makes_no_component_is_found_by_its_pattern():
 
 def test_drift_is_sought_in_blocks_of_pixels_where_the_image_is_large(monkeypatch):
     image, _ = image_of(drift=0.3)
-    monkeypatch.setattr(noise_check, "LARGEST", image.counts.size // 3)
+    monkeypatch.setattr(poisson_check_file, "LARGEST", image.counts.size // 3)
     with pytest.warns(UserWarning, match="energy axis drifts"):
         found = bs.poisson_check(image)
     assert found.attrs["rank"] == 2

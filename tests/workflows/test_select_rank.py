@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayesspec.coarsening import coarser, likeness, pixel_block
-from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.inference.dispersion import NoiseLevel
-from bayesspec.inference.spectral_rank import SpectralRank
-from bayesspec.noise_check import NoiseCheck
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.pixel_blocks import coarser, likeness, pixel_block
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.noise.dispersion import NoiseLevel
+from bayesspec.inference.noise.singular_values import SpectralRank
 from bayesspec.plot import scree
-from bayesspec.rank_selection import (
+from bayesspec.workflows.poisson_check import NoiseCheck
+from bayesspec.workflows.select_rank import (
     _decide,
     _Evidence,
     _verdict,
     choose_rank,
     select_rank,
 )
-from bayesspec.spectrum_image import SpectrumImage
 
 ENERGY = np.arange(1.0, 65.0)
 

@@ -3,7 +3,7 @@ import pytest
 
 import bayesspec as bs
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.spectral_maps import least_squares
+from bayesspec.workflows.spectral_maps import least_squares
 
 AXIS = 0.15 + 0.01 * np.arange(790)
 PHASES = ({"O_Ka": 1.0, "Mn_Ka": 0.06, "Fe_Ka": 0.8}, {"O_Ka": 1.0, "Mn_Ka": 0.03, "Fe_Ka": 0.5})

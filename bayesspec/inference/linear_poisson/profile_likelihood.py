@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import chi2
 
-from bayesspec.inference.share_points import GAIN, Functional, climb
-from bayesspec.inference.share_problem import SharePoints, ShareProblem
+from bayesspec.inference.linear_poisson.mixing_distribution import GAIN, Functional, SharePoints, ShareProblem, climb
 
 STEPS = 80
 TRIALS = 8

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp, softmax
 
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_scatter import nodes
-from bayesspec.inference.scattered_fit import ScatteredFit
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.scatter import nodes
+from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 
 Floats = NDArray[np.float64]
 MOST_VALUES = 1_000_000

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, eigh, solve_triangular
 
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_input import pixels_of
-from bayesspec.inference.mixture_mode import Parameters, scores
+from bayesspec.inference.mixture.fit import MixtureFit, pixels_of
+from bayesspec.inference.mixture.log_joint import Parameters, scores
 
 Floats = NDArray[np.float64]
 

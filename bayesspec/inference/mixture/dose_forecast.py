@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesspec.inference.block_covariance import (
+from bayesspec.inference.mixture.block_covariance import (
     CLEAR_BIC,
     RESOLVED_BIC,
     at_least,
@@ -21,11 +21,11 @@ from bayesspec.inference.block_covariance import (
     blocks,
     pixel_scores,
 )
-from bayesspec.inference.mixture import at_point, with_covariates
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_mode import WEIGHT_SCALE
-from bayesspec.inference.neighbour_covariates import neighbour_covariates
-from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.mixture.coherence import dose_covariates
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.fit_number import at_point, with_covariates
+from bayesspec.inference.mixture.log_joint import WEIGHT_SCALE
+from bayesspec.inference.mixture.neighbour_covariates import neighbour_covariates
 
 Floats = NDArray[np.float64]
 CERTAIN = 60

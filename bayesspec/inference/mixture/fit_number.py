@@ -12,11 +12,17 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from bayesspec.inference import mixture_mode as mode
-from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
-from bayesspec.inference.mixture_input import checked_counts, checked_covariates, pixels_of
-from bayesspec.inference.mixture_mode import Parameters, Pixels
-from bayesspec.inference.mixture_newton import Mode, newton
+from bayesspec.inference.mixture import log_joint as mode
+from bayesspec.inference.mixture.fit import (
+    Floats,
+    MixtureFit,
+    MixtureStatus,
+    checked_counts,
+    checked_covariates,
+    pixels_of,
+)
+from bayesspec.inference.mixture.log_joint import Parameters, Pixels
+from bayesspec.inference.mixture.newton import Mode, newton
 
 NEWTON_TOLERANCE = 1e-7
 NEWTON_STEPS = 60

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.special import log_softmax
 
-from bayesspec.inference.mixture import with_covariates
-from bayesspec.inference.mixture_fit import Floats, MixtureFit
-from bayesspec.inference.phase_scores import coherence, gaussian, of_others, scales_of
+from bayesspec.inference.mixture.coherence import coherence, gaussian, of_others, scales_of
+from bayesspec.inference.mixture.fit import Floats, MixtureFit
+from bayesspec.inference.mixture.fit_number import with_covariates
 
 OVERLAP = 0.02
 NOTABLE_SCORE = 4.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesspec.inference.mixture_fit import Floats, MixtureFit
+from bayesspec.inference.mixture.fit import Floats, MixtureFit
 
 STEPS = (0.25, 0.5, 0.75)
 EM_STEPS = 30

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.phase_scores import gaussian, of_others
+from bayesspec.inference.mixture.coherence import gaussian, of_others
+from bayesspec.inference.mixture.fit import MixtureFit
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bayesspec.inference.mixture_mode import Parameters, Pixels, derivatives, log_posterior
+from bayesspec.inference.mixture.log_joint import Parameters, Pixels, derivatives, log_posterior
 
 
 class Mode(NamedTuple):

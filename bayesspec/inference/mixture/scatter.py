@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from bayesspec.inference.mixture_mode import WEIGHT_SCALE, Pixels, log_multinomial, log_weights
+from bayesspec.inference.mixture.log_joint import WEIGHT_SCALE, Pixels, log_multinomial, log_weights
 
 REACH = 4.0
 SCATTER_SCALE = 0.3

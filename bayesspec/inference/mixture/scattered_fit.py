@@ -10,10 +10,9 @@ from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
-from bayesspec.inference.mixture_fit import Floats, MixtureFit, MixtureStatus
-from bayesspec.inference.mixture_input import pixels_of
-from bayesspec.inference.mixture_mode import Pixels, log_multinomial
-from bayesspec.inference.mixture_scatter import (
+from bayesspec.inference.mixture.fit import Floats, MixtureFit, MixtureStatus, pixels_of
+from bayesspec.inference.mixture.log_joint import Pixels, log_multinomial
+from bayesspec.inference.mixture.scatter import (
     REACH,
     Climb,
     Scattered,

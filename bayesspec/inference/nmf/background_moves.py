@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import null_space
 
-from bayesspec.inference.nmf_blocks import product
-from bayesspec.inference.nmf_density import Factors, likelihood_change
+from bayesspec.inference.blocks import product
+from bayesspec.inference.nmf.mixing_moves import Factors, likelihood_change
 
 SHAPE_MOVES = 4
 """Moves in a sweep; each is one pass over the counts."""

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from bayesspec.inference.effective_sample_size import effective_sample_size
-from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_feasible import FeasibleSet
-from bayesspec.inference.nmf_posterior import NmfPosterior, gamma_quantiles
-from bayesspec.inference.pixel_groups import group_pixels
+from bayesspec.inference.nmf.feasible_set import FeasibleSet
+from bayesspec.inference.nmf.mode import NmfMode
+from bayesspec.inference.nmf.pixel_groups import group_pixels
+from bayesspec.inference.nmf.posterior import NmfPosterior, effective_sample_size, gamma_quantiles
 
 Array = npt.NDArray[np.float64]
 DEPTH = 1.0

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import count_dtype
-from bayesspec.inference.nmf_blocks import PART_ENTRIES
+from bayesspec.image.counts import count_dtype
+from bayesspec.inference.blocks import PART_ENTRIES
 
 MERGED_ROWS = 2048
 """Rows to which the pixels are added for the singular vectors."""

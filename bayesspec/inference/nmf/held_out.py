@@ -16,10 +16,9 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import NmfMode, Progress, fit_mode
-from bayesspec.inference.nmf_blocks import cut, row_divergences
-from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.rank_path import rank_path
+from bayesspec.inference.blocks import check_counts, cut, row_divergences
+from bayesspec.inference.nmf.mode import NmfMode, Progress, fit_mode
+from bayesspec.inference.nmf.rank_path import rank_path
 
 PSEUDO_COUNTS = 0.5
 """Counts added to each channel of a spectrum, as its prior does: an empty channel is not impossible."""

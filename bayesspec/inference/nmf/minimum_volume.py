@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step, row_divergences
-from bayesspec.inference.nmf_feasible import TOLERANCE, FeasibleSet
-from bayesspec.inference.pixel_groups import group_pixels
+from bayesspec.inference.blocks import CountBlocks, cut, em_step, row_divergences
+from bayesspec.inference.nmf.feasible_set import TOLERANCE, FeasibleSet
+from bayesspec.inference.nmf.mode import NmfMode
+from bayesspec.inference.nmf.pixel_groups import group_pixels
 
 Array = npt.NDArray[np.float64]
 LEAST = 1e-9

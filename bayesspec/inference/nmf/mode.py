@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bayesspec.inference.nmf_blocks import cut
-from bayesspec.inference.nmf_descent import Descent, Progress, descend
-from bayesspec.inference.nmf_groups import group_channels
-from bayesspec.inference.nmf_input import check_counts, check_fixed, check_rank
-from bayesspec.inference.nmf_newton import newton_descent
-from bayesspec.inference.nmf_start import Matrix, coarsen, refine, starts
+from bayesspec.inference.blocks import check_counts, check_fixed, check_rank, cut
+from bayesspec.inference.nmf.channel_groups import group_channels
+from bayesspec.inference.nmf.em import Descent, Progress, descend
+from bayesspec.inference.nmf.newton import newton_descent
+from bayesspec.inference.nmf.starts import Matrix, coarsen, refine, starts
 from bayesspec.inference.status import Status
 
 LARGE = 2**22

@@ -18,13 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf_chain import Chain, Start
-from bayesspec.inference.nmf_groups import group_by_spectra
-from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.nmf_posterior import Moments, NmfPosterior, add_draw, gamma_quantiles, no_moments
-from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate
-from bayesspec.inference.nmf_state import Data, Plan, State
-from bayesspec.inference.nmf_sweep import move_pixels
+from bayesspec.inference.blocks import check_counts
+from bayesspec.inference.nmf.channel_groups import group_by_spectra
+from bayesspec.inference.nmf.posterior import Moments, NmfPosterior, add_draw, gamma_quantiles, no_moments
+from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate
+from bayesspec.inference.nmf.sampler import Chain, Start
+from bayesspec.inference.nmf.state import Data, Plan, State
+from bayesspec.inference.nmf.sweep import move_pixels
 
 BURN_IN = 10
 GROUPS = 16

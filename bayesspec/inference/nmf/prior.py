@@ -13,8 +13,7 @@ from jax.scipy.special import gammaln
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf_blocks import PART_ENTRIES, cut, row_divergences
-from bayesspec.inference.nmf_input import check_counts
+from bayesspec.inference.blocks import PART_ENTRIES, check_counts, cut, row_divergences
 from bayesspec.models.poisson_nmf import CONCENTRATION, FLAT_RATE, RATE_RANGE, SHAPE_RANGE
 
 SHAPE_STEPS = 3

@@ -14,8 +14,8 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf import NmfMode, fit_mode
-from bayesspec.inference.nmf_input import check_counts, check_rank
+from bayesspec.inference.blocks import check_counts, check_rank
+from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 
 Array = npt.NDArray[np.float64]
 TRIAL_CYCLES = 10

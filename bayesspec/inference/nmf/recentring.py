@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf_posterior import NmfPosterior
+from bayesspec.inference.nmf.posterior import NmfPosterior
 
 Array = npt.NDArray[np.float64]
 WORST_CONDITION = 1e3

@@ -16,11 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.blocks import CountBlocks, cut, merge, product, row_divergences
 from bayesspec.inference.newton_proposal import pair_products, pairs
-from bayesspec.inference.nmf_blocks import CountBlocks, cut, product, row_divergences
-from bayesspec.inference.nmf_merging import merge
-from bayesspec.inference.thinning import thin
-from bayesspec.inference.total_variation import Quadratic, joined, no_tension, smooth_maps
+from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.nmf.total_variation import Quadratic, joined, no_tension, smooth_maps
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 STRENGTHS = (0.0, 0.02, 0.06, 0.15, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5)

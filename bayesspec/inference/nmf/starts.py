@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.counts import count_dtype
+from bayesspec.image.counts import count_dtype
 
 COARSE_PIXELS = 4096
 COARSE_CHANNELS = 256

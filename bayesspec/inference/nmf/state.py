@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import jax
 
-from bayesspec.inference.nmf_density import Noise
-from bayesspec.inference.nmf_merging import Runs
-from bayesspec.inference.nmf_prior import NmfPrior
-from bayesspec.inference.nmf_shape import Shapes
+from bayesspec.inference.blocks import Runs
+from bayesspec.inference.nmf.background_moves import Shapes
+from bayesspec.inference.nmf.mixing_moves import Noise
+from bayesspec.inference.nmf.prior import NmfPrior
 
 
 class State(NamedTuple):

@@ -3,25 +3,231 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from bayesspec.inference.newton_proposal import newton_proposal
-from bayesspec.inference.nmf_blocks import product
-from bayesspec.inference.nmf_channels import ChannelSums, add_sums, channel_problem, channel_sums, no_sums
-from bayesspec.inference.nmf_coupling import Step, coupling_moves
-from bayesspec.inference.nmf_density import Factors, Target, directions
-from bayesspec.inference.nmf_pixels import pixel_move
-from bayesspec.inference.nmf_prior import draw_shape_and_rate, log_prior
-from bayesspec.inference.nmf_shape import move_shape
-from bayesspec.inference.nmf_state import Data, Plan, State, Summary
+from bayesspec.inference.blocks import merge, product
+from bayesspec.inference.newton_proposal import add_diagonal, newton_proposal, pair_products
+from bayesspec.inference.nmf.background_moves import move_shape
+from bayesspec.inference.nmf.mixing_moves import Factors, Step, Target, coupling_moves, directions
+from bayesspec.inference.nmf.prior import draw_shape_and_rate, log_prior
+from bayesspec.inference.nmf.state import Data, Plan, State, Summary
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 SMALLEST = 1e-30
 """Smallest probability of a channel: single precision has room below it."""
 KEPT = 0.7
 """What every second pixel, by chance, keeps of its distance from the mode: full steps alone can pin a pixel."""
+
+# The move of all pixels given the spectra
+
+
+def pixel_move(
+    counts: jax.Array,
+    log_w: jax.Array,
+    spectra: jax.Array,
+    shape: jax.Array,
+    rate: jax.Array,
+    noise: jax.Array,
+    log_uniform: jax.Array,
+    kept: jax.Array,
+    run: int,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Move the abundances of one block of pixels, given the spectra.
+
+    Parameters
+    ----------
+    counts : jax.Array (row, channel), float32
+        Counts.
+    log_w, noise : jax.Array (row, component), float32
+        Log abundances; standard normal noise.
+    spectra : jax.Array (component, channel), float32
+        Spectra, each summing to one.
+    shape, rate : jax.Array (component,), float32
+        Gamma prior of the abundances.
+    log_uniform : jax.Array (row,), float32
+        Logarithm of a uniform number.
+    kept : jax.Array (row,), float32
+        Part of the distance from the mode that the proposal keeps.
+    run : int
+        Channels merged for the information.
+
+    Returns
+    -------
+    log_w : jax.Array (row, component), float32
+        New log abundances.
+    quotient : jax.Array (row, channel), float32
+        Counts over the mean at the new abundances.
+    gain : jax.Array (row,), float32
+        Change of the log likelihood.
+    accepted : jax.Array (row,), bool
+        Whether the pixel moved.
+    """
+    merged = merge(spectra, run)
+    crossed = merge(pair_products(spectra), run) * float(run)
+    sums = spectra.sum(axis=1)
+    shape, rate = shape[:, None], rate[:, None]
+
+    def local(eta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        w = jnp.exp(eta)
+        mean = product(w, spectra) + RATE_FLOOR
+        quotient = counts / mean
+        gram = product(1.0 / (product(w, merged) + RATE_FLOOR), crossed.T)
+        wt = w.T
+        gradient = wt * (product(quotient, spectra.T).T - sums[:, None] - rate) + shape
+        return mean, quotient, gradient, pair_products(wt) * gram.T
+
+    old_mean, old_quotient, gradient, information = local(log_w)
+    forward = newton_proposal(gradient, add_diagonal(information, shape), kept)
+    moved = forward.displace(noise.T)
+    proposed = log_w + moved.T
+    new_mean, new_quotient, gradient, information = local(proposed)
+    backward = newton_proposal(gradient, add_diagonal(information, shape), kept)
+    grown = (jnp.exp(proposed) - jnp.exp(log_w)).T
+    gain = (counts * jnp.log(new_mean / old_mean)).sum(axis=1) - (sums[:, None] * grown).sum(axis=0)
+    prior = (shape * moved - rate * grown).sum(axis=0)
+    ratio = gain + prior + backward.log_density(-moved) - forward.log_density(moved)
+    accepted = log_uniform < ratio
+    choose = accepted[:, None]
+    return (
+        jnp.where(choose, proposed, log_w),
+        jnp.where(choose, new_quotient, old_quotient),
+        jnp.where(accepted, gain, 0.0),
+        accepted,
+    )
+
+
+# What the channels need to know of the pixels, and the problem that each of them then is
+
+
+class ChannelSums(NamedTuple):
+    """What a channel needs to know of all pixels, at one setting of the spectra.
+
+    Parameters
+    ----------
+    received : jax.Array (free component, channel), float64
+        Sum over pixels of w x / r.
+    gram : jax.Array (pair, channel), float64
+        Sum over pixels of w_i w_j / r.
+    """
+
+    received: jax.Array
+    gram: jax.Array
+
+
+def no_sums(free: int, channels: int) -> ChannelSums:
+    """Sums over no pixels.
+
+    Parameters
+    ----------
+    free, channels : int
+        Number of free components and of channels.
+
+    Returns
+    -------
+    ChannelSums
+        Zeros.
+    """
+    gram = jnp.zeros((free * (free + 1) // 2, channels), jnp.float64)
+    return ChannelSums(jnp.zeros((free, channels), jnp.float64), gram)
+
+
+def add_sums(sums: ChannelSums, part: tuple[jax.Array, jax.Array]) -> ChannelSums:
+    """Add the contribution of a block of pixels, in float64.
+
+    Parameters
+    ----------
+    sums : ChannelSums
+        Sums so far.
+    part : (received, gram)
+        As `channel_sums` returns them, float32.
+
+    Returns
+    -------
+    ChannelSums
+        New sums.
+    """
+    return ChannelSums(sums.received + part[0].astype(jnp.float64), sums.gram + part[1].astype(jnp.float64))
+
+
+def channel_sums(
+    w: jax.Array, quotient: jax.Array, spectra: jax.Array, free: int, run: int
+) -> tuple[jax.Array, jax.Array]:
+    """Contribution of one block of pixels to `ChannelSums`.
+
+    Parameters
+    ----------
+    w : jax.Array (row, component), float32
+        Abundances, zero in the filling.
+    quotient : jax.Array (row, channel), float32
+        Counts over the mean.
+    spectra : jax.Array (component, channel), float32
+        Spectra.
+    free : int
+        Number of free components; they come first.
+    run : int
+        Pixels merged for the information.
+
+    Returns
+    -------
+    received : jax.Array (free component, channel), float32
+        Sum of w x / r.
+    gram : jax.Array (pair, channel), float32
+        Sum of w_i w_j / r.
+    """
+    loose = w[:, :free].T
+    crossed = merge(pair_products(loose), run) * float(run)
+    mean = product(merge(w.T, run).T, spectra) + RATE_FLOOR
+    return product(loose, quotient), product(crossed, 1.0 / mean)
+
+
+class ChannelProblem(NamedTuple):
+    """One setting of the spectra, with gradient and precision of every channel.
+
+    Parameters
+    ----------
+    spectra : jax.Array (free component, channel), float64
+        The spectra.
+    gradient : jax.Array (free component, channel), float64
+        Gradient of the log density in log h.
+    precision : jax.Array (pair, channel), float64
+        Expected information plus the prior's.
+    """
+
+    spectra: jax.Array
+    gradient: jax.Array
+    precision: jax.Array
+
+
+def channel_problem(
+    spectra: jax.Array, sums: ChannelSums, totals: jax.Array, scale: jax.Array, concentration: jax.Array
+) -> ChannelProblem:
+    """Gradient and precision of the channels in log h, the scale of the spectra being free.
+
+    Parameters
+    ----------
+    spectra : jax.Array (free component, channel), float64
+        Spectra.
+    sums : ChannelSums
+        Sums over pixels at these spectra.
+    totals : jax.Array (free component,), float64
+        Total abundances, counts.
+    scale : jax.Array (free component,), float64
+        The free scale: scale x h has independent Gamma(concentration, 1) entries.
+    concentration : jax.Array (free component, channel), float64
+        Dirichlet concentration.
+
+    Returns
+    -------
+    ChannelProblem
+        The problem.
+    """
+    slope = (totals + scale)[:, None]
+    gradient = spectra * (sums.received - slope) + concentration
+    information = pair_products(spectra) * sums.gram
+    return ChannelProblem(spectra, gradient, add_diagonal(information, concentration))
 
 
 @partial(jax.jit, static_argnames=("plan",))

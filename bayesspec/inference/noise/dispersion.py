@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.sparse_merging import merge_sparse
-from bayesspec.inference.spectral_rank import noise_values
+from bayesspec.inference.blocks import check_counts
+from bayesspec.inference.noise.singular_values import merge_sparse, noise_values
 
 SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
 FEWEST_VALUES = 8

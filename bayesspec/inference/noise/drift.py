@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.rank_path import rank_path
-from bayesspec.inference.score_maps import Layout, smooth_scores
-from bayesspec.inference.spectral_rank import tracy_widom_rank
+from bayesspec.inference.nmf.rank_path import rank_path
+from bayesspec.inference.noise.singular_values import tracy_widom_rank
+from bayesspec.inference.pca.score_maps import Layout, smooth_scores
 
 Array = npt.NDArray[np.float64]
 SPREAD = 0.25

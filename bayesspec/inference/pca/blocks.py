@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.blocks import product
 from bayesspec.inference.newton_proposal import add_diagonal, newton_proposal, pair_products, pairs
-from bayesspec.inference.nmf_blocks import product
 
 LARGEST_LOG = 25.0
 """Bound of log rates while the fit is far from its end."""

@@ -16,11 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.blocks import CountBlocks, check_counts, check_rank, cut, product
 from bayesspec.inference.newton_proposal import pair_products, pairs
-from bayesspec.inference.nmf_blocks import CountBlocks, cut, product
-from bayesspec.inference.nmf_input import check_counts, check_rank
-from bayesspec.inference.pca_blocks import square
-from bayesspec.inference.score_maps import Layout, smooth_scores
+from bayesspec.inference.pca.blocks import square
+from bayesspec.inference.pca.score_maps import Layout, smooth_scores
 from bayesspec.inference.status import Status
 
 Array = npt.NDArray[np.float64]

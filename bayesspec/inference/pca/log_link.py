@@ -9,26 +9,132 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.newton_proposal import pairs
-from bayesspec.inference.nmf_blocks import CountBlocks, cut
-from bayesspec.inference.nmf_input import check_counts, check_rank
-from bayesspec.inference.pca_blocks import ChannelSums, Scores, square, sweep
-from bayesspec.inference.pca_channels import channel_step, log_prior
-from bayesspec.inference.pca_start import starting_coefficients
+from bayesspec.inference.blocks import CountBlocks, check_counts, check_rank, cut
+from bayesspec.inference.newton_proposal import Proposal, add_diagonal, newton_proposal, pairs
+from bayesspec.inference.pca.blocks import ChannelSums, Scores, inverse, square, sweep
 from bayesspec.inference.status import Status
-from bayesspec.models.poisson_pca import RELEVANCE_RANGE
+from bayesspec.models.poisson_pca import MEAN_SD, RELEVANCE_RANGE
 
+MOST_ROWS = 4096
+HALF = 0.5
 Progress = Callable[[int, int], None]
 """Called with the number of sweeps done and the most there can be."""
 WINDOW = 3
 """Sweeps over which the rise of the bound is measured."""
+
+# Newton steps of the channels of the Poisson log-normal components, and the covariances of their coefficients
+
+
+def _prior_precision(relevance: jax.Array) -> jax.Array:
+    """Prior precisions of mean log counts and loadings, (1 + component,)."""
+    return jnp.concatenate([jnp.full(1, MEAN_SD**-2, relevance.dtype), relevance**-2])
+
+
+def _newton(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) -> Proposal:
+    """Gradient and curvature in each channel.
+
+    The rate-weighted moments of 1 and m + S v are exact in the gradient; in the curvature S is replaced by its
+    rate-weighted mean where it multiplies v.
+    """
+    size = coefficients.shape[0]
+    squares, spread = sums.squares[square(size)], sums.spread[square(size - 1)]
+    tilt = jnp.einsum("ijc,jc->ic", spread, coefficients[1:], precision=jax.lax.Precision.HIGHEST)
+    precision = _prior_precision(relevance)
+    slope = squares[0].at[1:].add(tilt)
+    gradient = sums.observed - slope - precision[:, None] * coefficients
+    total = jnp.maximum(squares[0, 0], 1e-20)
+    lean = jnp.concatenate([jnp.zeros_like(total)[None], tilt / total[None]])
+    curvature = squares + squares[0][:, None] * lean[None] + lean[:, None] * squares[0][None]
+    curvature = curvature + total[None, None] * lean[:, None] * lean[None]
+    curvature = curvature.at[1:, 1:].add(spread) + (jnp.eye(size, dtype=total.dtype) * precision[None])[:, :, None]
+    packed = jnp.stack([curvature[i, j] for i, j in pairs(size)])
+    return newton_proposal(gradient, packed)
+
+
+@jax.jit
+def channel_step(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One Newton step of all channels.
+
+    Parameters
+    ----------
+    sums : ChannelSums
+        Sums over the pixels at these coefficients.
+    coefficients : jax.Array (1 + component, channel), float32
+        Mean log counts and loadings.
+    relevance : jax.Array (component,), float32
+        Prior standard deviations of the loadings.
+
+    Returns
+    -------
+    coefficients : jax.Array (1 + component, channel), float32
+        After the step.
+    covariance : jax.Array (pair of 1 + component, channel), float32
+        Covariance of each channel's coefficients given the scores' posterior.
+    """
+    found = _newton(sums, coefficients, relevance)
+    # the scores' own uncertainty carries no information on the channel: the moments of their means do
+    information = add_diagonal(sums.squares, _prior_precision(relevance)[:, None])
+    known = newton_proposal(jnp.zeros_like(coefficients), information)
+    return coefficients + jnp.stack(found.step), inverse(known.factor, coefficients.shape[0])
+
+
+def log_prior(coefficients: jax.Array, relevance: jax.Array) -> jax.Array:
+    """Log prior density of the coefficients given the relevance, and of the logarithm of the relevance.
+
+    Parameters
+    ----------
+    coefficients : jax.Array (1 + component, channel), float32
+        Mean log counts and loadings.
+    relevance : jax.Array (component,), float32
+        Prior standard deviations of the loadings.
+
+    Returns
+    -------
+    jax.Array (), float32
+        In nats, without the constant of the log-uniform prior.
+    """
+    precision = _prior_precision(relevance)[:, None]
+    terms = 0.5 * jnp.log(precision / (2.0 * jnp.pi)) - 0.5 * precision * jnp.square(coefficients)
+    return terms.sum()
+
+
+# Where the fit of the Poisson log-normal components starts: a decomposition weighted for Poisson noise
+
+
+def starting_coefficients(counts: npt.NDArray[Any], rank: int) -> npt.NDArray[np.float64]:
+    """Mean log counts, and loadings whose squared length is the variance that the counts show beyond their noise.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts.
+    rank : int
+        Number of components.
+
+    Returns
+    -------
+    numpy.ndarray (1 + component, channel), float64
+        Mean log counts, then orthogonal loadings, in log counts.
+    """
+    mean = (counts.sum(axis=0, dtype=np.float64) + HALF) / len(counts)
+    run = -(-len(counts) // MOST_ROWS)
+    merged = np.add.reduceat(counts, np.arange(0, len(counts), run), axis=0, dtype=np.float64)
+    expected = np.minimum(run, len(counts) - np.arange(0, len(counts), run))[:, None] * mean
+    whitened = (merged - expected) / np.sqrt(expected)
+    values, vectors = np.linalg.eigh(whitened.T @ whitened / len(merged))
+    order = np.argsort(-values)[:rank]
+    beyond = np.sqrt(np.maximum(values[order] - 1.0, 0.05) / run)
+    relative = vectors[:, order].T * beyond[:, None] / np.sqrt(mean)
+    # a relative change of rates is a log for small changes only: large ones are drawn in
+    loadings = np.sign(relative) * np.log1p(np.abs(relative))
+    return np.concatenate([(np.log(mean) - 0.5 * np.square(loadings).sum(axis=0))[None], loadings])
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.component import Component
 from bayesspec.errors import InputError
-from bayesspec.spectrum_image import SpectrumImage
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.component import Component
 
 EXPONENTS = (2.0, 2.5, 3.0, 3.5)
 """Exponents r of the power laws E^-r whose mixtures describe the background of an EELS spectrum locally."""

@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.components import Unmixing
-from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import FeasibleSet
-from bayesspec.inference.nmf_posterior import NmfPosterior
-from bayesspec.inference.pixel_groups import group_pixels
-from bayesspec.known_spectra import KnownSpectra
-from bayesspec.result_labels import attributes, pixel_coords
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmixing_fit import UnmixingFit
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
+from bayesspec.inference.nmf.pixel_groups import group_pixels
+from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
+from bayesspec.workflows.unmixing.sampling import UnmixingFit
 
 NOISE_WIDTH = 1.96
 """Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""

@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from bayesspec.coarsening import LEAST_LIKENESS, likeness, sampling_block
-from bayesspec.count_matrix import count_matrix_of
-from bayesspec.inference.nmf import NmfMode
-from bayesspec.inference.nmf_conditional import sample_abundances
-from bayesspec.inference.nmf_gauge import recentred
-from bayesspec.inference.nmf_gibbs import sample
-from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
-from bayesspec.inference.nmf_posterior import NmfPosterior
-from bayesspec.inference.nmf_prior import NmfPrior
-from bayesspec.inference.nmf_unload import nowhere_absent, unload_posterior
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
+from bayesspec.inference.nmf.mode import NmfMode
+from bayesspec.inference.nmf.pixel_abundances import sample_abundances
+from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.prior import NmfPrior
+from bayesspec.inference.nmf.recentring import recentred
+from bayesspec.inference.nmf.sampler import sample
+from bayesspec.inference.nmf.smoothing import PixelCounts, learned_strength, smoothed_abundances
 from bayesspec.inference.status import Status
-from bayesspec.known_spectra import KnownSpectra
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmixing_start import best_start, neighbour_start, one_shape_start
+from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
+from bayesspec.workflows.unmixing.start import best_start, neighbour_start, one_shape_start
 
 PRIOR = (
     "Spectra: Dirichlet, concentration 1/2 a channel. Abundances: Gamma, whose shape and rate are learned "

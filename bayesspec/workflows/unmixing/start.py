@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bayesspec.inference.nmf import NmfMode, fit_mode
-from bayesspec.inference.nmf_blocks import CountBlocks, cut, em_step
-from bayesspec.inference.nmf_compact import compact
-from bayesspec.inference.nmf_neighbours import PixelCounts, smoothed_abundances
-from bayesspec.inference.nmf_unload import nowhere_absent, unload
+from bayesspec.inference.blocks import CountBlocks, cut, em_step
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
+from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.mode import NmfMode, fit_mode
+from bayesspec.inference.nmf.smoothing import PixelCounts, smoothed_abundances
 from bayesspec.inference.status import Status
-from bayesspec.known_spectra import KnownSpectra
+from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
 ROUNDS = 2
 """Times that background is taken out of the components and both are fitted again."""

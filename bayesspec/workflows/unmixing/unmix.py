@@ -8,22 +8,22 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.component import Component
-from bayesspec.components import Unmixing
-from bayesspec.count_matrix import count_matrix_of
 from bayesspec.errors import InputError
-from bayesspec.known_spectra import KnownSpectra, known_spectra
-from bayesspec.line_unmixing import unmix_lines
-from bayesspec.noise_check import noise_note
-from bayesspec.pca import pca
-from bayesspec.posterior import PROB, check_prob
-from bayesspec.principal_components import PrincipalComponents
-from bayesspec.rank_selection import choose_rank
-from bayesspec.results import FitError
-from bayesspec.selection import candidates
-from bayesspec.spectrum_image import SpectrumImage
-from bayesspec.unmixing_fit import Sampling, fit_components, progress_bar
-from bayesspec.unmixing_result import unmixing_result
+from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.component import Component
+from bayesspec.results.estimate import PROB, check_prob
+from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import FitError
+from bayesspec.results.selection import candidates
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.workflows.pca import pca
+from bayesspec.workflows.poisson_check import noise_note
+from bayesspec.workflows.select_rank import choose_rank
+from bayesspec.workflows.unmixing.from_lines import unmix_lines
+from bayesspec.workflows.unmixing.known_spectra import KnownSpectra, known_spectra
+from bayesspec.workflows.unmixing.result import unmixing_result
+from bayesspec.workflows.unmixing.sampling import Sampling, fit_components, progress_bar
 
 
 def unmix(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from bayesspec import InputError
-from bayesspec.inference.line_maps import fit_pixels
-from bayesspec.inference.nonnegative_poisson import fit_intensities
+from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
+from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 
 AXIS = np.arange(40.0)
 MATRIX = np.column_stack([np.exp(-0.5 * ((AXIS - c) / 3) ** 2) for c in (10, 15, 30)] + [np.ones(40)])

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import minimize
 
 from bayesspec import InputError
-from bayesspec.inference.nonnegative_poisson import draw_intensities, fit_intensities
+from bayesspec.inference.linear_poisson.one_spectrum import draw_intensities, fit_intensities
 
 AXIS = np.arange(60.0)
 

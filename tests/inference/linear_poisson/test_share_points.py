@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from bayesspec.inference.profile_ranges import allowed_drop, profile_ends
-from bayesspec.inference.share_points import climb, fit_points, lay_points
-from bayesspec.inference.share_problem import SharePoints, ShareProblem, share_means, simplex_grid
+from bayesspec.inference.linear_poisson.mixing_distribution import (
+    SharePoints,
+    ShareProblem,
+    climb,
+    fit_points,
+    lay_points,
+    share_means,
+    simplex_grid,
+)
+from bayesspec.inference.linear_poisson.profile_likelihood import allowed_drop, profile_ends
 
 DESIGN = np.kron(np.eye(4), np.ones((3, 1))) + 0.02
 TRUTH = np.array([[0.7, 0.3, 0.0, 0.0], [0.1, 0.0, 0.5, 0.4]])

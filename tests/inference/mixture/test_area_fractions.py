@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bayesspec.inference.label_shares import share_draws
-from bayesspec.inference.mixture import with_covariates
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.coherence import dose_covariates
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.fit_number import with_covariates
+from bayesspec.inference.mixture.path import fit_path
 
 pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.56, 0.44], [0.40, 0.60]])

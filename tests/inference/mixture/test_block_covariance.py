@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesspec.inference.block_covariance import widened
-from bayesspec.inference.mixture_path import fit_path
+from bayesspec.inference.mixture.block_covariance import widened
+from bayesspec.inference.mixture.path import fit_path
 
 pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.5], [0.4, 0.6]])

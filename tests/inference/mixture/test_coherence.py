@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.inference.phase_scores import THRESHOLD, dose_covariates, gaussian, of_others, phase_score
+from bayesspec.inference.mixture.coherence import THRESHOLD, dose_covariates, gaussian, of_others, phase_score
 
 IRON = np.array([0.783 / 1.783, 0.698 / 1.698])
 SHARES = np.stack([IRON, 1 - IRON], axis=1)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.inference.mixture_em import Mixture, em_step, squarem
+from bayesspec.inference.mixture.em import Mixture, em_step, squarem
 
 
 def test_em_never_falls_and_squared_extrapolation_reaches_the_same_mode(strict):

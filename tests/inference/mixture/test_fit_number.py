@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import multinomial
 
 from bayesspec.errors import InputError
-from bayesspec.inference.mixture import with_covariates
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.mixture.coherence import dose_covariates
+from bayesspec.inference.mixture.fit_number import with_covariates
+from bayesspec.inference.mixture.path import fit_path
 
 OXIDES = np.array([0.783, 0.698])
 SHARES = np.stack([OXIDES / (1 + OXIDES), 1 / (1 + OXIDES)], axis=1)
@@ -157,9 +157,9 @@ def test_masked_and_empty_pixels_and_empty_channels_contribute_nothing(oxides):
 
 
 def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
-    monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
-    monkeypatch.setattr("bayesspec.inference.mixture_path.PATH_TOLERANCE", 1e-9)
-    monkeypatch.setattr("bayesspec.inference.mixture_path.EM_CYCLES", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.fit_number.NEWTON_STEPS", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.path.PATH_TOLERANCE", 1e-9)
+    monkeypatch.setattr("bayesspec.inference.mixture.path.EM_CYCLES", 1)
     fit = fit_path(phantom(8, dose=50)[0], 2)[1]
     assert fit.status.smallest_curvature == pytest.approx(np.linalg.eigvalsh(fit.information)[0])
     assert fit.status.smallest_curvature < 0
@@ -170,9 +170,9 @@ def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
 
 
 def test_newton_that_is_cut_short_says_so(monkeypatch):
-    monkeypatch.setattr("bayesspec.inference.mixture.NEWTON_STEPS", 1)
-    monkeypatch.setattr("bayesspec.inference.mixture_path.PATH_TOLERANCE", 1e-9)
-    monkeypatch.setattr("bayesspec.inference.mixture_path.EM_CYCLES", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.fit_number.NEWTON_STEPS", 1)
+    monkeypatch.setattr("bayesspec.inference.mixture.path.PATH_TOLERANCE", 1e-9)
+    monkeypatch.setattr("bayesspec.inference.mixture.path.EM_CYCLES", 1)
     fit = fit_path(phantom(0, dose=2000)[0], 2)[1]
     assert fit.status.definite
     assert not fit.status.converged

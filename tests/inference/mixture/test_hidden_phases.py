@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.hidden_phases import hidden_phases, split_hidden, uneven_phases
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.inference.phase_scores import dose_covariates
+from bayesspec.inference.mixture.coherence import dose_covariates
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.hidden_phases import hidden_phases, split_hidden, uneven_phases
+from bayesspec.inference.mixture.path import fit_path
 
 SHARES = np.array([[0.55, 0.35, 0.10], [0.61, 0.29, 0.10], [0.15, 0.15, 0.70]])
 SIZE = 72

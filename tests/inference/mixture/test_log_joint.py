@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from bayesspec.inference import mixture_mode as mode
-from bayesspec.inference.mixture_newton import newton, shifted
+from bayesspec.inference.mixture import log_joint as mode
+from bayesspec.inference.mixture.newton import newton, shifted
 
 
 @pytest.mark.parametrize(("coefficients", "strip"), [(1, 2**16), (2, 2**16), (2, 8)])

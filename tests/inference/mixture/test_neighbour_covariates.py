@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bayesspec.inference.mixture import with_covariates
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.inference.neighbour_covariates import cavity_covariates, neighbour_covariates
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.fit_number import with_covariates
+from bayesspec.inference.mixture.neighbour_covariates import cavity_covariates, neighbour_covariates
+from bayesspec.inference.mixture.path import fit_path
 
 pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.5], [0.4, 0.6]])

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.inference import mixture_scatter as scattered
-from bayesspec.inference.mixture_mode import Pixels
+from bayesspec.inference.mixture import scatter as scattered
+from bayesspec.inference.mixture.log_joint import Pixels
 
 pytestmark = pytest.mark.usefixtures("strict")
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.inference import mixture_scatter as scattered
-from bayesspec.inference.mixture_mode import Pixels
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.inference.scattered_fit import excess_scatter, fit_scatter
+from bayesspec.inference.mixture import scatter as scattered
+from bayesspec.inference.mixture.log_joint import Pixels
+from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.mixture.scattered_fit import excess_scatter, fit_scatter
 
 pytestmark = pytest.mark.usefixtures("strict")
 

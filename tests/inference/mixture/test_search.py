@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.mixture_fit import MixtureFit
-from bayesspec.inference.mixture_path import fit_path
-from bayesspec.phase_search import find_phases
+from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.mixture.search import find_phases
 
 SHARES = np.array([[0.55, 0.35, 0.10], [0.61, 0.29, 0.10], [0.15, 0.15, 0.70]])
 SIZE = 64

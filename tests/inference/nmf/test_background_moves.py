@@ -7,8 +7,8 @@ from bayesspec.models import poisson_nmf
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import unconstrain_fn
 
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_gibbs import sample
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.sampler import sample
 
 KEY = jax.random.key(3)
 

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from bayesspec.inference import nmf
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_groups import ChannelGroups, group_channels
+from bayesspec.inference.nmf import mode as nmf
+from bayesspec.inference.nmf.channel_groups import ChannelGroups, group_channels
+from bayesspec.inference.nmf.mode import fit_mode
 from bayesspec.inference.status import Status
 
 KEY = jax.random.key(0)

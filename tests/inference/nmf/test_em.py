@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.counts import aligned, frozen
-from bayesspec.inference import nmf_descent
-from bayesspec.inference.nmf_blocks import cut, row_divergences
-from bayesspec.inference.nmf_descent import descend, total
+from bayesspec.image.counts import aligned, frozen
+from bayesspec.inference.blocks import cut, row_divergences
+from bayesspec.inference.nmf import em as nmf_descent
+from bayesspec.inference.nmf.em import descend, total
 from bayesspec.inference.status import Status
 
 pytestmark = pytest.mark.usefixtures("strict")

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesspec.inference.nmf_extremes import extreme_transforms, fractions
-from bayesspec.inference.nmf_feasible import BLUR, TOLERANCE, FeasibleSet
-from bayesspec.inference.pixel_groups import group_pixels
+from bayesspec.inference.nmf.feasible_set import BLUR, TOLERANCE, FeasibleSet, extreme_transforms, fractions
+from bayesspec.inference.nmf.pixel_groups import group_pixels
 
 
 def factors(purity: float, components: int = 3, counts: float = 1e4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.thinning import PSEUDO_COUNTS, held_out_score, rank_scores, thin
+from bayesspec.inference.nmf.held_out import PSEUDO_COUNTS, held_out_score, rank_scores, thin
+from bayesspec.inference.nmf.mode import fit_mode
 
 KEY = jax.random.key(7)
 

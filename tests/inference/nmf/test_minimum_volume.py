@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from bayesspec.inference.nmf import NmfMode, fit_mode
-from bayesspec.inference.nmf_compact import compact
-from bayesspec.inference.nmf_unload import nowhere_absent, unload
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
+from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 
 

@@ -9,10 +9,9 @@ import pytest
 from sklearn.decomposition import NMF
 
 from bayesspec.errors import InputError
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_blocks import cut, em_step, row_divergences
-from bayesspec.inference.nmf_input import check_counts
-from bayesspec.inference.nmf_start import coarsen, refine, starts
+from bayesspec.inference.blocks import check_counts, cut, em_step, row_divergences
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.starts import coarsen, refine, starts
 from bayesspec.inference.status import Status
 
 KEY = jax.random.key(0)

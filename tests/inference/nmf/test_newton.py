@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.inference import nmf_newton
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_blocks import cut, em_step
-from bayesspec.inference.nmf_local import measured, moved_abundances, moved_spectra, with_new_slopes
-from bayesspec.inference.nmf_newton import newton_descent
+from bayesspec.inference.blocks import cut, em_step
+from bayesspec.inference.nmf import newton as nmf_newton
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.newton import measured, moved_abundances, moved_spectra, newton_descent, with_new_slopes
 from bayesspec.inference.status import Status
 
 pytestmark = pytest.mark.usefixtures("strict")

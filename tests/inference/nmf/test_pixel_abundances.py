@@ -6,12 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from bayesspec.inference import nmf_conditional
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_chain import Chain, Start
-from bayesspec.inference.nmf_conditional import sample_abundances
-from bayesspec.inference.nmf_gibbs import sample
-from bayesspec.inference.nmf_prior import NmfPrior
+from bayesspec.inference.nmf import pixel_abundances as nmf_conditional
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.pixel_abundances import sample_abundances
+from bayesspec.inference.nmf.prior import NmfPrior
+from bayesspec.inference.nmf.sampler import Chain, Start, sample
 
 pytestmark = pytest.mark.usefixtures("strict")
 

@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_blocks import em_step
-from bayesspec.inference.rank_path import rank_path
+from bayesspec.inference.blocks import em_step
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.rank_path import rank_path
 
 
 def simulated(seed=0):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesspec.inference.nmf_gauge import recentred
-from bayesspec.inference.nmf_posterior import NmfPosterior
+from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.recentring import recentred
 from bayesspec.inference.status import Status
 
 

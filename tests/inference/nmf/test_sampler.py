@@ -10,17 +10,23 @@ from numpyro.infer.util import unconstrain_fn
 from scipy import stats
 
 from bayesspec.errors import InputError
-from bayesspec.inference import nmf_gibbs
-from bayesspec.inference.effective_sample_size import effective_sample_size
-from bayesspec.inference.nmf import fit_mode
-from bayesspec.inference.nmf_blocks import cut, merge_counts
-from bayesspec.inference.nmf_chain import Chain
-from bayesspec.inference.nmf_coupling import shift_all
-from bayesspec.inference.nmf_density import Factors, Noise, Target, directions, likelihood_change, prior_change, slopes
-from bayesspec.inference.nmf_gibbs import sample, warmup_stages
-from bayesspec.inference.nmf_posterior import gamma_quantiles
-from bayesspec.inference.nmf_prior import NmfPrior, draw_shape_and_rate, log_joint
-from bayesspec.inference.nmf_unload import unload
+from bayesspec.inference.blocks import cut, merge_counts
+from bayesspec.inference.nmf import sampler
+from bayesspec.inference.nmf.background_transfer import unload
+from bayesspec.inference.nmf.mixing_moves import (
+    Factors,
+    Noise,
+    Target,
+    directions,
+    likelihood_change,
+    prior_change,
+    shift_all,
+    slopes,
+)
+from bayesspec.inference.nmf.mode import fit_mode
+from bayesspec.inference.nmf.posterior import effective_sample_size, gamma_quantiles
+from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate, log_joint
+from bayesspec.inference.nmf.sampler import Chain, sample, warmup_stages
 from bayesspec.inference.status import Status
 
 KEY = jax.random.key(3)
@@ -135,7 +141,7 @@ def test_interruption_returns_the_draws_so_far(strict):
 def test_many_counts_are_warmed_up_in_stages(strict, monkeypatch):
     assert warmup_stages((900, 2000), 50) == warmup_stages((900, 200_000), 50) == [(1, 50)]
     assert warmup_stages((17956, 8192), 50) == [(16, 150), (4, 50), (1, 50)]
-    monkeypatch.setattr(nmf_gibbs, "MANY_ENTRIES", 40_000)
+    monkeypatch.setattr(sampler, "MANY_ENTRIES", 40_000)
     counts, _, _ = simulated(pixels=4000, counts=60.0)
     ticks = []
     posterior = sample(

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from bayesspec.inference.nmf_neighbours import PixelCounts, learned_strength, smoothed_abundances
+from bayesspec.inference.nmf.smoothing import PixelCounts, learned_strength, smoothed_abundances
 
 pytestmark = pytest.mark.usefixtures("strict")
 SIDE = 24

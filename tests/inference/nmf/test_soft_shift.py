@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesspec.inference.soft_shift import soft_shift
+from bayesspec.inference.nmf.mixing_moves import soft_shift
 
 
 def test_soft_shift_is_undone_and_has_its_jacobian(strict):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesspec.inference.dispersion import bulk_quantiles, dispersion, noise_level
+from bayesspec.inference.noise.dispersion import bulk_quantiles, dispersion, noise_level
 
 
 def spectra(scale: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesspec.inference.drift import coherence, taken_back
+from bayesspec.inference.noise.drift import coherence, taken_back
 
 
 def test_moved_counts_are_poisson_counts_of_the_shifted_spectrum():

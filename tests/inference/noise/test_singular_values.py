@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError
-from bayesspec.inference.sparse_merging import merge_sparse
-from bayesspec.inference.spectral_rank import biwhiten, tracy_widom_rank
+from bayesspec.inference.noise.singular_values import biwhiten, merge_sparse, tracy_widom_rank
 
 
 def simulated(rank, counts, seed=0, pixels=600, channels=64):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.pca_linear import fit_linear
-from bayesspec.inference.pca_rates import positive_rates, products_with_errors
-from bayesspec.inference.score_maps import Layout
+from bayesspec.inference.pca.denoised_rates import positive_rates, products_with_errors
+from bayesspec.inference.pca.linear_link import fit_linear
+from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.inference.status import Status
 
 SIDE = 20

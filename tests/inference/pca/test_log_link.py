@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError
-from bayesspec.inference import pca_blocks
-from bayesspec.inference.pca import fit_pca
-from bayesspec.inference.pca_rates import products_with_errors
+from bayesspec.inference.pca import blocks as pca_blocks
+from bayesspec.inference.pca.denoised_rates import products_with_errors
+from bayesspec.inference.pca.log_link import fit_pca
 from bayesspec.inference.status import Status
 
 pytestmark = pytest.mark.usefixtures("strict")

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import idctn
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.score_maps import Layout, power_spectrum, smooth_scores
+from bayesspec.inference.pca.score_maps import Layout, power_spectrum, smooth_scores
 
 
 def test_noise_has_no_power_beyond_itself_and_structure_has():
@@ -28,7 +28,7 @@ def test_posterior_mean_is_that_of_dense_algebra():
         "pij,pj->pi", np.linalg.cholesky(information), rng.normal(size=(41, 2))
     )
     seen = {}
-    from bayesspec.inference import score_maps
+    from bayesspec.inference.pca import score_maps
 
     original = score_maps._solve
 

@@ -1,7 +1,6 @@
 """Unmixing, from counts to components with intervals."""
 
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import pytest
 import xarray as xr
 
 import bayesspec as bs
-from bayesspec.inference.nmf import NmfMode, fit_mode
+from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.windows import line_windows
+from bayesspec.spectroscopy.windows import line_windows
+from bayesspec.workflows.unmixing import start
 
-start_module = sys.modules["bayesspec.unmixing_start"]
 ENERGY = 0.2 + 0.04 * np.arange(220)
 
 
@@ -246,7 +245,7 @@ def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPat
     def cut_short(*given: object, **options: object) -> NmfMode:
         return replace(fit_mode(*given, **options), status=Status.INTERRUPTED)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(start_module, "fit_mode", cut_short)
+    monkeypatch.setattr(start, "fit_mode", cut_short)
     with pytest.raises(KeyboardInterrupt):
         bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)
 
