@@ -10,14 +10,16 @@ from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.image_writing import save_image
 from bayesspec.files.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.inference.status import Status
 from bayesspec.results.component import Component
 from bayesspec.results.dose_plan import DosePlan, plan_dose
 from bayesspec.results.estimate import Estimate
+from bayesspec.results.intensity_maps import IntensityMaps
 from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.results.phase_comparison import PhaseComparison
 from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.result import FitError
+from bayesspec.results.result import FitError, Result
 from bayesspec.results.result import open_result as open
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
@@ -29,7 +31,7 @@ from bayesspec.workflows.fit import fit
 from bayesspec.workflows.fit_edges import EdgeFit, fit_edges
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.identify_lines import Identification, identify_lines
-from bayesspec.workflows.model_maps import IntensityMaps, model_maps
+from bayesspec.workflows.model_maps import model_maps
 from bayesspec.workflows.pca import pca
 from bayesspec.workflows.poisson_check import poisson_check
 from bayesspec.workflows.segment import segment
@@ -60,8 +62,10 @@ __all__ = [
     "MissingExtraError",
     "PrincipalComponents",
     "PhaseComparison",
+    "Result",
     "Segmentation",
     "SpectrumImage",
+    "Status",
     "Unmixing",
     "absorbed_composition",
     "calibrate_energy",

@@ -9,28 +9,59 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.results.estimate import Estimate, ratio_of
-from bayesspec.results.result import Result
+from bayesspec.results.estimate import PROB, Estimate, ratio_of
+from bayesspec.results.line_result import LineResult
+from bayesspec.results.schema import Schema, Variable
+from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
 from bayesspec.spectroscopy.thin_film import Film
 
 
-class LineFit(Result):
+class LineFit(LineResult):
     """Lines fitted to one spectrum: joint draws of the intensities, in counts, and the fitted curve."""
 
     kind = "line fit"
+    heading = "Lines"
     pictures = ("rate",)
     in_counts = True
+    schema = Schema(
+        {
+            "intensity_draws": Variable(("draw", "line"), "joint draws of the counts in every line", "counts"),
+            "other_draws": Variable(("draw", "other"), "joint draws of what is not named: tails, continuum", "counts"),
+            "counts": Variable(("energy",), "counts of the spectrum", "counts", low=0),
+            "rate": Variable(("energy",), "counts that the fit expects", "counts", low=0.0),
+        },
+        coords=("line", "energy"),
+        attributes={
+            "misfit": "mean squared deviation over that of Poisson counts",
+            "acquisition": "beam and detector, as JSON",
+        },
+    )
+
+    def intensities_of(self, lines: Sequence[str]) -> Estimate:
+        """Counts in some lines.
+
+        Parameters
+        ----------
+        lines : sequence of str
+            Names of fitted lines, such as ``["Fe_Ka", "O_Ka"]``.
+
+        Returns
+        -------
+        Estimate, dims (line,)
+            Joint draws.
+
+        Raises
+        ------
+        InputError
+            When a line was not fitted.
+        """
+        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "counts")
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """Names of the lines, tuple of str."""
-        return tuple(str(line) for line in self.data["line"].values)
-
-    @property
-    def intensities(self) -> Estimate:
-        """Counts in every line, dims (line,)."""
-        return Estimate(self.data["intensity_draws"], "counts")
+    def total_counts(self) -> int:
+        """Counts of the spectrum, in the channels that were fitted, int."""
+        return int(self.data["counts"].sum())
 
     @property
     def misfit(self) -> float:
@@ -38,29 +69,7 @@ class LineFit(Result):
         return float(self.data.attrs["misfit"])
 
     def _draws(self, line: str) -> xr.DataArray:
-        if line not in self.lines:
-            raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", f"fit.ratio({self.lines[0]!r}, ...)")
-        return self.data["intensity_draws"].sel(line=line, drop=True)
-
-    def ratio(self, numerator: str, denominator: str) -> Estimate:
-        """Ratio of two lines.
-
-        Parameters
-        ----------
-        numerator, denominator : str
-            Names of fitted lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
-
-        Returns
-        -------
-        Estimate, dims ()
-            Ratio of the counts, overlap and background accounted for.
-
-        Raises
-        ------
-        InputError
-            When a line was not fitted.
-        """
-        return ratio_of(self._draws(numerator), self._draws(denominator), f"{numerator}/{denominator}")
+        return self.intensities_of([line]).draws.isel(line=0, drop=True)
 
     def k_ratio(self, line: str, standard: LineFit) -> Estimate:
         """Count rate of a line over that of a standard, at the same beam current.
@@ -130,6 +139,33 @@ class LineFit(Result):
                 f"composition(k_factors={{..., {missing[0]!r}: 1.0}}), or lines=[...] without it",
             )
         return self._composition(self.data["intensity_draws"], k_factors, seed, film)
+
+    def table(self, reference: str | None = None) -> Table:
+        """Counts in every line, and their ratio to one.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below the ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        Table
+            One row a line.
+
+        Raises
+        ------
+        InputError
+            When the reference was not fitted.
+        """
+        below = reference or self.lines[-1]
+        interval = f"{100 * PROB:.0f} % interval"
+        columns = ("line", "counts", interval, f"ratio to {below}", interval)
+        rows = []
+        for line, counts in zip(self.lines, cells(self.intensities), strict=True):
+            ratio = cells(self.ratio(line, below))[0] if line != below else ("", "")
+            rows.append((line, *counts, *ratio))
+        return Table("Lines", columns, tuple(rows), self.note())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.verdict}; {self.intensities}>"

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
-from bayesspec.results.dataset import attributes
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import Estimate
 from bayesspec.results.line_fit import LineFit
 from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
@@ -93,31 +93,29 @@ def fit_edges(
     drawn = _refits(design.matrix, fit, spans, np.random.default_rng(seed), draws)
     others = fit.intensities[None, spans[-1][1] :]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
-    data = xr.Dataset(
+    acquisition = asdict(image.acquisition)
+    return EdgeFit.from_values(
         {
-            "intensity_draws": (("draw", "line"), drawn, {"units": f"counts within {WINDOW_EV:.0f} eV"}),
-            "other_draws": (("draw", "other"), np.repeat(others, draws, axis=0), {"units": "counts"}),
-            "counts": (("energy",), counts, {"units": "counts"}),
-            "rate": (("energy",), fit.rate, {"units": "counts"}),
+            "intensity_draws": (drawn, {"units": f"counts within {WINDOW_EV:.0f} eV"}),
+            "other_draws": np.repeat(others, draws, axis=0),
+            "counts": counts,
+            "rate": fit.rate,
         },
-        coords={
-            "line": list(onsets),
-            "onset": ("line", list(onsets.values()), {"units": "eV"}),
-            "other": list(design.backgrounds),
-            "energy": ("energy", design.energy, {"units": image.energy_unit}),
-        },
+        Frame(
+            {
+                "line": list(onsets),
+                "onset": ("line", list(onsets.values()), {"units": "eV"}),
+                "other": list(design.backgrounds),
+                "energy": ("energy", design.energy, {"units": image.energy_unit}),
+            }
+        ),
+        name=image.name,
+        method="Poisson edge fit",
+        verdict=f"{len(onsets)} edges" + _note(misfit),
+        status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
+        settings={"seed": seed, "draws": draws, "prior": PRIOR, "acquisition": acquisition},
+        attrs={"misfit": misfit, "acquisition": json.dumps(acquisition)},
     )
-    settings = {"seed": seed, "draws": draws, "prior": PRIOR, "acquisition": asdict(image.acquisition)}
-    status = "Converged: the result can be used as it stands." if fit.converged else "The fit did not settle."
-    attrs = attributes(
-        name=image.name, method="Poisson edge fit", status=status, converged=fit.converged, settings=settings
-    )
-    attrs |= {
-        "verdict": f"{len(onsets)} edges" + _note(misfit),
-        "misfit": misfit,
-        "acquisition": json.dumps(asdict(image.acquisition)),
-    }
-    return EdgeFit(data.assign_attrs(attrs))
 
 
 def _refits(

@@ -12,6 +12,7 @@ from bayesspec.errors import InputError
 from bayesspec.inference.mixture.coherence import dose_covariates
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.status import Status
 from bayesspec.models import composition_mixture
 
 OXIDES = np.array([0.783, 0.698])
@@ -88,8 +89,8 @@ def test_two_oxides_are_recovered(oxides):
     counts, labels, (one, two) = oxides
     assert two.bic < one.bic
     fit = with_covariates(two, counts, dose_covariates(counts.sum(axis=2)))
-    assert fit.status.converged
-    assert fit.status.definite
+    assert fit.convergence.converged
+    assert fit.convergence.definite
     mean, sd = log_ratios(fit)
     assert (np.abs(mean - np.log(OXIDES)) < 4 * sd).all()
     assert (sd < 0.004).all()
@@ -161,10 +162,10 @@ def test_indefinite_information_is_flagged_and_gives_no_draws(monkeypatch):
     monkeypatch.setattr("bayesspec.inference.mixture.path.PATH_TOLERANCE", 1e-9)
     monkeypatch.setattr("bayesspec.inference.mixture.path.EM_CYCLES", 1)
     fit = fit_path(phantom(8, dose=50)[0], 2)[1]
-    assert fit.status.smallest_curvature == pytest.approx(np.linalg.eigvalsh(fit.information)[0])
-    assert fit.status.smallest_curvature < 0
-    assert not fit.status.definite
-    assert "not positive definite" in fit.status.message
+    assert fit.convergence.smallest_curvature == pytest.approx(np.linalg.eigvalsh(fit.information)[0])
+    assert fit.convergence.smallest_curvature < 0
+    assert not fit.convergence.definite
+    assert fit.status is Status.NOT_DEFINITE
     with pytest.raises(InputError, match="smallest eigenvalue -"):
         fit.draws(jax.random.key(0), 5)
 
@@ -174,9 +175,10 @@ def test_newton_that_is_cut_short_says_so(monkeypatch):
     monkeypatch.setattr("bayesspec.inference.mixture.path.PATH_TOLERANCE", 1e-9)
     monkeypatch.setattr("bayesspec.inference.mixture.path.EM_CYCLES", 1)
     fit = fit_path(phantom(0, dose=2000)[0], 2)[1]
-    assert fit.status.definite
-    assert not fit.status.converged
-    assert "Not converged after 1" in fit.status.message
+    assert fit.convergence.definite
+    assert not fit.convergence.converged
+    assert fit.status is Status.ITERATION_LIMIT
+    assert fit.convergence.iterations == 1
 
 
 def test_draws_follow_mode_and_covariance(oxides):

@@ -31,7 +31,7 @@ def test_scatter_and_ratios_are_recovered() -> None:
     assert excess.score.min() > 5
     np.testing.assert_allclose(excess.sd, 0.05, atol=0.03)
     fit = fit_scatter(start, counts, mask=none)
-    assert fit.status.converged
+    assert fit.convergence.converged
     assert fit.bic < start.bic - 50
     np.testing.assert_allclose(fit.scatter_sd, 0.05, atol=0.01)
     ratio = np.sort(fit.log_composition[:, 0] - fit.log_composition[:, 1])
