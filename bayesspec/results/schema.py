@@ -184,6 +184,8 @@ class Schema:
             data = xr.Dataset(labelled, coords=frame.coords, attrs=dict(attrs))
         except ValueError as error:
             raise InputError(f"shapes that do not fit: {error}", f"{self._shapes(values)}", "one size a dim") from error
+        used = {dim for variable in data.data_vars.values() for dim in variable.dims}
+        data = data.drop_vars([name for name, values in data.coords.items() if not used.issuperset(values.dims)])
         self.refuse(data, "the result", "all variables that schema.variables asks for")
         return data
 

@@ -174,13 +174,13 @@ class Segmentation(LineResult):
             "intensity_draws": drawn_intensities(
                 compositions, response, errors if len(compositions) > 1 else errors[:0], seed
             ),
-            "composition_draws": compositions,
             "fraction_draws": _fractions(labels, n, len(compositions), fraction_draws),
-            "response": response,
             "counts": np.asarray(maps.counts),
             "net": maps.net(),
             "scatter": np.zeros(n) if scatter is None else scatter,
         }
+        if len(compositions) > 1:
+            values |= {"composition_draws": compositions, "response": response}
         return cls.from_values(
             values,
             frame,
@@ -370,7 +370,7 @@ class Segmentation(LineResult):
         InputError
             When a line was not mapped, or there are no two phases with known compositions.
         """
-        known = self.uncertain and bool(np.isfinite(self.data["intensity_draws"]).all())
+        known = bool(np.isfinite(self.data["intensity_draws"]).all())
         if self.n_phases < 2 or "response" not in self.data or not known:
             raise InputError(
                 f"{self.n_phases} phase(s) by {self.method}: {self.verdict}",

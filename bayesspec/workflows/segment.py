@@ -234,7 +234,13 @@ def _result(
         resolved=fits.resolved,
         mixed_share=fits.mixed.share,
         selection=table,
-        settings={"seed": seed, "draws": draws, "model": "composition_mixture", "prior": PRIOR},
+        settings={
+            "seed": seed,
+            "draws": draws,
+            "model": "composition_mixture",
+            "prior": PRIOR,
+            "Newton steps": fit.convergence.iterations,
+        },
         seed=seed,
     )
 
