@@ -13,6 +13,7 @@ from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.results.component import Component
 from bayesspec.results.dose_plan import DosePlan, plan_dose
 from bayesspec.results.estimate import Estimate
+from bayesspec.results.k_ratios import KRatios
 from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.results.phase_comparison import PhaseComparison
@@ -29,6 +30,7 @@ from bayesspec.workflows.fit import fit
 from bayesspec.workflows.fit_edges import EdgeFit, fit_edges
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.identify_lines import Identification, identify_lines
+from bayesspec.workflows.k_ratios import Standard, k_ratios
 from bayesspec.workflows.model_maps import IntensityMaps, model_maps
 from bayesspec.workflows.pca import pca
 from bayesspec.workflows.poisson_check import poisson_check
@@ -54,6 +56,7 @@ __all__ = [
     "InputError",
     "IntensityMaps",
     "EdgeFit",
+    "KRatios",
     "LineFit",
     "LineMaps",
     "LineUnmixing",
@@ -62,6 +65,7 @@ __all__ = [
     "PhaseComparison",
     "Segmentation",
     "SpectrumImage",
+    "Standard",
     "Unmixing",
     "absorbed_composition",
     "calibrate_energy",
@@ -75,6 +79,7 @@ __all__ = [
     "fit_lines",
     "from_hyperspy",
     "identify_lines",
+    "k_ratios",
     "load",
     "model_maps",
     "open",

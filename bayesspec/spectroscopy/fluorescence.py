@@ -13,7 +13,7 @@ from bayesspec.spectroscopy.ionisation import ionisation_cross_section
 from bayesspec.spectroscopy.mass_absorption import attenuation
 from bayesspec.spectroscopy.phi_rho_z import depth_distribution
 from bayesspec.spectroscopy.transitions import transitions
-from bayesspec.spectroscopy.xray_lines import xray_line
+from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 Floats = npt.NDArray[np.float64]
 AVOGADRO = 6.02214e23
@@ -22,7 +22,8 @@ CONTINUUM_PER_KEV = 2.2e-6
 1 (1968) 425, doi:10.1088/0022-3727/1/4/302."""
 STEPS = 24
 LEAST_INTENSITY = 0.02
-SOURCES = {"K": "Ka", "L3": "La"}
+SOURCES = {"K": "Ka", "L1": "La", "L2": "La", "L3": "La", "M5": "Ma"}
+"""Subshells whose lines excite others, and the line whose distribution over depth stands for theirs."""
 LINES_UNCERTAINTY, CONTINUUM_UNCERTAINTY = 0.2, 0.5
 """Relative standard deviations of the two parts: the approximation of where the primary X-rays start, the yields, and of
 the continuum its intensity, which authors give to within a factor of 1.5."""
@@ -132,11 +133,13 @@ def _line_sources(elements: tuple[str, ...], own: str, edge_kev: float, beam_kev
     for element in elements:
         edges = xraydb.xray_edges(element)
         for level, family in SOURCES.items():
-            if level not in edges or not edge_kev < edges[level].energy / 1e3 < beam_kev or element == own:
+            line = f"{element}_{family}"
+            excited = level in edges and edge_kev < edges[level].energy / 1e3 < beam_kev
+            if element == own or not excited or line not in known_lines(element):
                 continue
             rate = _ionisations(element, level, beam_kev) * float(edges[level].fyield)
             found += [
-                Source(element, f"{element}_{family}", t.energy / 1e3, edges[level].energy / 1e3, rate * t.intensity)
+                Source(element, line, t.energy / 1e3, edges[level].energy / 1e3, rate * t.intensity)
                 for t in transitions(element).values()
                 if t.initial_level == level and t.energy / 1e3 > edge_kev and t.intensity > LEAST_INTENSITY
             ]
