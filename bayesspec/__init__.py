@@ -18,6 +18,7 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.results.phase_comparison import PhaseComparison
 from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.quantification import Quantification
 from bayesspec.results.result import FitError
 from bayesspec.results.result import open_result as open
 from bayesspec.results.segmentation import Segmentation
@@ -34,6 +35,7 @@ from bayesspec.workflows.k_ratios import Standard, k_ratios
 from bayesspec.workflows.model_maps import IntensityMaps, model_maps
 from bayesspec.workflows.pca import pca
 from bayesspec.workflows.poisson_check import poisson_check
+from bayesspec.workflows.quantify import quantify
 from bayesspec.workflows.segment import segment
 from bayesspec.workflows.select_rank import select_rank
 from bayesspec.workflows.spectral_maps import spectral_maps
@@ -63,6 +65,7 @@ __all__ = [
     "MissingExtraError",
     "PrincipalComponents",
     "PhaseComparison",
+    "Quantification",
     "Segmentation",
     "SpectrumImage",
     "Standard",
@@ -87,6 +90,7 @@ __all__ = [
     "plan_dose",
     "plot",
     "poisson_check",
+    "quantify",
     "report",
     "save_image",
     "segment",
