@@ -13,6 +13,7 @@ from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.results.component import Component
 from bayesspec.results.dose_plan import DosePlan, plan_dose
 from bayesspec.results.estimate import Estimate
+from bayesspec.results.k_factors_from import k_factors_from
 from bayesspec.results.k_ratios import KRatios
 from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_unmixing import LineUnmixing
@@ -23,6 +24,9 @@ from bayesspec.results.result import FitError
 from bayesspec.results.result import open_result as open
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.composition import KFactors
+from bayesspec.spectroscopy.detector_efficiency import Detector
+from bayesspec.spectroscopy.k_factors import k_factors
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.spectroscopy.thin_film import Film, absorbed_composition, zeta_factors_composition
 from bayesspec.workflows.calibrate_energy import EnergyCalibration, calibrate_energy
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acquisition",
     "Component",
+    "Detector",
     "DosePlan",
     "EnergyCalibration",
     "Estimate",
@@ -58,6 +63,7 @@ __all__ = [
     "InputError",
     "IntensityMaps",
     "EdgeFit",
+    "KFactors",
     "KRatios",
     "LineFit",
     "LineMaps",
@@ -82,6 +88,8 @@ __all__ = [
     "fit_lines",
     "from_hyperspy",
     "identify_lines",
+    "k_factors",
+    "k_factors_from",
     "k_ratios",
     "load",
     "model_maps",

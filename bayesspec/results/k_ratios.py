@@ -69,7 +69,9 @@ class KRatios(Result):
         deviations = self.data["deviation_draws"].std("draw", ddof=1)
         spectrum = deviations.sel(source="spectrum", drop=True)
         parts = self.data["parts"]
-        diagonal = xr.DataArray(np.einsum("sll->sl", parts.values), dims=("part", "line"), coords={"line": list(self.lines)})
+        diagonal = xr.DataArray(
+            np.einsum("sll->sl", parts.values), dims=("part", "line"), coords={"line": list(self.lines)}
+        )
         shares = np.sqrt(diagonal.clip(min=0) / diagonal.sum("part").clip(min=1e-300))
         table = {str(p): spectrum * shares[i] for i, p in enumerate(parts["part"].values)}
         others = [str(s) for s in deviations["source"].values if s != "spectrum"]

@@ -11,7 +11,7 @@ import xraydb
 
 from bayesspec.spectroscopy.ionisation import ionisation_cross_section
 from bayesspec.spectroscopy.mass_absorption import attenuation
-from bayesspec.spectroscopy.phi_rho_z import depth_distribution
+from bayesspec.spectroscopy.phi_rho_z import atomic_numbers, depth_distribution
 from bayesspec.spectroscopy.transitions import transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
@@ -98,7 +98,7 @@ def fluorescence(
             areas[source.line] = depth_distribution(fractions, elements, source.line, beam_energy_kev).area
         number = source.per_area * shares[..., elements.index(source.element)] * areas[source.line]
         by_lines = by_lines + number / generated * _excited(shares, elements, own, source, beam_energy_kev, chi)
-    mean_z = shares @ np.array([float(xraydb.atomic_number(element)) for element in elements])
+    mean_z = shares @ atomic_numbers(elements)
     by_continuum = np.zeros(np.shape(chi))
     for source in _continuum(known.edge_kev, beam_energy_kev):
         number = source.per_area * mean_z
@@ -111,13 +111,14 @@ def _excited(
     shares: Floats, elements: tuple[str, ...], own: int, source: Source, beam_kev: float, chi: Floats
 ) -> Floats:
     """Atoms of the element ionised per photon of a source and unit of mass fraction, in units of escape as primary."""
-    coefficients = np.array([_attenuation(element, source.energy_kev) for element in elements])
+    coefficients = _attenuation(elements, source.energy_kev)
     mu = shares @ coefficients
     lenard = 4.5e5 / (beam_kev**1.65 - source.edge_kev**1.65)
     u, v = chi / mu, lenard / mu
     return np.asarray(0.5 * coefficients[own] / mu * (np.log1p(u) / u + np.log1p(v) / v), np.float64)
 
 
+@cache
 def _ionisations(element: str, level: str, beam_kev: float) -> float:
     """Ionisations for an electron, mass fraction and g/cm^2 of phi(rho z)."""
     return AVOGADRO / xraydb.atomic_mass(element) * float(ionisation_cross_section(element, level, beam_kev))
@@ -155,10 +156,11 @@ def _continuum(edge_kev: float, beam_kev: float) -> tuple[Source, ...]:
 
 
 @cache
-def _attenuation(element: str, energy_kev: float) -> float:
-    return float(attenuation(element, np.array([energy_kev]))[0])
+def _attenuation(elements: tuple[str, ...], energy_kev: float) -> Floats:
+    return np.array([float(attenuation(element, np.array([energy_kev]))[0]) for element in elements])
 
 
+@cache
 def _ionised_share(element: str, level: str) -> float:
     """Share of the photons absorbed in an element, above an edge, that ionise its subshell."""
     jump = float(xraydb.xray_edges(element)[level].jump_ratio)

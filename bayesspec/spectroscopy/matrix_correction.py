@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.spectroscopy.fluorescence import CONTINUUM_UNCERTAINTY, LINES_UNCERTAINTY, fluorescence
 from bayesspec.spectroscopy.mass_absorption import mass_absorption, mass_absorption_sd
-from bayesspec.spectroscopy.phi_rho_z import ModelFactors, depth_distribution
+from bayesspec.spectroscopy.phi_rho_z import ModelFactors, atomic_masses, depth_distribution
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 Floats = npt.NDArray[np.float64]
@@ -136,9 +135,7 @@ def emitted(fractions: Floats, elements: tuple[str, ...], line: str, elevation_d
     chi = (shares * coefficients).sum(axis=1) / np.sin(np.radians(elevation_deg))
     primary = depth_distribution(shares, elements, line, physics.beam_energy_kev, physics.factors).emitted(chi)
     by_lines, by_continuum = fluorescence(shares, elements, line, physics.beam_energy_kev, chi)
-    return np.asarray(
-        primary * (1 + physics.by_lines * by_lines + physics.by_continuum * by_continuum), np.float64
-    )
+    return np.asarray(primary * (1 + physics.by_lines * by_lines + physics.by_continuum * by_continuum), np.float64)
 
 
 def corrected_fractions(
@@ -254,7 +251,7 @@ def atomic_fractions(fractions: Floats, elements: Sequence[str]) -> Floats:
     array, shape (..., element), float64
         They sum to 1.
     """
-    atoms = fractions / np.array([xraydb.atomic_mass(element) for element in elements])
+    atoms = fractions / atomic_masses(tuple(elements))
     return np.asarray(atoms / np.maximum(atoms.sum(axis=-1, keepdims=True), 1e-300), np.float64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +139,7 @@ def depth_distribution(
             "composition(k_factors=...) for a thin film in a transmission microscope",
         )
     shares = np.maximum(fractions, 0.0) / np.maximum(np.maximum(fractions, 0.0).sum(axis=-1, keepdims=True), 1e-300)
-    z = np.array([float(xraydb.atomic_number(element)) for element in elements])
+    z = atomic_numbers(elements)
     u, exponent = beam_energy_kev / known.edge_kev, _exponent(line)
     mean_z = (shares @ np.sqrt(z)) ** 2
     stopping = _ionisations_to_rest(shares, elements, z, beam_energy_kev, u, exponent, factors.stopping)
@@ -148,6 +149,41 @@ def depth_distribution(
     return _shape(area, surface, mean_z, u, factors.depth)
 
 
+@cache
+def atomic_numbers(elements: tuple[str, ...]) -> Floats:
+    """Atomic numbers.
+
+    Parameters
+    ----------
+    elements : tuple of str
+        Chemical symbols.
+
+    Returns
+    -------
+    array, shape (element,), float64
+        Numbers.
+    """
+    return np.array([float(xraydb.atomic_number(element)) for element in elements])
+
+
+@cache
+def atomic_masses(elements: tuple[str, ...]) -> Floats:
+    """Atomic masses.
+
+    Parameters
+    ----------
+    elements : tuple of str
+        Chemical symbols.
+
+    Returns
+    -------
+    array, shape (element,), float64
+        In g/mol.
+    """
+    return np.array([float(xraydb.atomic_mass(element)) for element in elements])
+
+
+@cache
 def _exponent(line: str) -> float:
     element, family = line.split("_")
     if family[0] == "K":
@@ -165,7 +201,7 @@ def _ionisations_to_rest(
     factor: Floats,
 ) -> Floats:
     """Integral of the cross section along the path of an electron that comes to rest, 1/S, g/cm^2."""
-    per_gram = z / np.array([xraydb.atomic_mass(element) for element in elements])
+    per_gram = z / atomic_masses(elements)
     density = shares @ per_gram
     potentials = 1e-3 * z * (10.04 + 8.25 * np.exp(-z / 11.22))
     j = factor * np.exp(shares @ (per_gram * np.log(potentials)) / density)

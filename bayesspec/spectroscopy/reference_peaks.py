@@ -94,7 +94,10 @@ def reference_peaks(design: LineDesign, counts: npt.NDArray[np.int64], lines: Se
     found = []
     for line in lines:
         place = design.lines.index(line)
-        columns = [place, *(design.n_lines + k for k, name in enumerate(design.backgrounds) if name == f"tail of {line}")]
+        columns = [
+            place,
+            *(design.n_lines + k for k, name in enumerate(design.backgrounds) if name == f"tail of {line}"),
+        ]
         model = design.matrix[:, columns] @ fit.intensities[columns]
         spectrum = model * (1 + _shrinkage(counts, fit.rate, model) * (counts / fit.rate - 1))
         number = float(fit.intensities[place])

@@ -166,9 +166,7 @@ def k_ratios(
     )
     settings = {"seed": seed, "draws": draws, "acquisition": asdict(image.acquisition), "columns": names}
     status = "Converged: the result can be used as it stands." if fit.converged else "The fit did not settle."
-    attrs = attributes(
-        name=image.name, method="k-ratios", status=status, converged=fit.converged, settings=settings
-    )
+    attrs = attributes(name=image.name, method="k-ratios", status=status, converged=fit.converged, settings=settings)
     compositions = {name: mass_fractions(named[name].composition) for name in dict.fromkeys(chosen.values())}
     attrs |= {
         "verdict": "; ".join([f"{len(columns)} k-ratios", *notes]),
@@ -372,9 +370,7 @@ def _fitted(
     return matrix, lines, names, fit
 
 
-def _moved(
-    peak: ReferencePeak, energy: Floats, shift: float, factor: float, counts: Floats, rate: Floats
-) -> float:
+def _moved(peak: ReferencePeak, energy: Floats, shift: float, factor: float, counts: Floats, rate: Floats) -> float:
     """A scoring step of a peak's place, in keV, with a prior of 3 eV about the calibration."""
     step = 0.5 * float(np.median(np.diff(energy)))
     slope = factor * (peak.on(energy, shift + step) - peak.on(energy, shift - step)) / (2 * step)

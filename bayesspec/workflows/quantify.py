@@ -86,7 +86,9 @@ def quantify(
     >>> found.budget["absorption"]  # doctest: +SKIP
     """
     if oxygen not in ("measured", "stoichiometry"):
-        raise InputError(f"oxygen={oxygen!r}", "'measured' or 'stoichiometry'", "bs.quantify(k, oxygen='stoichiometry')")
+        raise InputError(
+            f"oxygen={oxygen!r}", "'measured' or 'stoichiometry'", "bs.quantify(k, oxygen='stoichiometry')"
+        )
     problem = _Problem.of(k, lines, oxygen, oxides or {}, elevation_deg, normalise=normalise or not k.absolute)
     draws = k.data.sizes["draw"]
     rng = np.random.default_rng([seed, 2])
