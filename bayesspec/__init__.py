@@ -12,6 +12,7 @@ from bayesspec.files.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.results.component import Component
 from bayesspec.results.dose_plan import DosePlan, plan_dose
+from bayesspec.results.edge_fit import EdgeFit
 from bayesspec.results.estimate import Estimate
 from bayesspec.results.k_factors_from import k_factors_from
 from bayesspec.results.k_ratios import KRatios
@@ -32,7 +33,7 @@ from bayesspec.spectroscopy.thin_film import Film, absorbed_composition, zeta_fa
 from bayesspec.workflows.calibrate_energy import EnergyCalibration, calibrate_energy
 from bayesspec.workflows.divide_gain import GainCorrection, divide_gain
 from bayesspec.workflows.fit import fit
-from bayesspec.workflows.fit_edges import EdgeFit, fit_edges
+from bayesspec.workflows.fit_edges import fit_edges
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.identify_lines import Identification, identify_lines
 from bayesspec.workflows.k_ratios import Standard, k_ratios
