@@ -30,6 +30,7 @@ from bayesspec.spectroscopy.detector_efficiency import Detector
 from bayesspec.spectroscopy.k_factors import k_factors
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.spectroscopy.thin_film import Film, absorbed_composition, zeta_factors_composition
+from bayesspec.workflows.align_zero_loss import ZeroLossAlignment, align_zero_loss
 from bayesspec.workflows.calibrate_energy import EnergyCalibration, calibrate_energy
 from bayesspec.workflows.divide_gain import GainCorrection, divide_gain
 from bayesspec.workflows.fit import fit
@@ -44,6 +45,7 @@ from bayesspec.workflows.quantify import quantify
 from bayesspec.workflows.segment import segment
 from bayesspec.workflows.select_rank import select_rank
 from bayesspec.workflows.spectral_maps import spectral_maps
+from bayesspec.workflows.thickness_map import thickness_map
 from bayesspec.workflows.unmixing.unmix import unmix
 
 if TYPE_CHECKING:
@@ -77,7 +79,9 @@ __all__ = [
     "SpectrumImage",
     "Standard",
     "Unmixing",
+    "ZeroLossAlignment",
     "absorbed_composition",
+    "align_zero_loss",
     "calibrate_energy",
     "check",
     "classical",
@@ -107,6 +111,7 @@ __all__ = [
     "signals",
     "simulate",
     "spectral_maps",
+    "thickness_map",
     "to_hyperspy",
     "unmix",
     "zeta_factors_composition",
