@@ -54,8 +54,8 @@ def k_factors_from(
 
     Notes
     -----
-    Source: Cliff and Lorimer, J. Microsc. 103 (1975) 203, doi:10.1111/j.1365-2818.1975.tb03895.x: k is the ratio of mass
-    fractions over that of intensities.
+    Source: Cliff and Lorimer, J. Microsc. 103 (1975) 203, doi:10.1111/j.1365-2818.1975.tb03895.x: k is the ratio of
+    mass fractions over that of intensities.
 
     Examples
     --------

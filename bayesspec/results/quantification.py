@@ -68,7 +68,7 @@ class Quantification(Result):
         InputError
             When `prob` is not between 0 and 1.
         """
-        columns = {}
+        columns: dict[str, xr.DataArray] = {}
         for name in ("weight_percent", "atomic_percent"):
             summary = getattr(self, name).summary(prob)
             columns |= {name: summary["mean"]} | {f"{name}_{s}": summary[s] for s in ("sd", "lower", "upper")}

@@ -124,7 +124,7 @@ def fit_core_loss(image: SpectrumImage, onsets: Mapping[str, float], low_loss: S
         tuple(quantified),
         tuple(best.onsets.values()),
         density,
-        covariance,
+        np.asarray(covariance, np.float64),
         np.linalg.inv(weighted.T @ weighted),
         problem.energy,
         problem.counts,
@@ -141,7 +141,8 @@ def _averaged(tried: list[_State], n: int) -> tuple[Floats, Floats]:
     densities = np.stack([state.fit.intensities[:n] for state in tried])
     mean = weights @ densities
     first = len(tried[0].fit.background)
-    within = sum(w * s.fit.covariance[first : first + n, first : first + n] for w, s in zip(weights, tried, strict=True))
+    own = slice(first, first + n)
+    within = sum(w * state.fit.covariance[own, own] for w, state in zip(weights, tried, strict=True))
     between = np.einsum("s,si,sj->ij", weights, densities - mean, densities - mean)
     return mean, np.asarray(within + between, np.float64)
 
@@ -219,9 +220,7 @@ def _near_edge(onset: float, section: Floats, energy: Floats) -> Floats:
     coarse = np.arange(fine[-1] + 0.5 * (sharp + broad), onset + FINE_EV, broad)
     centres, widths = np.concatenate([fine, coarse]), np.repeat([sharp, broad], [len(fine), len(coarse)])
     height = float(section[(energy > onset) & (energy < onset + FINE_EV)].max(initial=0.0))
-    return np.asarray(
-        height * np.exp(-0.5 * ((energy - centres[:, None]) / (0.6 * widths[:, None])) ** 2), np.float64
-    )
+    return np.asarray(height * np.exp(-0.5 * ((energy - centres[:, None]) / (0.6 * widths[:, None])) ** 2), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +275,7 @@ class _Problem:
         owners = np.repeat(np.arange(n), [len(group) for group in near])
         columns = np.column_stack([sections, fine, self.others])
         at, height = start or (None, self.counts.max() / np.maximum(sections.max(axis=0), 1e-300))
+        used = height
         for _ in range(ROUNDS if start is None else 1):
             unit = np.array([FINE_SD[name.split("_")[1]] for name in self.quantified]) * height
             free = np.full(self.others.shape[1], self.counts.sum())
@@ -283,9 +283,10 @@ class _Problem:
             precision = np.concatenate([[0.0, 0.0, CURVATURE_SD**-2], np.zeros(n), sd**-2.0])
             fit = fit_log_background(self.terms, columns, self.counts, precision, at)
             spread = np.sqrt(np.diag(fit.covariance)[3 : 3 + n])
-            at, used = np.concatenate([fit.background, fit.intensities]), height
+            found, used = np.concatenate([fit.background, fit.intensities]), height
+            at = found
             height = np.maximum(np.abs(fit.intensities[:n]), spread)
         informed = precision > 0
         volume = np.linalg.slogdet(fit.covariance)[1] + float(np.log(precision[informed]).sum())
-        evidence = -0.5 * (fit.deviance + float((precision * at**2).sum())) + 0.5 * volume
-        return _State(dict(onsets), fit, sections, (at, used), float(evidence))
+        evidence = -0.5 * (fit.deviance + float((precision * found**2).sum())) + 0.5 * volume
+        return _State(dict(onsets), fit, sections, (found, used), float(evidence))

@@ -18,8 +18,8 @@ WINDOWS: dict[str, tuple[tuple[str, float], ...]] = {
     "silicon nitride": (("Si3N4", 3.4e-5), ("Al", 8.0e-6)),
     "beryllium": (("Be", 1.5e-3),),
 }
-"""Layers of the windows in use: formula and g/cm^2. A polymer of 300 nm and 40 nm of aluminium; 100 nm of silicon nitride
-and 30 nm of aluminium; 8 um of beryllium."""
+"""Layers of the windows in use: formula and g/cm^2. A polymer of 300 nm and 40 nm of aluminium; 100 nm of silicon
+nitride and 30 nm of aluminium; 8 um of beryllium."""
 GRID_OPEN, GRID_CM = 0.77, 0.038
 """Open share and thickness of the silicon grid that carries a polymer window."""
 SILICON = 2.33
@@ -84,7 +84,7 @@ class Detector:
             parts = mass_fractions(formula)[0]
             depth = depth + mass * sum(share * attenuation(element, energy) for element, share in parts.items())
         silicon = SILICON * attenuation("Si", energy)
-        open_share = 1.0
+        open_share = np.ones(energy.shape)
         if self.window == "polymer":
             open_share = GRID_OPEN + (1 - GRID_OPEN) * np.exp(-GRID_CM * silicon)
         return np.asarray(

@@ -18,15 +18,15 @@ from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 Floats = npt.NDArray[np.float64]
 AVOGADRO = 6.02214e23
 CONTINUUM_PER_KEV = 2.2e-6
-"""Photons of the continuum for an electron, a unit of atomic number and (E0 - E) / E keV: Green and Cosslett, J. Phys. D
-1 (1968) 425, doi:10.1088/0022-3727/1/4/302."""
+"""Photons of the continuum for an electron, a unit of atomic number and (E0 - E) / E keV: Green and Cosslett, J. Phys.
+D 1 (1968) 425, doi:10.1088/0022-3727/1/4/302."""
 STEPS = 24
 LEAST_INTENSITY = 0.02
 SOURCES = {"K": "Ka", "L1": "La", "L2": "La", "L3": "La", "M5": "Ma"}
 """Subshells whose lines excite others, and the line whose distribution over depth stands for theirs."""
 LINES_UNCERTAINTY, CONTINUUM_UNCERTAINTY = 0.2, 0.5
-"""Relative standard deviations of the two parts: the approximation of where the primary X-rays start, the yields, and of
-the continuum its intensity, which authors give to within a factor of 1.5."""
+"""Relative standard deviations of the two parts: the approximation of where the primary X-rays start, the yields, and
+of the continuum its intensity, which authors give to within a factor of 1.5."""
 
 
 class Source(NamedTuple):

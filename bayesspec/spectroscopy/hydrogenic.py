@@ -212,7 +212,8 @@ def _collected(angle_mrad: Floats, collection: float, convergence: float) -> Flo
     d = np.clip(angle_mrad, large - small, large + small)
     first = np.arccos(np.clip((d**2 + large**2 - small**2) / (2 * d * large + 1e-300), -1, 1))
     second = np.arccos(np.clip((d**2 + small**2 - large**2) / (2 * d * small + 1e-300), -1, 1))
-    kite = np.sqrt(np.maximum((-d + large + small) * (d + large - small) * (d - large + small) * (d + large + small), 0))
+    sides = (-d + large + small) * (d + large - small) * (d - large + small) * (d + large + small)
+    kite = np.sqrt(np.maximum(sides, 0.0))
     overlap = large**2 * first + small**2 * second - 0.5 * kite
     overlap = np.where(angle_mrad <= large - small, np.pi * small**2, overlap)
     return np.asarray(np.where(angle_mrad < large + small, overlap, 0.0) / (np.pi * convergence**2), np.float64)

@@ -49,8 +49,8 @@ def ionisation_cross_section(element: str, level: str, beam_energy_kev: npt.Arra
 
     Notes
     -----
-    Source: Casnati, Tartari and Baraldi, J. Phys. B 15 (1982) 155, doi:10.1088/0022-3700/15/1/022, equations 5 to 7, for
-    K shells; the same form, which starts from the binding energy and the number of electrons, stands for L and M.
+    Source: Casnati, Tartari and Baraldi, J. Phys. B 15 (1982) 155, doi:10.1088/0022-3700/15/1/022, equations 5 to 7,
+    for K shells; the same form, which starts from the binding energy and the number of electrons, stands for L and M.
 
     Examples
     --------

@@ -31,9 +31,9 @@ MEASURED = {
         "Ru": 19700, "Sn": 15050, "Ba": 4560, "La": 3600, "Ta": 10600, "W": 11300, "Pb": 11000, "Bi": 12100,
     },
 }  # fmt: skip
-"""Coefficients in cm^2/g by line and absorber, found by comparing compounds of known composition: Bastin and Heijligers,
-Scanning 12 (1990) 225, doi:10.1002/sca.4950120408 and their reports of 1988 to 1997. Theoretical tables are off by 10 to
-20 % here, and differ by as much among themselves."""
+"""Coefficients in cm^2/g by line and absorber, found by comparing compounds of known composition: Bastin and
+Heijligers, Scanning 12 (1990) 225, doi:10.1002/sca.4950120408 and their reports of 1988 to 1997. Theoretical tables are
+off by 10 to 20 % here, and differ by as much among themselves."""
 SOFT_KEV = 1.0
 UNCERTAINTY = 0.05
 SOFT_UNCERTAINTY = 0.10

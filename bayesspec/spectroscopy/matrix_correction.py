@@ -15,8 +15,8 @@ from bayesspec.spectroscopy.xray_lines import xray_line
 
 Floats = npt.NDArray[np.float64]
 DEPTH_SD, STOPPING_SD, BACKSCATTER_SD = 0.03, 0.05, 0.03
-"""Relative standard deviations of the mean depth, the mean ionisation potential and the backscatter coefficient that the
-model takes from measurements. Chosen by ``python benchmarks/quantification.py k412``."""
+"""Relative standard deviations of the mean depth, the mean ionisation potential and the backscatter coefficient that
+the model takes from measurements. Chosen by ``python benchmarks/quantification.py k412``."""
 SHARED = 0.5
 """Share of the variance of a mass absorption coefficient that it has in common with those of the absorber for other
 lines: a table that is off is off over a range of energies."""

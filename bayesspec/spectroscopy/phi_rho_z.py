@@ -206,9 +206,11 @@ def _ionisations_to_rest(
     potentials = 1e-3 * z * (10.04 + 8.25 * np.exp(-z / 11.22))
     j = factor * np.exp(shares @ (per_gram * np.log(potentials)) / density)
     v = beam_kev / j
-    weights = (6.6e-6, 1.12e-5 * (1.35 - 0.45 * j**2), 2.2e-6 / j)
+    one = np.ones(np.shape(j))
+    weights: tuple[Floats, ...] = (6.6e-6 * one, 1.12e-5 * (1.35 - 0.45 * j**2), 2.2e-6 / j)
+    powers: tuple[Floats, ...] = (0.78 * one, 0.1 * one, 0.25 * j - 0.5)
     total = np.zeros(np.shape(j))
-    for weight, power in zip(weights, (0.78, 0.1, 0.25 * j - 0.5), strict=True):
+    for weight, power in zip(weights, powers, strict=True):
         t = 1 + power - exponent
         total = total + weight * (v / u) ** power * (t * u**t * np.log(u) - u**t + 1) / t**2
     return np.asarray(u / (v * density) * total, np.float64)

@@ -86,8 +86,8 @@ def reference_peaks(design: LineDesign, counts: npt.NDArray[np.int64], lines: Se
     Notes
     -----
     Deviations are shrunk towards the model by James and Stein's factor, 1 - channels / chi-square over the peak:
-    Proc. 4th Berkeley Symp. 1 (1961) 361. Counts shared in proportion to rates: the expectation step of Shepp and Vardi,
-    IEEE Trans. Med. Imaging 1 (1982) 113, doi:10.1109/TMI.1982.4307558.
+    Proc. 4th Berkeley Symp. 1 (1961) 361. Counts shared in proportion to rates: the expectation step of Shepp and
+    Vardi, IEEE Trans. Med. Imaging 1 (1982) 113, doi:10.1109/TMI.1982.4307558.
     """
     fit = fit_intensities(design.matrix, counts)
     parts = variance_parts(design.matrix, fit.intensities, design.n_lines)

@@ -43,7 +43,7 @@ class ZeroLossAlignment:
 
     def __repr__(self) -> str:
         spread = float(self.shifts.max() - self.shifts.min())
-        return f"<ZeroLossAlignment: zero loss at {float(self.shifts.median()):.3g} eV, over a range of {spread:.3g} eV>"
+        return f"<ZeroLossAlignment: zero loss at {float(self.shifts.median()):.3g} eV, over {spread:.3g} eV>"
 
 
 def align_zero_loss(low_loss: SpectrumImage, core_loss: SpectrumImage | None = None) -> ZeroLossAlignment:
@@ -146,7 +146,7 @@ def _moved(image: SpectrumImage, positions: Floats, known: Floats) -> SpectrumIm
     n = image.shape[2] - (high - low)
     if n < 2:
         raise InputError(
-            f"zero losses over {(high - low) * step:.4g} eV in {image.name!r}, which covers {image.shape[2] * step:.4g} eV",
+            f"zero losses over {(high - low) * step:.4g} eV in {image.name!r} of {image.shape[2] * step:.4g} eV",
             "shifts that leave channels that all pixels have",
             "si.with_mask(mask) for the pixels that are off",
         )

@@ -143,9 +143,7 @@ def _with_densities(
     return data.merge(more), attrs
 
 
-def _incident(
-    recorded: SpectrumImage, image: SpectrumImage, low_loss: SpectrumImage | None
-) -> tuple[float, str]:
+def _incident(recorded: SpectrumImage, image: SpectrumImage, low_loss: SpectrumImage | None) -> tuple[float, str]:
     """Electrons of the core loss for one count of the low loss, and what was assumed."""
     if low_loss is None:
         return 1.0, "no low loss: ratios of densities only, single scattering"

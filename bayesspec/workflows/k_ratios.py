@@ -30,8 +30,8 @@ from bayesspec.workflows.calibrate_energy import calibrate_energy
 Floats = npt.NDArray[np.float64]
 SHAPE_SD, SOFT_SHAPE_SD, SOFT_KEV = 0.01, 0.02, 1.0
 """Relative standard deviation of the expected counts, the same over a width of the detector, from peak shapes and
-backgrounds that differ between spectra: above 1 keV and below. Chosen by ``python benchmarks/quantification.py adm``: fits
-by top-hat filters differ by this much."""
+backgrounds that differ between spectra: above 1 keV and below. Chosen by ``python benchmarks/quantification.py adm``:
+fits by top-hat filters differ by this much."""
 BONDING_SD, BONDING_KEV = 0.03, 2.0
 """The same from bonding and self-absorption, which change the relative intensities within L and M lines below 2 keV."""
 CURRENT_SD, UNKNOWN_CURRENT_SD = 0.005, 0.02
@@ -82,7 +82,7 @@ def k_ratios(
     image : SpectrumImage
         An EDS image of a thick sample; a spectrum is a 1 x 1 image.
     standards : mapping of str to SpectrumImage or Standard
-        By formula, ``{"SiO2": spectrum}``, or by any name ``{"glass": bs.Standard(spectrum, {"Si": 21.2, "O": 42.8})}``.
+        By formula, ``{"SiO2": spectrum}``, or by name: ``{"glass": bs.Standard(spectrum, {"Si": 21.2, "O": 42.8})}``.
     elements : sequence of str or None
         Elements of the sample; ``None`` takes those of the image. An element without a standard is fitted, and named.
     lines : sequence of str
@@ -401,7 +401,7 @@ def _deviations(
 def _shape_errors(
     matrix: Floats, fit: PoissonLineFit, energy: Floats, image: SpectrumImage, rng: np.random.Generator, n: int
 ) -> Floats:
-    """What errors of the expected counts, alike over a width of the detector, do to the columns, shape (draw, column)."""
+    """What errors of the rate, alike over a width of the detector, do to the columns, shape (draw, column)."""
     knots, widths = _knots(energy, image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV)
     bumps = np.exp(-0.5 * ((energy[:, None] - knots) / (0.5 * widths)) ** 2)
     bumps = bumps / np.maximum(np.sqrt((bumps**2).sum(axis=1, keepdims=True)), 1e-300)
