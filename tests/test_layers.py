@@ -1,6 +1,7 @@
 """The rooms: who may import whom, and which packages stay where."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -91,6 +92,13 @@ def test_the_rooms_are_all_there_is() -> None:
     assert len(ROOMS) == 12
     flat = {path.stem for path in (ROOT / "bayesspec").glob("*.py")}
     assert flat <= PUBLIC, "what lies at the top of bayesspec/ is public"
+
+
+def test_the_documentation_names_the_rooms_in_order() -> None:
+    rows = [
+        line.split("|")[1] for line in (ROOT / "docs" / "architecture.md").read_text().splitlines() if "| `" in line
+    ]
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(rooms) for rooms in ROOMS]
 
 
 @pytest.mark.parametrize("module", TREES)

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 import bayesspec as bs
 from bayesspec import classical, cli
-from bayesspec.cli import analysis
+from bayesspec.cli import analysis, commands
 from bayesspec.results.result import open_result
 
 SMALL = ["--size", "16", "--dose", "3000"]
@@ -64,7 +64,7 @@ def test_a_file_is_analysed_as_asked(scan, tmp_path, monkeypatch):
     def stop(image, lines, phases, rank, seed, files):
         seen.update(image=image, lines=lines, phases=phases, rank=rank, seed=seed)
 
-    monkeypatch.setattr(cli, "analyse_image", stop)
+    monkeypatch.setattr(commands, "analyse_image", stop)
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka, O_Ka", "--out", str(tmp_path / "out"), "--phases", "2-3"]
     arguments += ["--rank", "2", "--energy", "0.3,8", "--rebin", "2", "--seed", "5"]
     ended = CliRunner().invoke(cli.main, arguments)
@@ -139,3 +139,10 @@ def test_wrong_ratios_end_with_2():
         ended = CliRunner().invoke(cli.main, ["plan", "--ratios", ratios])
         assert ended.exit_code == 2
         assert said in ended.stderr
+
+
+def test_info_says_where_programs_are_kept():
+    ended = CliRunner().invoke(cli.main, ["info", "--cache"])
+    assert ended.exit_code == 0
+    assert "compiled programs" in ended.output
+    assert CliRunner().invoke(cli.main, ["info"]).exit_code == 2
