@@ -125,7 +125,7 @@ def fit_core_loss(image: SpectrumImage, onsets: Mapping[str, float], low_loss: S
         tuple(best.onsets.values()),
         density,
         np.asarray(covariance, np.float64),
-        np.linalg.inv(weighted.T @ weighted),
+        np.asarray(np.linalg.inv(weighted.T @ weighted), np.float64),
         problem.energy,
         problem.counts,
         best.fit.rate,
@@ -275,7 +275,6 @@ class _Problem:
         owners = np.repeat(np.arange(n), [len(group) for group in near])
         columns = np.column_stack([sections, fine, self.others])
         at, height = start or (None, self.counts.max() / np.maximum(sections.max(axis=0), 1e-300))
-        used = height
         for _ in range(ROUNDS if start is None else 1):
             unit = np.array([FINE_SD[name.split("_")[1]] for name in self.quantified]) * height
             free = np.full(self.others.shape[1], self.counts.sum())
@@ -283,8 +282,8 @@ class _Problem:
             precision = np.concatenate([[0.0, 0.0, CURVATURE_SD**-2], np.zeros(n), sd**-2.0])
             fit = fit_log_background(self.terms, columns, self.counts, precision, at)
             spread = np.sqrt(np.diag(fit.covariance)[3 : 3 + n])
-            found, used = np.concatenate([fit.background, fit.intensities]), height
-            at = found
+            at = found = np.concatenate([fit.background, fit.intensities])
+            used = height
             height = np.maximum(np.abs(fit.intensities[:n]), spread)
         informed = precision > 0
         volume = np.linalg.slogdet(fit.covariance)[1] + float(np.log(precision[informed]).sum())
