@@ -11,6 +11,7 @@ from bayesspec.files.image_writing import save_image
 from bayesspec.files.load import from_hyperspy, load, signals, to_hyperspy
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.results.component import Component
+from bayesspec.results.composition_maps import composition_maps
 from bayesspec.results.dose_plan import DosePlan, plan_dose
 from bayesspec.results.edge_fit import EdgeFit
 from bayesspec.results.estimate import Estimate
@@ -86,6 +87,7 @@ __all__ = [
     "check",
     "classical",
     "compare",
+    "composition_maps",
     "divide_gain",
     "element_maps",
     "fit",
