@@ -72,7 +72,8 @@ def fit_log_background(
     """
     y = np.asarray(counts, np.float64)
     m = terms.shape[1]
-    scale = np.concatenate([np.ones(m), np.maximum(np.abs(columns).sum(axis=0) / len(y), 1e-300)])
+    size = np.abs(columns).sum(axis=0) / len(y)
+    scale = np.concatenate([np.ones(m), np.where(size > 0, size, 1.0)])
     scaled = columns / scale[m:]
     prior = precision / scale**2
     at = np.zeros(m + columns.shape[1])
