@@ -176,6 +176,62 @@ class EdgeFit(LineFit):
         shares = {"weight_percent": atoms * mass, "atomic_percent": atoms}
         return {name: Estimate(100 * share / share.sum("element"), name) for name, share in shares.items()}
 
+    def budget(
+        self,
+        k_factors: Any = None,
+        *,
+        edges: Sequence[str] | None = None,
+        cross_section_sd: SectionSd = None,
+        **others: Any,
+    ) -> xr.Dataset:
+        """Share of the variance of each atomic per cent by source.
+
+        Parameters
+        ----------
+        k_factors : None
+            Edges have none.
+        edges : sequence of str or None
+            One edge an element; ``None`` takes the one whose density is known best.
+        cross_section_sd : float, mapping of str to float, or None
+            As ``composition`` takes it.
+        **others : object
+            What a line fit takes and edges do not.
+
+        Returns
+        -------
+        xarray.Dataset, dims (element,)
+            ``counts``, ``background`` (with the fine structure and the onsets) and ``cross_sections``; they sum to 1.
+            ``sd`` is the standard deviation of the atomic per cent that they add up to.
+
+        Raises
+        ------
+        InputError
+            When ``composition`` would refuse.
+        """
+        elements = self.composition(k_factors, edges=edges, **others)["atomic_percent"].mean["element"].values
+        draws = self._densities(0.0, 0)
+        chosen = self._one_each(draws) if edges is None else [edge_name(name) for name in edges]
+        atoms = draws.sel(edge=chosen).mean("draw").values
+        share = atoms / atoms.sum()
+        slopes = 100 * (np.eye(len(atoms)) - share) / atoms.sum()  # of element (column) by density (row)
+        parts = self.data["density_parts"].sel(edge=chosen, other_edge=chosen)
+        sds = np.array([self._section_sds(cross_section_sd)[name] for name in chosen])
+        covariances = dict(zip(parts["part"].values.tolist(), parts.values, strict=True))
+        covariances["cross_sections"] = np.diag((sds * atoms) ** 2)
+        found = {
+            name: np.maximum(np.einsum("le,lm,me->e", slopes, covariance, slopes), 0.0)
+            for name, covariance in covariances.items()
+        }
+        total = np.sum(list(found.values()), axis=0)
+        table = {name: ("element", values / np.maximum(total, 1e-300)) for name, values in found.items()}
+        return xr.Dataset(table | {"sd": ("element", np.sqrt(total))}, coords={"element": elements})
+
+    def _section_sds(self, given: SectionSd) -> dict[str, float]:
+        sds = self.cross_section_sd
+        if isinstance(given, Mapping):
+            return sds | {edge_name(name): float(sd) for name, sd in given.items()}
+        return sds if given is None else dict.fromkeys(sds, float(given))
+
     def _one_each(self, draws: xr.DataArray) -> list[str]:
         spread = (draws.std("draw") / draws.mean("draw").clip(min=1e-300)).to_series().to_dict()
         best: dict[str, str] = {}
@@ -191,11 +247,7 @@ class EdgeFit(LineFit):
                 "beam energy, collection angle and a K or L edge",
                 "replace(si, acquisition=replace(si.acquisition, beam_energy_kev=200.0, collection_mrad=20.0))",
             )
-        sds = self.cross_section_sd
-        if isinstance(cross_section_sd, Mapping):
-            sds |= {edge_name(name): float(sd) for name, sd in cross_section_sd.items()}
-        elif cross_section_sd is not None:
-            sds = dict.fromkeys(sds, float(cross_section_sd))
+        sds = self._section_sds(cross_section_sd)
         draws = self.data["density_draws"].rename(draw_of_density="draw")
         noise = np.random.default_rng([seed, 5]).standard_normal(draws.shape)
         return draws * np.maximum(1 + noise * [sds[name] for name in self.edges], 1e-3)

@@ -130,10 +130,17 @@ def _with_densities(
     more = xr.Dataset(
         {
             "density_draws": (("draw_of_density", "edge"), np.maximum(drawn, 0.0), {"units": "nm^-2"}),
+            "density_parts": (
+                ("part", "edge", "other_edge"),
+                np.stack([found.shot_noise, found.covariance - found.shot_noise]) / incident[0] ** 2,
+                {"units": "nm^-4"},
+            ),
             "section_rate": (("section_energy",), found.rate, {"units": "counts"}),
         },
         coords={
             "edge": list(found.edges),
+            "other_edge": list(found.edges),
+            "part": ["counts", "background"],
             "edge_onset": ("edge", list(found.onsets), {"units": "eV"}),
             "section_energy": ("section_energy", found.energy, {"units": "eV"}),
         },

@@ -107,6 +107,10 @@ def test_the_public_face(tmp_path) -> None:
     assert fit.cross_section_sd == {"C_K": 0.10, "N_K": 0.10}
     atoms = fit.composition(cross_section_sd=0.0)["atomic_percent"]
     assert float(atoms.mean.sel(element="C")) == pytest.approx(200 / 3, abs=1.5)
+    budget = fit.budget()
+    np.testing.assert_allclose(sum(budget[name] for name in budget.data_vars if name != "sd"), 1.0)
+    np.testing.assert_allclose(budget["sd"], fit.composition()["atomic_percent"].sd, rtol=0.15)
+    assert float(budget["cross_sections"].min()) > 0.5 > float(fit.budget(cross_section_sd=0.0)["cross_sections"].max())
     density = fit.areal_density(cross_section_sd=0.0)
     assert float(density.mean.sel(edge="C_K")) == pytest.approx(4000, rel=0.06)
     again = bs.open(fit.save(tmp_path / "edges.nc"))
