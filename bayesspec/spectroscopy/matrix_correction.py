@@ -22,6 +22,7 @@ SHARED = 0.5
 lines: a table that is off is off over a range of energies."""
 ITERATIONS = 60
 SETTLED = 1e-6
+LEAST_K = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +182,11 @@ def corrected_fractions(
     """
     elements = tuple(xray_line(line).element for line in lines)
     every = elements if oxygen is None else (*elements, "O")
-    fractions = _completed(np.maximum(k, 0.0), elements, oxygen)
+    fractions = _completed(np.maximum(k, LEAST_K), elements, oxygen)
     moved = np.inf
     for _ in range(ITERATIONS):
         unit = np.stack([emitted(fractions, every, line, elevation_deg, physics) for line in lines], axis=1)
-        new = _completed(np.maximum(k, 0.0) * of_standards / unit, elements, oxygen)
+        new = _completed(np.maximum(k, LEAST_K) * of_standards / unit, elements, oxygen)
         if normalise:
             new = new / np.maximum(new.sum(axis=1, keepdims=True), 1e-300)
         moved, fractions = float(np.abs(new - fractions).max()), new

@@ -108,6 +108,18 @@ def test_an_element_without_a_standard_is_fitted_and_named(standards: dict[str, 
     assert found.lines == ("O_Ka", "Si_Ka")
 
 
+def test_a_certified_material_is_a_standard_too(standards: dict[str, bs.SpectrumImage], k: bs.KRatios) -> None:
+    quartz = bs.Standard(standards["SiO2"], {"Si": (46.743, 0.9), "O": 53.257})
+    glass = bs.k_ratios(sample(10), {"quartz": quartz, "Fe": standards["Fe"]}, ["O", "Si", "Fe"], coating=None)
+    np.testing.assert_allclose(glass.ratios.mean, k.ratios.mean, rtol=1e-3)
+    by_formula, certified = bs.quantify(k), bs.quantify(glass)
+    assert float(certified.weight_percent.mean.sel(element="Si")) == pytest.approx(
+        float(by_formula.weight_percent.mean.sel(element="Si")), rel=5e-3
+    )
+    share = [float(one.budget["standards"].sel(element="Si")) for one in (by_formula, certified)]
+    assert share[0] < 0.05 < 0.3 < share[1], "2 % of the certificate"
+
+
 def test_saved_ratios_open_again(k: bs.KRatios, tmp_path) -> None:
     again = bs.open(k.save(tmp_path / "k.nc"))
     assert isinstance(again, bs.KRatios)
