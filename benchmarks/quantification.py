@@ -145,8 +145,8 @@ def recorded(
     return images[0], images[1]
 
 
-def eels(runs: int = 40, white: float = 2.0) -> None:
-    for electrons in (1e7, 1e9):
+def eels(runs: int = 30, white: float = 2.0) -> None:
+    for electrons in (1e7, 1e8, 1e9):
         for name, (densities, span) in CASES.items():
             first, second = densities
             truth, ratios, inside, alone = densities[first] / densities[second], [], [], []

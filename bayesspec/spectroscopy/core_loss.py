@@ -51,13 +51,15 @@ class CoreLossFit:
     density : array, shape (edge,), float64
         Atoms per nm^2 where the low loss has the dose of the core loss; else in a unit common to all edges.
     covariance : array, shape (edge, edge), float64
-        Of the densities: counts, background and fine structure.
+        Of the densities: counts, background, fine structure, onsets, and what the model does not describe.
     shot_noise : array, shape (edge, edge), float64
         The part of it that would be left with background and fine structure known.
     energy : array, shape (channel,), float64
         Channels that were fitted, in eV.
     counts, rate : array, shape (channel,), float64
         Counts and fitted curve.
+    dispersion : float
+        Squared deviations over those of Poisson counts, 1 or more; the covariance is that much larger.
     converged : bool
         Whether the fit settled.
     """
@@ -70,6 +72,7 @@ class CoreLossFit:
     energy: Floats
     counts: Floats
     rate: Floats
+    dispersion: float
     converged: bool
 
 
@@ -120,17 +123,25 @@ def fit_core_loss(image: SpectrumImage, onsets: Mapping[str, float], low_loss: S
         change = 0.5 * (ends[1].fit.intensities - ends[0].fit.intensities)[: len(quantified)]
         covariance = covariance + np.outer(change, change)
     weighted = best.sections / np.sqrt(best.fit.rate)[:, None]
+    excess = _dispersion(problem.counts, best.fit)
     return CoreLossFit(
         tuple(quantified),
         tuple(best.onsets.values()),
         density,
-        np.asarray(covariance, np.float64),
+        np.asarray(excess * covariance, np.float64),
         np.asarray(np.linalg.inv(weighted.T @ weighted), np.float64),
         problem.energy,
         problem.counts,
         best.fit.rate,
+        excess,
         best.fit.converged,
     )
+
+
+def _dispersion(counts: Floats, fit: LogBackgroundFit) -> float:
+    """Squared deviations over those of Poisson counts, 1 or more: what the model does not describe widens all."""
+    free = max(len(counts) - len(fit.covariance), len(counts) // 2)
+    return max(float(((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)).sum()) / free, 1.0)
 
 
 def _averaged(tried: list[_State], n: int) -> tuple[Floats, Floats]:

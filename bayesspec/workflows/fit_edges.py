@@ -107,6 +107,11 @@ def fit_edges(
         "acquisition": json.dumps(asdict(image.acquisition)),
     }
     data, more = _with_densities(data, image, onsets, low_loss, _incident(recorded, image, low_loss), seed)
+    if more.get("section_misfit", 1.0) > MISFIT:
+        attrs["verdict"] += (
+            f"; densities: the deviations are {np.sqrt(more['section_misfit']):.2g} times those of Poisson counts, and "
+            "their intervals are that much wider"
+        )
     return EdgeFit(data.assign_attrs(attrs | more))
 
 
@@ -145,8 +150,12 @@ def _with_densities(
             "section_energy": ("section_energy", found.energy, {"units": "eV"}),
         },
     )
-    misfit = float(np.mean((found.counts - found.rate) ** 2 / np.maximum(found.rate, 1.0)))
-    attrs = {"areal": int(low_loss is not None), "no_sections": "", "section_misfit": misfit, "incident": incident[1]}
+    attrs = {
+        "areal": int(low_loss is not None),
+        "no_sections": "",
+        "section_misfit": found.dispersion,
+        "incident": incident[1],
+    }
     return data.merge(more), attrs
 
 
