@@ -29,8 +29,12 @@ CURVATURE_SD = 0.3
 BELOW = 0.7
 """The background is fitted from this part of the lowest onset on."""
 ROUNDS = 3
-SOLIDS_EV = {"C_K": 284.0, "N_K": 401.0, "O_K": 532.0, "F_K": 685.0}
-"""Onsets in solids where the table of free atoms is off by up to 12 eV: Ahn and Krivanek, EELS Atlas (1983)."""
+SOLIDS_EV = {
+    "C_K": 284.0, "N_K": 401.0, "O_K": 532.0, "F_K": 685.0, "K_L": 294.0, "Ca_L": 346.0, "Sc_L": 402.0, "Ti_L": 456.0,
+    "V_L": 513.0, "Cr_L": 575.0, "Mn_L": 640.0, "Fe_L": 708.0, "Co_L": 779.0, "Ni_L": 855.0, "Cu_L": 931.0,
+    "Zn_L": 1020.0,
+}  # fmt: skip
+"""Onsets in solids, from which the table of free atoms is off by up to 12 eV: Ahn and Krivanek, EELS Atlas (1983)."""
 COARSE_SHIFTS_EV = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
 FINE_SHIFTS_EV = (-1.0, -0.5, 0.5, 1.0)
 """Onsets of K edges that are tried, relative to the first and to the best of these."""

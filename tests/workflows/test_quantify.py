@@ -1,6 +1,8 @@
 """Matrix correction: k-ratios computed forward come back as the composition; what is alike drops out."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +132,30 @@ def test_saved_compositions_open_again(found: bs.Quantification, tmp_path) -> No
     again = bs.open(found.save(tmp_path / "q.nc"))
     assert isinstance(again, bs.Quantification)
     xr.testing.assert_allclose(again.table(0.9), found.table(0.9))
+
+
+def test_certified_glass(data: Path, tmp_path: Path) -> None:
+    """NIST SRM 470, glass K412, from five standards: mass per cent of the certificate."""
+    certificate = {"O": 42.758, "Mg": 11.657, "Al": 4.906, "Si": 21.198, "Ca": 10.899, "Fe": 7.774}
+
+    def load(name: str) -> bs.SpectrumImage:
+        text = (data / "nist_glass" / "K412" / name).read_text()
+        copy = tmp_path / name
+        copy.write_text(re.sub(r"#SPECTRUM *: *\n", "#SPECTRUM    : \n", text))
+        return bs.load(copy)
+
+    standards = {name: load(f"{name} std.msa") for name in ("SiO2", "MgO", "Al2O3", "CaF2", "Fe")}
+    k = bs.k_ratios(load("III-E K412_2_4.msa"), standards, list(certificate), draws=400)
+    published = {"Mg_Ka": 0.1473, "Al_Ka": 0.0668, "Si_Ka": 0.3506, "Ca_Ka": 0.1921, "Fe_Ka": 0.0669}
+    for line, value in published.items():
+        assert abs(float(k.ratio(line).mean) - value) < 2 * float(k.ratio(line).sd)
+    found = bs.quantify(k)
+    low, high = found.weight_percent.interval(0.9)
+    held = 0
+    for element, percent in certificate.items():
+        assert float(found.weight_percent.mean.sel(element=element)) == pytest.approx(percent, rel=0.03)
+        held += float(low.sel(element=element)) <= percent <= float(high.sel(element=element))
+    assert held >= 5
 
 
 def test_bad_input(glass: bs.KRatios) -> None:
