@@ -22,8 +22,10 @@ FINE_EV = 30.0
 FINE_STEP_EV, SHARP_STEP_EV, SHARP_EV, BEFORE_EV = 5.0, 2.0, 14.0, 4.0
 """Distances of the parts of the fine structure, the shorter one from 4 eV below the onset to 14 eV above."""
 DENSE_EV, SPARSE = 150.0, 60
-FINE_SD = {"K": 1.0, "L": 2.0}
-"""Standard deviation of the fine structure in units of the cross section at the edge."""
+FINE_SD, BROAD_SD = {"K": 1.0, "L": 2.0}, 0.3
+"""Standard deviation of the fine structure in units of the cross section at the edge: next to it, and from 14 eV on."""
+FINE_SCALES = (0.1, 1.0)
+"""Factors on these that are tried for every edge: a fine structure that is not there costs no precision."""
 CURVATURE_SD = 0.3
 """Standard deviation of the change of the background's exponent over a factor e in energy."""
 BELOW = 0.7
@@ -114,16 +116,21 @@ def fit_core_loss(image: SpectrumImage, onsets: Mapping[str, float], low_loss: S
         raise InputError(f"edges {', '.join(onsets)}", "a K or L edge: cross sections are hydrogenic", "edges=['O_K']")
     _check(image)
     problem = _Problem.of(image, onsets, quantified, low_loss)
-    best = problem.fit({name: SOLIDS_EV.get(name, onsets[name]) for name in quantified})
+    places = {name: SOLIDS_EV.get(name, onsets[name]) for name in quantified}
+    best = problem.fit(places, dict.fromkeys(quantified, FINE_SCALES[-1]))
     tried = [best]
     for shifts in (COARSE_SHIFTS_EV, FINE_SHIFTS_EV):
         for name in (one for one in quantified if one.endswith("_K")):
-            places = [{**best.onsets, name: best.onsets[name] + shift} for shift in shifts]
-            tried += [problem.fit(place, best.start) for place in places]
+            moved = [{**best.onsets, name: best.onsets[name] + shift} for shift in shifts]
+            tried += [problem.fit(place, best.scales, best.start) for place in moved]
             best = max(tried, key=lambda state: state.evidence)
+    for name in quantified:
+        others = [{**best.scales, name: scale} for scale in FINE_SCALES if scale != best.scales[name]]
+        tried += [problem.fit(best.onsets, scales, best.start) for scales in others]
+        best = max(tried, key=lambda state: state.evidence)
     density, covariance = _averaged(tried, len(quantified))
     for name in (one for one in quantified if one.endswith("_L")):
-        ends = [problem.fit({**best.onsets, name: best.onsets[name] + s}, best.start) for s in L_SHIFTS_EV]
+        ends = [problem.fit({**best.onsets, name: best.onsets[name] + s}, best.scales, best.start) for s in L_SHIFTS_EV]
         change = 0.5 * (ends[1].fit.intensities - ends[0].fit.intensities)[: len(quantified)]
         covariance = covariance + np.outer(change, change)
     weighted = best.sections / np.sqrt(best.fit.rate)[:, None]
@@ -227,15 +234,16 @@ def _section(image: SpectrumImage, name: str, onset: float, energy: Floats) -> F
     return np.where(energy >= onset, np.interp(energy, grid, values), 0.0)
 
 
-def _near_edge(onset: float, section: Floats, energy: Floats) -> Floats:
-    """Peaks next to an onset, as high as the cross section there, shape (part, energy)."""
+def _near_edge(onset: float, section: Floats, energy: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Peaks next to an onset, as high as the cross section there, shape (part, energy); which are the sharp ones."""
     step = float(energy[1] - energy[0])
     sharp, broad = max(SHARP_STEP_EV, 2.5 * step), max(FINE_STEP_EV, 2.5 * step)
     fine = np.arange(onset - BEFORE_EV, onset + SHARP_EV, sharp)
     coarse = np.arange(fine[-1] + 0.5 * (sharp + broad), onset + FINE_EV, broad)
     centres, widths = np.concatenate([fine, coarse]), np.repeat([sharp, broad], [len(fine), len(coarse)])
     height = float(section[(energy > onset) & (energy < onset + FINE_EV)].max(initial=0.0))
-    return np.asarray(height * np.exp(-0.5 * ((energy - centres[:, None]) / (0.6 * widths[:, None])) ** 2), np.float64)
+    peaks = height * np.exp(-0.5 * ((energy - centres[:, None]) / (0.6 * widths[:, None])) ** 2)
+    return np.asarray(peaks, np.float64), np.arange(len(centres)) < len(fine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +251,7 @@ class _State:
     """A fit at given onsets: cross sections as counts, where others may start, and the logarithm of its evidence."""
 
     onsets: dict[str, float]
+    scales: dict[str, float]
     fit: LogBackgroundFit
     sections: Floats
     start: tuple[Floats, Floats]
@@ -277,7 +286,9 @@ class _Problem:
         others = np.stack([folded(part)[kept] for part in parts], axis=1) if parts else np.zeros((len(energy), 0))
         return cls(image, quantified, folded, kept, energy, counts, terms, others)
 
-    def fit(self, onsets: Mapping[str, float], start: tuple[Floats, Floats] | None = None) -> _State:
+    def fit(
+        self, onsets: Mapping[str, float], scales: Mapping[str, float], start: tuple[Floats, Floats] | None = None
+    ) -> _State:
         """Fit, with priors of the fine structure in units of the edges as the last fit found them."""
         n = len(self.quantified)
         shapes = [_section(self.image, name, onsets[name], self.folded.axis) for name in self.quantified]
@@ -286,14 +297,19 @@ class _Problem:
             _near_edge(onsets[name], shape, self.folded.axis)
             for name, shape in zip(self.quantified, shapes, strict=True)
         ]
-        fine = np.stack([self.folded(part)[self.kept] for group in near for part in group], axis=1)
-        owners = np.repeat(np.arange(n), [len(group) for group in near])
+        fine = np.stack([self.folded(part)[self.kept] for group, _ in near for part in group], axis=1)
+        owners = np.repeat(np.arange(n), [len(group) for group, _ in near])
+        relative = np.concatenate(
+            [
+                scales[name] * np.where(sharp, FINE_SD[name.split("_")[1]], BROAD_SD)
+                for name, (_, sharp) in zip(self.quantified, near, strict=True)
+            ]
+        )
         columns = np.column_stack([sections, fine, self.others])
         at, height = start or (None, self.counts.max() / np.maximum(sections.max(axis=0), 1e-300))
         for _ in range(ROUNDS if start is None else 1):
-            unit = np.array([FINE_SD[name.split("_")[1]] for name in self.quantified]) * height
             free = np.full(self.others.shape[1], self.counts.sum())
-            sd = np.concatenate([unit[owners], free])
+            sd = np.concatenate([relative * height[owners], free])
             precision = np.concatenate([[0.0, 0.0, CURVATURE_SD**-2], np.zeros(n), sd**-2.0])
             fit = fit_log_background(self.terms, columns, self.counts, precision, at)
             spread = np.sqrt(np.diag(fit.covariance)[3 : 3 + n])
@@ -303,4 +319,4 @@ class _Problem:
         informed = precision > 0
         volume = np.linalg.slogdet(fit.covariance)[1] + float(np.log(precision[informed]).sum())
         evidence = -0.5 * (fit.deviance + float((precision * found**2).sum())) + 0.5 * volume
-        return _State(dict(onsets), fit, sections, (found, used), float(evidence))
+        return _State(dict(onsets), dict(scales), fit, sections, (found, used), float(evidence))
