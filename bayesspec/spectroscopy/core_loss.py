@@ -22,6 +22,7 @@ FINE_EV = 30.0
 FINE_STEP_EV, SHARP_STEP_EV, SHARP_EV, BEFORE_EV = 5.0, 2.0, 14.0, 4.0
 """Distances of the parts of the fine structure, the shorter one from 4 eV below the onset to 14 eV above."""
 DENSE_EV, SPARSE = 150.0, 60
+"""Range above an onset in which cross sections are computed every eV, and number of energies beyond."""
 FINE_SD, BROAD_SD = {"K": 1.0, "L": 2.0}, 0.3
 """Standard deviation of the fine structure in units of the cross section at the edge: next to it, and from 14 eV on."""
 FINE_SCALES = (0.1, 1.0)
@@ -31,6 +32,7 @@ CURVATURE_SD = 0.3
 BELOW = 0.7
 """The background is fitted from this part of the lowest onset on."""
 ROUNDS = 3
+"""Fits after which the priors are in units of the edges that were found."""
 SOLIDS_EV = {
     "C_K": 284.0, "N_K": 401.0, "O_K": 532.0, "F_K": 685.0, "K_L": 294.0, "Ca_L": 346.0, "Sc_L": 402.0, "Ti_L": 456.0,
     "V_L": 513.0, "Cr_L": 575.0, "Mn_L": 640.0, "Fe_L": 708.0, "Co_L": 779.0, "Ni_L": 855.0, "Cu_L": 931.0,

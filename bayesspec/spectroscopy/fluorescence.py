@@ -21,7 +21,9 @@ CONTINUUM_PER_KEV = 2.2e-6
 """Photons of the continuum for an electron, a unit of atomic number and (E0 - E) / E keV: Green and Cosslett, J. Phys.
 D 1 (1968) 425, doi:10.1088/0022-3727/1/4/302."""
 STEPS = 24
+"""Energies at which the continuum is taken."""
 LEAST_INTENSITY = 0.02
+"""Share of the photons of a vacancy below which a transition is left out."""
 SOURCES = {"K": "Ka", "L1": "La", "L2": "La", "L3": "La", "M5": "Ma"}
 """Subshells whose lines excite others, and the line whose distribution over depth stands for theirs."""
 LINES_UNCERTAINTY, CONTINUUM_UNCERTAINTY = 0.2, 0.5

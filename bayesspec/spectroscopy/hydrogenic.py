@@ -24,11 +24,14 @@ L_EXPONENTS = {
 }  # fmt: skip
 """Exponents of Egerton's correction of L cross sections by atomic number, from measured photoabsorption."""
 LIGHT_EXPONENT, HEAVY_EXPONENT = 0.52, 0.10
+"""Below and above the elements for which it is tabulated."""
 UNCERTAINTY = {"K": 0.10, "L": 0.15}
 """Relative standard deviation of a cross section by shell: Egerton, Electron Energy-Loss Spectroscopy in the Electron
 Microscope (2011), doi:10.1007/978-1-4419-9583-4, section 3.6.1, against measurements and Hartree-Slater values."""
 ANGLES = 128
+"""Scattering angles over which a cross section is summed: 0.1 % against adaptive quadrature."""
 LEAST_ROOT = 0.01
+"""Momentum of the ejected electron next to the threshold, where the formula is 0 / 0."""
 
 
 def oscillator_strength(

@@ -23,6 +23,7 @@ lines: a table that is off is off over a range of energies."""
 ITERATIONS = 60
 SETTLED = 1e-6
 LEAST_K = 1e-12
+"""Floor of a k-ratio, so that a draw without counts has a composition."""
 
 
 @dataclass(frozen=True, eq=False)

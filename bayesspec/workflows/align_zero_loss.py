@@ -18,7 +18,9 @@ Integers = npt.NDArray[np.int64]
 SMOOTHED = 3
 """Channels over which a spectrum is averaged to find its highest."""
 PASSES = 5
+"""Times the centre is taken about the last one."""
 FEWEST_COUNTS = 20
+"""Counts of a zero loss whose place is known to a quarter of its width."""
 REACH_EV = 1.5
 """Least distance from the zero loss over which its centre is taken, in eV."""
 

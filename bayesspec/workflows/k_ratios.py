@@ -35,12 +35,17 @@ fits by top-hat filters differ by this much."""
 BONDING_SD, BONDING_KEV = 0.03, 2.0
 """The same from bonding and self-absorption, which change the relative intensities within L and M lines below 2 keV."""
 CURRENT_SD, UNKNOWN_CURRENT_SD = 0.005, 0.02
+"""Relative standard deviation of a beam current that a file states, and of one that is taken to be the same."""
 DEAD_SHARE, DEAD_SHARE_SD = 0.15, 0.10
 """Dead time that is assumed where a file has none: share of the real time."""
 SHIFT_SD_KEV = 0.003
+"""Standard deviation of a peak's place between spectra of one detector, in keV."""
 ALIGNMENTS = 3
+"""Fits between which the peaks are moved."""
 BEAM_TOLERANCE = 0.01
+"""Relative difference of beam energies that are taken for the same."""
 LEAST_COUNTS = 10.0
+"""Counts below which a line is not seen in its standard."""
 SOURCES = ("spectrum", "standards", "dose", "peak shapes")
 
 
