@@ -39,9 +39,9 @@ def _step(data: Data, state: State, key: jax.Array, plan: Plan) -> tuple[State, 
     w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))
     sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
-    shape, rate = draw_shape_and_rate(prior_key, state.shape, sum_log, totals, plan.pixels, plan.prior)
+    shape, rate = draw_shape_and_rate(prior_key, state.shape, sum_log, totals, data.pixels, data.prior)
     shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
-    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
+    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / data.pixels
     return state._replace(log_w=log_w, shape=shape, rate=rate), totals, fractions
 
 

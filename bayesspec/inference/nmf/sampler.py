@@ -90,7 +90,7 @@ def _noise(counts: jax.Array, state: State) -> Noise:
 @partial(jax.jit, static_argnames=("plan",))
 def _information(target: Target, factors: Factors, concentration: jax.Array, plan: Plan) -> jax.Array:
     pairs = directions(plan.free, factors.spectra.shape[0])
-    return slopes(target, plan.merged, factors, pairs, concentration).outer
+    return slopes(target, plan.runs.coupling, factors, pairs, concentration).outer
 
 
 @jax.jit
@@ -151,11 +151,12 @@ class Chain:
         shape, rate = (jnp.asarray(v, jnp.float64) for v in (start.shape, start.rate))
         state = State(log_w, spectra, shape, rate, jnp.zeros((), jnp.float64))
         moves = COUPLING_MOVES[counts.size > FEW_MOVES_FROM]
-        self.plan = Plan(free, len(counts), runs, runs.coupling, moves, prior)
+        self.plan = Plan(free, runs, moves)
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
-        concentration = prior.concentrations(free, counts.shape[1])
+        constants = prior.arrays(free, *start.spectra.shape)
+        pixels = jnp.asarray(len(counts), jnp.float64)
         mixed = None if shapes is None else shapes_of(shapes)
-        self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration), mixed)
+        self.data = Data(self.blocks.counts, merged, valid, pixels, empty, constants, mixed)
         self.state = self._with_likelihood(_settle(self.data.counts, state))
         self.directions = len(directions(free, len(start.spectra)))
         self.log_size, self.root = 0.0, np.eye(self.directions)
@@ -193,10 +194,10 @@ class Chain:
         self.data = self.data._replace(noise=noise, shapes=shapes)
         if self.directions == 0:
             return
-        scaled = self.plan.prior.scaled(self.state.shape)
+        scaled = self.data.prior.scaled(self.state.shape)
         target = Target(self.data.merged, self.data.valid, self.data.noise, self.state.shape, scaled)
         factors = Factors(self.state.log_w, self.state.spectra)
-        outer = np.asarray(_information(target, factors, self.data.concentration, self.plan))
+        outer = np.asarray(_information(target, factors, self.data.prior.concentration, self.plan))
         scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))
         correlation = outer / np.outer(scale, scale) + 0.01 * np.eye(len(outer))
         self.root = np.linalg.cholesky(np.linalg.inv(correlation) / np.outer(scale, scale))
