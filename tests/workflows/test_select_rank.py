@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.pixel_blocks import coarser, likeness, pixel_block
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel
@@ -82,9 +82,9 @@ def test_blocks_stay_small_where_excluded_pixels_are_everywhere() -> None:
 
 def test_matrix_leaves_out_what_is_excluded() -> None:
     image = image_of(40).with_mask(np.arange(24 * 24).reshape(24, 24) < 100).with_mask(ENERGY > 60)
-    assert count_matrix_of(image).shape == (24 * 24 - 100, 60)
+    assert counts_of(image).shape == (24 * 24 - 100, 60)
     with pytest.raises(InputError, match="no counts in 0 pixels"):
-        count_matrix_of(image.with_mask(np.ones((24, 24), bool)))
+        counts_of(image.with_mask(np.ones((24, 24), bool)))
 
 
 def test_three_voices_make_one_table_and_one_figure() -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.image.counts import count_dtype
-from bayesspec.inference.blocks import PART_ENTRIES
+from bayesspec.image.counts import PART_ENTRIES, count_dtype
 
 MERGED_ROWS = 2048
 """Rows to which the pixels are added for the singular vectors."""

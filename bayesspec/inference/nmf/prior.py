@@ -13,7 +13,8 @@ from jax.scipy.special import gammaln
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
-from bayesspec.inference.blocks import PART_ENTRIES, check_counts, cut, row_divergences
+from bayesspec.image.counts import PART_ENTRIES, Counts
+from bayesspec.inference.blocks import row_divergences
 from bayesspec.models.poisson_nmf import CONCENTRATION, FLAT_RATE, RATE_RANGE, SHAPE_RANGE
 
 SHAPE_STEPS = 3
@@ -178,7 +179,7 @@ def count_constant(counts: npt.NDArray[Any]) -> float:
 
 
 def log_joint(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     spectra: npt.ArrayLike,
     abundances: npt.ArrayLike,
     shape: npt.ArrayLike,
@@ -191,7 +192,7 @@ def log_joint(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     spectra : array (component, channel), float
         Probabilities per channel, fixed ones last.
@@ -213,21 +214,19 @@ def log_joint(
     -----
     Source: Cemgil (2009), doi:10.1155/2009/785152, with a Dirichlet prior on the spectra.
     """
-    matrix, w, h = check_counts(counts), np.asarray(abundances, np.float64), np.asarray(spectra, np.float64)
-    blocks = cut(matrix)
+    known, w, h = Counts.of(counts), np.asarray(abundances, np.float64), np.asarray(spectra, np.float64)
+    blocks = known.blocks
     rows = row_divergences(blocks.counts, blocks.split(w), jnp.asarray(h, jnp.float32))
-    likelihood = count_constant(matrix) - float(np.asarray(rows, np.float64).sum())
+    likelihood = count_constant(known.matrix) - float(np.asarray(rows, np.float64).sum())
     free = len(h) - n_fixed
     with jax.enable_x64(True):
         log_h, sum_log, total = np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0)
         constants = (prior or NmfPrior()).arrays(free, *h.shape)
-        parts = (jnp.asarray(part, jnp.float64) for part in (log_h, sum_log, total, shape, rate, len(w)))
-        return likelihood + float(log_prior(*parts, constants))
+        a, b, c, d, e, n = (jnp.asarray(part, jnp.float64) for part in (log_h, sum_log, total, shape, rate, len(w)))
+        return likelihood + float(log_prior(a, b, c, d, e, n, constants))
 
 
-def _log_shape_density(
-    shape: jax.Array, sum_log: jax.Array, total: jax.Array, n: jax.Array, prior: Prior
-) -> jax.Array:
+def _log_shape_density(shape: jax.Array, sum_log: jax.Array, total: jax.Array, n: jax.Array, prior: Prior) -> jax.Array:
     """Log density of log shape given the abundances of n pixels, the rate integrated out; -inf off the support."""
     value = gammaln(n * shape) - n * gammaln(shape) - n * shape * jnp.log(total) + shape * sum_log
     low, high = prior.shape_range
