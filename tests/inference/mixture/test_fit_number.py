@@ -46,7 +46,7 @@ def oxides():
     return counts, labels, fit_path(counts, 2)
 
 
-def test_one_phase_is_the_closed_form(strict):
+def test_one_phase_is_the_closed_form():
     counts = np.random.default_rng(1).poisson([3.0, 5.0, 0.2], (20, 20, 3))
     (fit,) = fit_path(counts, 1)
     pooled = counts.sum(axis=(0, 1)) + 1
@@ -99,7 +99,7 @@ def test_two_oxides_are_recovered(oxides):
     assert accuracy > optimal - 0.01
 
 
-def test_interval_covers_over_replicates(strict):
+def test_interval_covers_over_replicates():
     inside = []
     for seed in range(40):
         counts, _ = phantom(100 + seed, dose=600)
@@ -109,7 +109,7 @@ def test_interval_covers_over_replicates(strict):
     assert np.mean(inside) > 0.9 - 2.5 * np.sqrt(0.09 / 40)
 
 
-def test_four_phases_are_found_one_by_one(strict):
+def test_four_phases_are_found_one_by_one():
     counts, labels = phantom(4, dose=1000, shares=FOUR)
     fits = fit_path(counts, 5)
     assert [fit.n_phases for fit in fits] == [1, 2, 3, 4, 5]
