@@ -258,7 +258,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
     summary : Summary
         What is kept of it.
     """
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 6)
     loose = _loosen(state, keys[0], data.prior.concentration, plan)
     log_w, sums, pixel_gain, pixels_moved = move_pixels(data, loose, keys[1], plan)
     spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
@@ -278,8 +278,7 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
         )
     shape_gain = jnp.zeros((), jnp.float64)
     if data.shapes is not None:
-        shape_key = jax.random.fold_in(keys[4], 1)
-        factors, shape_gain = move_shape(data.counts, data.valid, data.shapes, factors, shape_key)
+        factors, shape_gain = move_shape(data.counts, data.valid, data.shapes, factors, keys[5])
     likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain + shape_gain
     accepted = jnp.append(jnp.stack([pixels_moved, channels_moved]), coupled)
     return _finish(data, *factors, state.shape, likelihood, accepted, keys[4], plan)

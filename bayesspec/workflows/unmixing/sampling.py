@@ -112,16 +112,17 @@ def fit_components(
     UnmixingFit
         The posterior.
     """
+    start_key, strength_key, sample_key = jax.random.split(key, 3)
     block = sampling_block(counts)
     sums = summed(counts, block)
-    mode, shapes = _start(sums, rank, known, sampling, key)
+    mode, shapes = _start(sums, rank, known, sampling, start_key)
     background = len(known.background) if shapes is None else 1
-    strength = _strength(counts, mode, sampling.neighbours, key)
+    strength = _strength(counts, mode, sampling.neighbours, strength_key)
     if strength > 0 and not known.counts:
         mode = neighbour_start(counts, mode, strength, background, sampling.seed)
     flat = background == 1 and shapes is None and nowhere_absent(mode, sampling.seed)
     prior = NmfPrior(seen=known.seen(counts.channels), flat=int(flat))
-    posterior = _sampled(counts, sums, mode, prior, shapes, sampling, key)
+    posterior = _sampled(counts, sums, mode, prior, shapes, sampling, sample_key)
     if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
     maps = _smoothed(counts, posterior, strength, background) if strength > 0 else None
@@ -167,13 +168,14 @@ def _sampled(
     key: jax.Array,
 ) -> NmfPosterior:
     """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
+    spectra_key, pixel_key = jax.random.split(key)
     warmup = sampling.warmup * (SLOW_WARMUP if prior.flat or shapes is not None else 1)
     tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
     with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
         posterior = sample(
             sums,
             mode,
-            key=key,
+            key=spectra_key,
             draws=sampling.draws,
             warmup=warmup,
             probs=tails,
@@ -186,7 +188,7 @@ def _sampled(
     posterior = recentred(posterior, mode.spectra) if lost else posterior
     if sums is not counts or lost:
         with progress_bar("abundances") as progress:
-            posterior = sample_abundances(counts, posterior, key=key, prior=prior, progress=progress)
+            posterior = sample_abundances(counts, posterior, key=pixel_key, prior=prior, progress=progress)
     return posterior
 
 
@@ -202,7 +204,7 @@ def _strength(
     if likeness(counts) < LEAST_LIKENESS:
         return 0.0
     means = mode.abundances.mean(axis=0)
-    return learned_strength(counts, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
+    return learned_strength(counts, mode.spectra, means, key=key)[0]
 
 
 def _smoothed(counts: Counts, posterior: NmfPosterior, strength: float, background: int) -> npt.NDArray[np.float32]:

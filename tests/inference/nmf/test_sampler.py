@@ -257,3 +257,10 @@ def test_effective_sample_size_of_an_autoregression():
     sizes = effective_sample_size(chain)
     assert sizes[0] == pytest.approx(20000 * 0.1 / 1.9, rel=0.2)
     assert sizes[1] == pytest.approx(20000, rel=0.1)
+
+
+def test_effective_sample_size_of_what_hardly_moves_and_of_few_draws():
+    rng = np.random.default_rng(1)
+    chain = np.stack([np.full(50, 3.0), 3.0 + 1e-15 * rng.normal(size=50), (-1.0) ** np.arange(50)], axis=1)
+    np.testing.assert_array_equal(effective_sample_size(chain), 50.0)
+    np.testing.assert_array_equal(effective_sample_size(rng.normal(size=(2, 3))), 2.0)
