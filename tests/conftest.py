@@ -27,6 +27,13 @@ def few_programs() -> Iterator[None]:
         jax.clear_caches()
 
 
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """Strict rank and dtype promotion."""
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Folder of the measured spectrum images; skips where it is absent."""

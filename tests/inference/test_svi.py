@@ -17,7 +17,7 @@ from bayesspec.inference.svi import run_svi
 DATA = jnp.asarray(np.random.default_rng(0).normal(2.0, 1.0, (40, 3)))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def strict() -> Iterator[None]:
     """Strict dtypes alone: NumPyro's guides promote ranks where they draw."""
     with jax.numpy_dtype_promotion("strict"):

@@ -65,7 +65,7 @@ def test_posterior_agrees_with_nuts():
     counts = np.stack([rng.multinomial(60, composition[k]) for k in rng.binomial(1, 0.35, 300)])
     fit = fit_path(counts.reshape(15, 20, 3), 2)[1]
     draws, weights = fit.draws(jax.random.key(0), 4000)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         start = composition_mixture.initial(counts, phases=2, key=jax.random.key(2))
         kernel = NUTS(composition_mixture.model, dense_mass=True, init_strategy=init_to_value(values=start))
         sampler = MCMC(kernel, num_warmup=150, num_samples=500, progress_bar=False)
