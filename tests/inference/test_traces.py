@@ -37,8 +37,8 @@ from bayesspec.inference.status import Status
 from bayesspec.inference.svi import run_svi
 
 SIDE, CHANNELS, RANK = 20, 100, 2
-COMPILED = "/jax/core/compile/backend_compile_duration"
-"""What JAX reports each time that a program is compiled."""
+COMPILED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
+"""What JAX reports each time that a program is made ready for the compiler, or to be looked up among those on disk."""
 RNG = np.random.default_rng(0)
 SPECTRA = RNG.dirichlet(np.full(CHANNELS, 0.5), RANK)
 ABUNDANCES = RNG.gamma(1.0, 60.0, (SIDE * SIDE, RANK))
