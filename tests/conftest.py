@@ -13,7 +13,7 @@ import xarray as xr
 from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
 
 mpl.use("Agg")
-jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_debug_key_reuse", True)  # NumPyro uses keys again: it is given untyped ones, not followed
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000
 DATA = Path(os.environ.get("BAYESSPEC_DATA", Path(__file__).parents[2] / "shared" / "data"))

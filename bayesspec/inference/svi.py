@@ -122,11 +122,12 @@ def run_svi(
     leaves, tree = jax.tree.flatten((args, dict(kwargs or {})))
     arrays = tuple(leaf for leaf in leaves if _is_array(leaf))
     fixed = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
-    problem = _Problem(model, guide, learning_rate, chunk, draws, tree, fixed)
+    kinds = tuple(type(leaf) for leaf in leaves)
+    problem = _Problem(model, guide, learning_rate, chunk, draws, tree, fixed, kinds)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
     start_key, draw_key = (jax.random.key_data(each) for each in jax.random.split(key))
     try:
-        programs = _kept_programs(problem) if _hashable(fixed) else _programs(problem)
+        programs = _kept_programs(problem) if _hashable(problem) else _programs(problem)
         state, first = programs.begin(start_key, arrays)
     except VALUES_ASKED:  # a program of its own for these values, and these alone
         programs, arrays = _programs(replace(problem, fixed=tuple(leaves))), ()
@@ -144,9 +145,9 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray | jax.Array)
 
 
-def _hashable(values: tuple[Any, ...]) -> bool:
+def _hashable(problem: _Problem) -> bool:
     try:
-        hash(values)
+        hash(problem)
     except TypeError:
         return False
     return True
@@ -154,7 +155,7 @@ def _hashable(values: tuple[Any, ...]) -> bool:
 
 @dataclass(frozen=True)
 class _Problem:
-    """What programs are compiled for: everything but the values of the arrays among the arguments."""
+    """What programs are compiled for: everything but the values of the arrays among the arguments; 1 is not 1.0."""
 
     model: Callable[..., Any]
     guide: Callable[..., Any] | None
@@ -163,6 +164,7 @@ class _Problem:
     draws: int
     tree: Any
     fixed: tuple[Any, ...]
+    kinds: tuple[type, ...]
 
     def arguments(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and named arguments, the arrays in their places."""

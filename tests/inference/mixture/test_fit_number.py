@@ -69,7 +69,7 @@ def test_posterior_agrees_with_nuts():
         start = composition_mixture.initial(counts, phases=2, key=jax.random.key(2))
         kernel = NUTS(composition_mixture.model, dense_mass=True, init_strategy=init_to_value(values=start))
         sampler = MCMC(kernel, num_warmup=150, num_samples=500, progress_bar=False)
-        sampler.run(jax.random.key(1), counts, phases=2)
+        sampler.run(jax.random.PRNGKey(1), counts, phases=2)
         chain = composition_mixture.canonical(sampler.get_samples())
         ours = composition_mixture.canonical({"composition": jnp.asarray(draws), "weights": jnp.asarray(weights)})
 

@@ -66,7 +66,6 @@ def test_agrees_with_nuts():
         start = {"spectra": jnp.asarray(posterior.spectra[-1]), "abundances": jnp.asarray(posterior.abundance_mean)}
         start |= {"shape": jnp.ones(2), "rate": jnp.full(2, 0.02)}
         sampler = MCMC(NUTS(poisson_nmf.model), num_warmup=400, num_samples=1000, progress_bar=False)
-        # an untyped key: NumPyro uses it again beside given starts
         sampler.run(jax.random.PRNGKey(1), jnp.asarray(counts), rank=2, init_params=unconstrained(counts, start))
         truth = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     sd = truth["spectra"].std(axis=0)
