@@ -95,7 +95,7 @@ def test_linear_rates_agree_with_nuts():
     draws = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     weight = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
     theirs = weight * (draws["scores"] @ draws["loadings"])
-    fit = fit_linear(counts, 2, layout=None)
+    fit = fit_linear(counts, 2)
     mean, variance = products_with_errors(fit.scores, fit.score_covariance, fit.loadings, fit.channel_covariance)
     sd = theirs.std(axis=0)
     assert np.sqrt(np.mean(((mean - theirs.mean(axis=0)) / sd) ** 2)) < 0.25
