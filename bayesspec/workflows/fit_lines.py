@@ -13,6 +13,7 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
+from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
@@ -104,10 +105,13 @@ def _result(
             "other_draws": drawn[:, design.n_lines :],
             "counts": counts,
             "rate": fit.rate,
+            "variance_parts": variance_parts(design.matrix, fit.intensities, design.n_lines),
         },
         Frame(
             {
                 "line": list(design.lines),
+                "other_line": list(design.lines),
+                "part": list(PARTS),
                 "other": list(design.backgrounds),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
             }

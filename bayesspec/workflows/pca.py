@@ -14,18 +14,18 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
+from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
-from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, image_attributes
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import FitError
 from bayesspec.results.selection import candidates
-from bayesspec.workflows.poisson_check import noise_note
+from bayesspec.workflows.poisson_check import noise_note, odd_channels
 from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
@@ -102,12 +102,12 @@ def pca(
     check_prob(prob)
     if link not in LINKS:
         raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
-    counts = count_matrix_of(image)
+    counts = counts_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
-    table, verdict, chosen = choose_rank(image, numbers, jax.random.key(seed))
+    table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, jax.random.key(seed))
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
-        parts = _fit(counts, chosen, link, Layout(image.valid) if neighbours else None, bar)
+        parts = _fit(counts, chosen, link, bar, neighbours=neighbours)
     if parts.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     result = _result(image, parts, table, verdict, prob, draws, {"seed": seed, "link": link, "neighbours": neighbours})
@@ -116,13 +116,13 @@ def pca(
     return result
 
 
-def _fit(counts: npt.NDArray[Any], rank: int, link: str, layout: Layout | None, bar: tqdm) -> _Parts:
+def _fit(counts: Counts, rank: int, link: str, bar: tqdm, *, neighbours: bool) -> _Parts:
     def progress(done: int, total: int) -> None:
         bar.total = total
         bar.update(done - bar.n)
 
     if link == "linear":
-        sums = fit_linear(counts, rank, layout=layout, progress=progress)
+        sums = fit_linear(counts, rank, neighbours=neighbours, progress=progress)
         empty, bound = np.full(counts.shape[1], np.nan), float("nan")
         covariances = sums.channel_covariance, sums.scores, sums.score_covariance
         return _Parts(sums.loadings, empty, *covariances, sums.status, bound)

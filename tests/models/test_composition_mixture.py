@@ -85,7 +85,7 @@ def test_runs_under_nuts_and_canonical_orders_the_phases():
     assert start["composition"].shape == (2, 2)
     kernel = NUTS(composition_mixture.model, init_strategy=init_to_value(values=start))
     sampler = MCMC(kernel, num_warmup=100, num_samples=100, progress_bar=False)
-    sampler.run(jax.random.key(1), counts, phases=2)
+    sampler.run(jax.random.PRNGKey(1), counts, phases=2)
     draws = composition_mixture.canonical(sampler.get_samples())
     np.testing.assert_allclose(draws["composition"].mean(axis=0)[:, 0], [0.8, 0.3], atol=0.05)
     np.testing.assert_allclose(draws["composition"].sum(axis=2), 1.0, rtol=1e-5)

@@ -8,7 +8,6 @@ from scipy.stats import multinomial
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture.path import HOPELESS_BIC, fit_path, held_out_scores
 
-pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3]])
 
 

@@ -10,8 +10,6 @@ from bayesspec.inference.mixture.log_joint import Pixels
 from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.scattered_fit import excess_scatter, fit_scatter
 
-pytestmark = pytest.mark.usefixtures("strict")
-
 
 def two_phases(sd: float, seed: int, side: int = 48, counts: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     """Checkerboard of two phases whose log ratio scatters by `sd`."""
