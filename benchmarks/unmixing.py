@@ -19,7 +19,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bayesspec.models import poisson_nmf
 from numpyro.infer import SVI, Trace_ELBO, init_to_median
 from numpyro.infer.autoguide import AutoNormal
 from numpyro.infer.svi import SVIState
@@ -32,6 +31,7 @@ import bayesspec as bs
 from bayesspec.image.count_matrix import count_matrix_of
 from bayesspec.inference.blocks import check_counts, cut, em_step
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
+from bayesspec.models import poisson_nmf
 from bayesspec.workflows.unmixing.known_spectra import known_spectra
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components
 

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import composition_mixture
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
@@ -12,6 +11,7 @@ from numpyro.infer.util import log_density
 from bayesspec.inference.mixture.fit_number import log_joint
 from bayesspec.inference.mixture.log_joint import Pixels
 from bayesspec.inference.mixture.scatter import Scattered, log_likelihood
+from bayesspec.models import composition_mixture
 
 
 def point(rng, pixels=40, channels=4, phases=3, covariates=2):

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_nmf
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
 from bayesspec.inference.nmf.prior import NmfPrior, log_joint
+from bayesspec.models import poisson_nmf
 
 
 def point(rng, pixels=12, channels=9, rank=2, fixed=0):

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_pca
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
@@ -14,6 +13,7 @@ from bayesspec.inference.pca.blocks import Scores, log_rates
 from bayesspec.inference.pca.denoised_rates import products_with_errors
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.models import poisson_pca
 
 
 def simulated(pixels=40, channels=8, seed=0):

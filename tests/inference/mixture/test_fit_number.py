@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import composition_mixture
 from numpyro.infer import MCMC, NUTS, init_to_value
 from scipy.ndimage import gaussian_filter
 from scipy.stats import multinomial
@@ -13,6 +12,7 @@ from bayesspec.errors import InputError
 from bayesspec.inference.mixture.coherence import dose_covariates
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.path import fit_path
+from bayesspec.models import composition_mixture
 
 OXIDES = np.array([0.783, 0.698])
 SHARES = np.stack([OXIDES / (1 + OXIDES), 1 / (1 + OXIDES)], axis=1)

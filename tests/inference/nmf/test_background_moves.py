@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bayesspec.models import poisson_nmf
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import unconstrain_fn
 
 from bayesspec.inference.nmf.mode import fit_mode
 from bayesspec.inference.nmf.sampler import sample
+from bayesspec.models import poisson_nmf
 
 KEY = jax.random.key(3)
 

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_nmf
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import unconstrain_fn
 from scipy import stats
@@ -28,6 +27,7 @@ from bayesspec.inference.nmf.posterior import effective_sample_size, gamma_quant
 from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate, log_joint
 from bayesspec.inference.nmf.sampler import Chain, sample, warmup_stages
 from bayesspec.inference.status import Status
+from bayesspec.models import poisson_nmf
 
 KEY = jax.random.key(3)
 
