@@ -49,8 +49,9 @@ def keep_programs() -> CompilationCache:
     CompilationCache
         The folder in use. Nothing is kept, and nothing fails, where no folder can be written.
     """
-    if jax.config.jax_compilation_cache_dir:
-        return CompilationCache(Path(jax.config.jax_compilation_cache_dir), "chosen in JAX's own configuration")
+    chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
+    if chosen:
+        return CompilationCache(Path(chosen), "chosen in JAX's own configuration")
     wanted = os.environ.get(VARIABLE, "").strip()
     if wanted.lower() in OFF:
         return CompilationCache(None, f"{VARIABLE}={wanted}")

@@ -33,7 +33,8 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     found, again, said = run(BAYESSPEC_CACHE=str(tmp_path))
     assert compiled > 0
     assert (found, again) == (compiled, 0)
-    assert said.startswith(f"{compiled} compiled programs") and str(tmp_path) in said
+    assert said.startswith(f"{compiled} compiled programs")
+    assert str(tmp_path) in said
 
 
 def test_what_was_compiled_before_the_import_does_not_switch_it_off(tmp_path: Path) -> None:
