@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import lazy_loader
 import numpy as np
 import xarray as xr
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 KFactor = float | tuple[float, float]
 
