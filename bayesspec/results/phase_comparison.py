@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.stats import chi2
+from scipy.special import chdtr
 
 from bayesspec.errors import InputError
 from bayesspec.results.estimate import Estimate
@@ -149,4 +149,4 @@ def _ellipsoid(pair: xr.DataArray) -> float:
         return float("nan")
     mean, freedom = difference.mean(axis=0), difference.shape[1]
     scatter = np.atleast_2d(np.cov(difference, rowvar=False))
-    return float(chi2.cdf(mean @ np.linalg.pinv(scatter, hermitian=True) @ mean, freedom))
+    return float(chdtr(freedom, mean @ np.linalg.pinv(scatter, hermitian=True) @ mean))

@@ -473,38 +473,6 @@ class Result:
         return to_arviz(xr.Dataset(draws))
 
 
-def open_result(path: str | Path) -> Any:
-    """Open a result that was saved.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file that ``save`` wrote.
-
-    Returns
-    -------
-    Result
-        Of the class that saved it.
-
-    Raises
-    ------
-    InputError
-        When the file does not exist, holds no result, or not all that its kind of result holds.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
-    try:
-        data = xr.load_dataset(path, engine="h5netcdf")
-    except OSError as error:
-        raise InputError(f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image") from error
-    kind = data.attrs.get("result")
-    if kind not in Result.kinds:
-        raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
-    found = Result.kinds[kind]
-    found.schema.refuse(data, f"{path}, a {kind},", "the file as it was saved: copy it again")
-    return found(data)
-
-
 def listed(
     results: Result | Iterable[Result], needed: str, do: str, found: str = "results of the type"
 ) -> list[Result]:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
-from scipy.signal import fftconvolve
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, gaussian_shares
 from bayesspec.spectroscopy.line_families import LineFamily, families_of
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 LOWEST_KEV = 0.2
@@ -132,6 +133,8 @@ def pile_up(energy_kev: Floats, spectrum: npt.NDArray[Any]) -> Floats:
     array, shape (energy,), float64
         Share per channel; it sums to 1 where there is anything.
     """
+    from scipy.signal import fftconvolve
+
     photons = np.where(energy_kev > LOWEST_KEV, np.asarray(spectrum, np.float64), 0.0)
     step = (energy_kev[-1] - energy_kev[0]) / max(len(energy_kev) - 1, 1)
     both = np.maximum(fftconvolve(photons, photons), 0.0)

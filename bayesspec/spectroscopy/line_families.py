@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import lazy_loader
 import numpy as np
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.detector import fwhm_kev
@@ -24,6 +24,8 @@ COMMON_ELEMENTS = tuple(
         "In Sn Sb Te I Cs Ba La Ce Pr Nd Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Th U",
     )
 )
+
+xraydb = lazy_loader.load("xraydb")
 """Elements that a solid sample may hold: no noble gases, nothing short-lived, nothing lighter than boron."""
 
 

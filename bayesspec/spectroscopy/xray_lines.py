@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import lazy_loader
 import numpy as np
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.detector import fwhm_kev
 from bayesspec.spectroscopy.transitions import family_of, photons, transitions
+
+xraydb = lazy_loader.load("xraydb")
 
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 

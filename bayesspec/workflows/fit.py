@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError
 from bayesspec.inference.svi import run_svi
-from bayesspec.results.estimate import Estimate
-from bayesspec.results.result import FitError, Result
+from bayesspec.results.model_fit import ModelFit
+from bayesspec.results.result import FitError
 
 
 class Model(Protocol):
@@ -29,23 +29,6 @@ class Model(Protocol):
 
     DIMS: Mapping[str, Sequence[str]]
     model: Callable[..., Any]
-
-
-class ModelFit(Result):
-    """Posterior draws of the sites of a model, by name."""
-
-    kind = "model fit"
-    heading = "Model"
-
-    def __getitem__(self, site: str) -> Estimate:
-        """Estimate of a site, with the dims that the model gives it."""
-        if site not in self.data.data_vars:
-            raise InputError(f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']")
-        return Estimate(self.data[site], site)
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{dim}: {n}" for dim, n in self.data.sizes.items())
-        return f"<ModelFit {self.name!r}: {', '.join(map(str, self.data.data_vars))} ({sizes})>"
 
 
 def fit(

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 import bayesspec as bs
 from bayesspec import classical, cli
 from bayesspec.cli import analysis, commands
-from bayesspec.results.result import open_result
+from bayesspec.results.opening import open as open_result
 
 SMALL = ["--size", "16", "--dose", "3000"]
 
