@@ -22,6 +22,10 @@ class Status(Enum):
         "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
     )
     STEP_LIMIT = "The step limit was reached while the bound still rose: raise max_steps."
+    STARTS_DISAGREE = (
+        "Of several starts only one found the best bound, so that there may be better ones: take more starts, give a "
+        "start (initial in the model file), or simplify the model."
+    )
     DIVERGED = "The objective became infinite or NaN: lower the step size, or scale the data."
 
     @property
