@@ -19,7 +19,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bayesspec.models import poisson_nmf
 from numpyro.infer import SVI, Trace_ELBO, init_to_median
 from numpyro.infer.autoguide import AutoNormal
 from numpyro.infer.svi import SVIState
@@ -33,6 +32,7 @@ from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts, as_counts
 from bayesspec.inference.blocks import em_step
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
+from bayesspec.models import poisson_nmf
 from bayesspec.workflows.unmixing.known_spectra import known_spectra
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components
 

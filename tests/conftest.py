@@ -13,7 +13,7 @@ import xarray as xr
 from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
 
 mpl.use("Agg")
-jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_debug_key_reuse", True)  # NumPyro uses keys again: it is given untyped ones, not followed
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000
 DATA = Path(os.environ.get("BAYESSPEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -25,6 +25,13 @@ def few_programs() -> Iterator[None]:
     yield
     if MAPS.exists() and len(MAPS.read_text().splitlines()) > MOST_MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """Strict rank and dtype promotion."""
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,12 @@ STAGES = 4
 """Stages of a fit, each with a smaller step than the one before."""
 STEP_RATIO = 0.25
 """Step size of a stage over that of the one before."""
+PARTICLES = 64
+"""Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
 STANDARD_ERRORS = 2.0
-"""Standard errors of the difference of two means that a chunk must gain for a stage to go on."""
+"""Standard errors of that difference that a chunk must gain for a stage to go on."""
+LEAST_GAIN = 0.01
+"""Gain of a chunk that is none in any case, nats."""
 PATIENCE = 2
 """Chunks in a row that gain too little, after which a stage ends."""
 AGREEMENT = 0.1
@@ -56,8 +60,8 @@ class SviResult:
         was left out.
     bounds : numpy.ndarray (start,), float64
         Evidence lower bound that every start reached in the first stage, nats, the best first.
-    noise : float
-        Standard deviation of the loss of a single step at the end, nats.
+    bound, error : float
+        Evidence lower bound of the parameters, and its standard error, nats.
     draws : dict of str to numpy.ndarray (draw, ...)
         Draws of every latent site from the guide.
     status : Status
@@ -67,7 +71,8 @@ class SviResult:
     params: dict[str, npt.NDArray[Any]]
     losses: npt.NDArray[np.float64]
     bounds: npt.NDArray[np.float64]
-    noise: float
+    bound: float
+    error: float
     draws: dict[str, npt.NDArray[Any]]
     status: Status
 
@@ -88,11 +93,11 @@ def run_svi(
 ) -> SviResult:
     """Fit a guide to the posterior of a NumPyro model.
 
-    The steps are taken in stages of falling step size. A stage ends when two chunks in a row gain less than two
-    standard errors of the difference, which the noise of the single steps gives: no tolerance, and no part that the
-    first losses play. The parameters are the mean over the last chunks of the last stage. Of several starts the one
-    with the best bound after the first stage is followed; where no other start comes near it the status says so.
-    Steps whose gradient is not finite are left out.
+    The steps are taken in stages of falling step size. After every chunk of steps the bound of its mean parameters is
+    compared with the best so far, at the same draws from the guide, so that the noise of the difference is small and
+    known. A stage ends when two chunks in a row gain less than two standard errors of it: no tolerance, and no part
+    that the first losses play. Of several starts the one with the best bound after the first stage is followed; where
+    no other start comes near it the status says so. Steps whose gradient is not finite are left out.
 
     Parameters
     ----------
@@ -141,17 +146,18 @@ def run_svi(
     leaves, tree = jax.tree.flatten((args, dict(kwargs or {})))
     arrays = tuple(leaf for leaf in leaves if _is_array(leaf))
     fixed = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
-    problem = _Problem(model, guide, chunk, draws, tree, fixed)
+    kinds = tuple(type(leaf) for leaf in leaves)
+    problem = _Problem(model, guide, chunk, draws, tree, fixed, kinds)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
-    start_key, draw_key = jax.random.split(key)
+    start_key, draw_key, compare_key = jax.random.split(key, 3)
     start_keys = jax.random.key_data(jax.random.split(start_key, starts))
     try:
-        programs = _kept_programs(problem) if _hashable(fixed) else _programs(problem)
+        programs = _kept_programs(problem) if _hashable(problem) else _programs(problem)
         begun = programs.begin(start_keys, arrays)
     except VALUES_ASKED:  # a program of its own for these values, and these alone
         programs, arrays = _programs(replace(problem, fixed=tuple(leaves))), ()
         begun = programs.begin(start_keys, arrays)
-    run = _Run(programs, arrays, max_steps, chunk, progress)
+    run = _Run(programs, arrays, jax.random.key_data(compare_key), max_steps, chunk, progress)
     try:
         state = begun
         for stage in range(STAGES):
@@ -160,21 +166,26 @@ def run_svi(
         if not run.losses:
             raise
         run.status = Status.INTERRUPTED
-    bounds = run.bounds
-    if run.status.ok and len(bounds) > 1 and bounds[0] - bounds[1] > AGREEMENT * _size(run.params) + run.error:
-        run.status = Status.STARTS_DISAGREE
+    run.compare_starts()
     sites = programs.draw(jax.random.key_data(draw_key), run.params, arrays)
-    losses = np.concatenate(run.losses)
-    return SviResult(_to_numpy(run.params), losses, bounds, run.noise, _to_numpy(sites), run.status)
+    return SviResult(
+        params=_to_numpy(run.params),
+        losses=np.concatenate(run.losses),
+        bounds=run.bounds,
+        bound=run.bound,
+        error=run.error,
+        draws=_to_numpy(sites),
+        status=run.status,
+    )
 
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray | jax.Array)
 
 
-def _hashable(values: tuple[Any, ...]) -> bool:
+def _hashable(problem: _Problem) -> bool:
     try:
-        hash(values)
+        hash(problem)
     except TypeError:
         return False
     return True
@@ -182,7 +193,7 @@ def _hashable(values: tuple[Any, ...]) -> bool:
 
 @dataclass(frozen=True)
 class _Problem:
-    """What programs are compiled for: everything but the values of the arrays among the arguments."""
+    """What programs are compiled for: everything but the values of the arrays among the arguments; 1 is not 1.0."""
 
     model: Callable[..., Any]
     guide: Callable[..., Any] | None
@@ -190,6 +201,7 @@ class _Problem:
     draws: int
     tree: Any
     fixed: tuple[Any, ...]
+    kinds: tuple[type, ...]
 
     def arguments(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and named arguments, the arrays in their places."""
@@ -205,10 +217,11 @@ class _Problem:
 
 
 class _Programs(NamedTuple):
-    """Compiled once a shape of the arrays: the starts, a chunk of steps of all of them, the draws."""
+    """Compiled once a shape of the arrays: the starts, a chunk of steps of all of them, their losses, the draws."""
 
     begin: Callable[..., Any]
     advance: Callable[..., Any]
+    losses: Callable[..., Any]
     draw: Callable[..., Any]
 
 
@@ -236,6 +249,16 @@ def _programs(problem: _Problem) -> _Programs:
         return jax.vmap(steps)(current)
 
     @jax.jit
+    def losses(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> jax.Array:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+        keys = jax.random.key_data(jax.random.split(jax.random.wrap_key_data(key), PARTICLES))
+
+        def of(one: dict[str, Any]) -> jax.Array:
+            return jax.lax.map(lambda each: svi.loss.loss(each, one, svi.model, svi.guide, *args, **kwargs), keys)
+
+        return jax.vmap(of)(params)
+
+    @jax.jit
     def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
         svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
         if isinstance(svi.guide, AutoGuide):
@@ -244,72 +267,79 @@ def _programs(problem: _Problem) -> _Programs:
             sites = Predictive(svi.guide, params=params, num_samples=problem.draws)(key, *args, **kwargs)
         return dict(sites)
 
-    return _Programs(begin, advance, draw)
+    return _Programs(begin, advance, losses, draw)
 
 
 _kept_programs = lru_cache(PROGRAMS)(_programs)
 
 
 class _Run:
-    """One fit: its budget of steps, the losses so far, the parameters and how it ended."""
+    """One fit: its budget of steps, the losses so far, the best parameters and how it ended."""
 
     def __init__(
         self,
         programs: _Programs,
         arrays: tuple[Any, ...],
+        key: jax.Array,
         max_steps: int,
         chunk: int,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.programs, self.arrays, self.progress = programs, arrays, progress
+        self.programs, self.arrays, self.key, self.progress = programs, arrays, key, progress
         self.max_steps, self.chunk = max_steps, chunk
         self.losses: list[npt.NDArray[np.float64]] = []
         self.params: dict[str, Any] = {}
         self.bounds = np.empty(0)
-        self.noise = self.error = np.inf
+        self.bound, self.error = -np.inf, np.inf
         self.status = Status.CONVERGED
 
     def stage(self, state: Any, rate: float) -> Any:
         """Chunks until two in a row gain next to nothing in any start; the state of the best start goes on."""
         if not self.status.ok:
             return state
-        done, flat, means, best = len(self.losses), 0, np.empty(0), np.empty(0)
-        plateau: list[Any] = []
+        done, flat = len(self.losses), 0
+        best = jax.tree.map(lambda leaf: leaf[None], self.params) if self.params else None
+        reached = self._evaluated(best) if best is not None else np.empty(0)
+        leader = 0
         try:
             while flat < PATIENCE and self.status.ok:
                 state, (part, params) = self.programs.advance(state, jnp.float32(rate), self.arrays)
-                losses = np.asarray(part, np.float64)
-                means = self._means(losses)
-                self.losses.append(losses)
-                plateau = [*plateau[1 - PATIENCE :], params] if plateau else [params]
-                usable = np.isfinite(means)
-                gains = best[usable] - means[usable] if plateau[1:] else np.array([np.inf])
-                flat = flat + 1 if gains.max(initial=-np.inf) < self.error else 0
-                best = np.minimum(best, means) if plateau[1:] else means
-                self._tick(usable)
+                self.losses.append(np.asarray(part, np.float64))
+                found = self._evaluated(params)
+                gained = np.ones(len(found), bool) if best is None else _gained(reached, found)
+                best = params if best is None else _chosen(gained, params, best)
+                reached = found if not len(reached) else np.where(gained[:, None], found, reached)
+                flat = 0 if gained.any() else flat + 1
+                leader = int(np.argmin(_means(reached)))
+                self._tick()
         finally:
-            leader = int(np.argmin(means)) if len(means) else 0
             self.losses[done:] = [part[leader] for part in self.losses[done:]]
-            if plateau:
-                self.params = _of_start(jax.tree.map(lambda *each: sum(each) / len(each), *plateau), leader)
-            self.bounds = self.bounds if len(self.bounds) else -np.sort(means)
-        return _of_start(state, slice(leader, leader + 1))
+            if best is not None and len(reached):
+                self._keep(best, reached, leader)
+        return jax.tree.map(lambda leaf: leaf[leader : leader + 1], state)
 
-    def _means(self, losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Mean loss of every start, infinite where too few steps were taken; the noise of the best start's steps."""
-        taken = np.isfinite(losses)
-        sums = np.where(taken, losses, 0.0).sum(axis=1)
-        usable = taken.mean(axis=1) >= FEWEST_TAKEN
-        means = np.where(usable, sums / np.maximum(taken.sum(axis=1), 1), np.inf)
-        leader = int(np.argmin(means))
-        self.noise = _noise(losses[leader][taken[leader]])
-        self.error = STANDARD_ERRORS * self.noise * float(np.sqrt(2.0 / self.chunk))
-        return means
+    def compare_starts(self) -> None:
+        """Say so where one start alone found the best bound."""
+        if self.status.ok and len(self.bounds) > 1:
+            apart = AGREEMENT * _size(self.params) + STANDARD_ERRORS * self.error
+            if self.bounds[0] - self.bounds[1] > apart:
+                self.status = Status.STARTS_DISAGREE
 
-    def _tick(self, usable: npt.NDArray[np.bool_]) -> None:
+    def _evaluated(self, params: Any) -> npt.NDArray[np.float64]:
+        """Losses of every start at the same draws, (start, particle)."""
+        return np.asarray(self.programs.losses(self.key, params, self.arrays), np.float64)
+
+    def _keep(self, best: Any, reached: npt.NDArray[np.float64], leader: int) -> None:
+        self.params = jax.tree.map(lambda leaf: leaf[leader], best)
+        own = reached[leader][np.isfinite(reached[leader])]
+        if len(own) > 1:
+            self.bound, self.error = -float(own.mean()), float(own.std(ddof=1) / np.sqrt(len(own)))
+        self.bounds = self.bounds if len(self.bounds) else -np.sort(_means(reached))
+
+    def _tick(self) -> None:
         """Say how far the fit is, and end it where nothing can be done or no steps are left."""
         done = len(self.losses) * self.chunk
-        if not usable.any():
+        if (np.isfinite(self.losses[-1]).mean(axis=1) < FEWEST_TAKEN).all():
             self.status = Status.DIVERGED
         elif done >= self.max_steps:
             self.status = Status.STEP_LIMIT
@@ -317,13 +347,27 @@ class _Run:
             self.progress(min(done, self.max_steps), self.max_steps)
 
 
-def _of_start(tree: Any, which: int | slice) -> Any:
-    return jax.tree.map(lambda leaf: leaf[which], tree)
+def _means(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean loss of every start, infinite where too few draws have a finite one."""
+    finite = np.isfinite(losses)
+    sums = np.where(finite, losses, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+    return np.where(finite.mean(axis=1) >= FEWEST_TAKEN, sums, np.inf)
 
 
-def _noise(losses: npt.NDArray[np.float64]) -> float:
-    """Standard deviation of single losses, from neighbouring ones: a fall of the mean does not enter."""
-    return float(np.sqrt(np.square(np.diff(losses)).mean() / 2.0)) if len(losses) > 1 else np.inf
+def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which starts gained more than the noise of the difference, draw by draw."""
+    finite = np.isfinite(before) & np.isfinite(after)
+    number = np.maximum(finite.sum(axis=1), 2)
+    gains = np.where(finite, np.where(finite, before, 0.0) - np.where(finite, after, 0.0), 0.0)
+    mean = gains.sum(axis=1) / number
+    variance = np.where(finite, np.square(gains - mean[:, None]), 0.0).sum(axis=1) / (number - 1)
+    enough = mean > np.maximum(STANDARD_ERRORS * np.sqrt(variance / number), LEAST_GAIN)
+    return enough | (np.isinf(_means(before)) & np.isfinite(_means(after)))
+
+
+def _chosen(which: npt.NDArray[np.bool_], new: Any, old: Any) -> Any:
+    """The new values of some starts, the old ones of the others."""
+    return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
 
 
 def _size(params: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ import xarray as xr
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
+from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
 from bayesspec.results.dataset import attributes
 from bayesspec.results.line_fit import LineFit
 from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape
@@ -104,9 +105,16 @@ def _result(
             "other_draws": (("draw", "other"), drawn[:, design.n_lines :], {"units": "counts"}),
             "counts": (("energy",), counts, {"units": "counts"}),
             "rate": (("energy",), fit.rate, {"units": "counts"}),
+            "variance_parts": (
+                ("part", "line", "other_line"),
+                variance_parts(design.matrix, fit.intensities, design.n_lines),
+                {"units": "counts^2"},
+            ),
         },
         coords={
             "line": list(design.lines),
+            "other_line": list(design.lines),
+            "part": list(PARTS),
             "other": list(design.backgrounds),
             "energy": ("energy", design.energy, {"units": image.energy_unit}),
         },

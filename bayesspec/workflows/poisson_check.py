@@ -236,7 +236,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     image : SpectrumImage
         Counts of an EDS or EELS image.
     seed : int
-        Seed of the fits that look for a drift.
+        Of no effect: nothing is drawn. It is there because all workflows take one.
 
     Returns
     -------

@@ -51,7 +51,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     ranks : int or iterable of int
         Numbers of components to choose from.
     seed : int
-        Seed of the division into fitted and held-out counts, and of the fits.
+        Seed of the division into fitted and held-out counts.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def choose_rank(
     numbers : list of int
         Ranks to choose from, increasing.
     key : jax.Array
-        Random key of the division into fitted and held-out counts, and of the fits.
+        Random key of the division into fitted and held-out counts.
 
     Returns
     -------

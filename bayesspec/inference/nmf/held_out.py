@@ -139,7 +139,7 @@ def rank_scores(
     ranks : iterable of int
         Numbers of free components.
     key : jax.Array
-        Random key of the division and of the fits.
+        Random key of the division, and of the starts where spectra are fixed.
     fraction : float
         Part of the counts that is fitted.
     fixed_spectra : array (fixed component, channel), float, optional

@@ -37,7 +37,7 @@ def compact(
     background: int,
     seed: int,
     *,
-    counts: Counts | None = None,
+    counts: npt.ArrayLike | Counts | None = None,
     tolerance: float = TOLERANCE,
 ) -> NmfMode:
     """Draw the spectra together until abundances become zero, or the fit would suffer.
@@ -54,7 +54,7 @@ def compact(
         How many of the fixed spectra, the last, are background, from which the components take nothing.
     seed : int
         Seed of the grouping of pixels.
-    counts : Counts or None
+    counts : Counts, array (pixel, channel) of integers, or None
         What `mode` was fitted to.
     tolerance : float
         Standard deviations by which an abundance may be negative; fewer where the abundances are smoothed.
@@ -73,7 +73,7 @@ def compact(
         return mode
     feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background, tolerance)
     matrix = feasible.extreme(_smallness(feasible))
-    found = _moved(mode, matrix) if counts is None else _shortened(mode, matrix, counts.blocks)
+    found = _moved(mode, matrix) if counts is None else _shortened(mode, matrix, Counts.of(counts).blocks)
     free = len(spectra) - mode.n_fixed
     totals = found.abundances[:, :free].sum(axis=0)
     return found.reordered(np.append(np.argsort(-totals, kind="stable"), np.arange(free, len(spectra))))

@@ -50,10 +50,12 @@ def coarsen(counts: Counts) -> Coarse:
     Returns
     -------
     Coarse
-        The added counts.
+        The added counts; the same ones where they are few.
     """
     pixel_run = max(1, min(16, counts.filled // COARSE_PIXELS))
     channel_run = max(1, min(8, counts.shape[1] // COARSE_CHANNELS))
+    if pixel_run == channel_run == 1:
+        return Coarse(counts, 1, 1)
     added = _in_runs(_in_runs(counts.matrix, pixel_run).T, channel_run).T
     return Coarse(Counts.in_one_column(added.astype(count_dtype(int(added.max())))), pixel_run, channel_run)
 

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import composition_mixture
 from numpyro.infer import MCMC, NUTS, init_to_value
 from scipy.ndimage import gaussian_filter
 from scipy.stats import multinomial
@@ -13,6 +12,7 @@ from bayesspec.errors import InputError
 from bayesspec.inference.mixture.coherence import dose_covariates
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.path import fit_path
+from bayesspec.models import composition_mixture
 
 OXIDES = np.array([0.783, 0.698])
 SHARES = np.stack([OXIDES / (1 + OXIDES), 1 / (1 + OXIDES)], axis=1)
@@ -65,11 +65,11 @@ def test_posterior_agrees_with_nuts():
     counts = np.stack([rng.multinomial(60, composition[k]) for k in rng.binomial(1, 0.35, 300)])
     fit = fit_path(counts.reshape(15, 20, 3), 2)[1]
     draws, weights = fit.draws(jax.random.key(0), 4000)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         start = composition_mixture.initial(counts, phases=2, key=jax.random.key(2))
         kernel = NUTS(composition_mixture.model, dense_mass=True, init_strategy=init_to_value(values=start))
         sampler = MCMC(kernel, num_warmup=150, num_samples=500, progress_bar=False)
-        sampler.run(jax.random.key(1), counts, phases=2)
+        sampler.run(jax.random.PRNGKey(1), counts, phases=2)
         chain = composition_mixture.canonical(sampler.get_samples())
         ours = composition_mixture.canonical({"composition": jnp.asarray(draws), "weights": jnp.asarray(weights)})
 

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_nmf
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import unconstrain_fn
 from scipy import stats
@@ -28,6 +27,7 @@ from bayesspec.inference.nmf.posterior import effective_sample_size, gamma_quant
 from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate, log_joint
 from bayesspec.inference.nmf.sampler import Chain, sample, warmup_stages
 from bayesspec.inference.status import Status
+from bayesspec.models import poisson_nmf
 
 
 def fresh():
@@ -66,7 +66,7 @@ def test_agrees_with_nuts():
         start = {"spectra": jnp.asarray(posterior.spectra[-1]), "abundances": jnp.asarray(posterior.abundance_mean)}
         start |= {"shape": jnp.ones(2), "rate": jnp.full(2, 0.02)}
         sampler = MCMC(NUTS(poisson_nmf.model), num_warmup=400, num_samples=1000, progress_bar=False)
-        sampler.run(jax.random.key(1), jnp.asarray(counts), rank=2, init_params=unconstrained(counts, start))
+        sampler.run(jax.random.PRNGKey(1), jnp.asarray(counts), rank=2, init_params=unconstrained(counts, start))
         truth = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     sd = truth["spectra"].std(axis=0)
     assert np.abs(posterior.spectra.mean(axis=0) - truth["spectra"].mean(axis=0)).max() < 0.25 * sd.max()
