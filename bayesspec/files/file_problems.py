@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,42 +10,6 @@ from pathlib import Path
 from bayesspec.errors import InputError, MissingExtraError
 
 _EMSA = (".msa", ".emsa", ".ems", ".mas")
-
-
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that is there; brackets and asterisks are part of its name.
-
-    Parameters
-    ----------
-    path : path
-        Where it should be.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, or the folder of a .zspy store.
-
-    Raises
-    ------
-    InputError
-        When it is missing, a folder, or no path.
-    """
-    try:
-        file = Path(path).expanduser()
-    except TypeError as error:
-        raise InputError(
-            f"an object of type {type(path).__name__}",
-            "the path of a file",
-            "bs.from_hyperspy(s) for a signal, bs.SpectrumImage(counts, energy=energy) for an array",
-        ) from error
-    if file.is_dir() and file.suffix.lower() != ".zspy":
-        raise InputError(f"the folder {str(file)!r}", "a file", f'bs.load("{file / "scan.bcf"}")')
-    if not file.exists():
-        beside = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-        near = difflib.get_close_matches(file.name, beside, n=1)
-        do = f'bs.load("{file.parent / near[0]}")' if near else "check the path"
-        raise InputError(f"no file {str(file)!r}", "a file that exists", do)
-    return file
 
 
 def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:

@@ -20,15 +20,17 @@ import xarray as xr
 
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.calibration import spectrum_image
-from bayesspec.files.file_problems import empty_file, existing_file, named_errors
+from bayesspec.files.file_problems import empty_file, named_errors
 from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
+from bayesspec.files.paths import existing_file
 from bayesspec.files.signal_choice import choose, listed
 from bayesspec.image.checks import checked_elements
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _OWN = {".npz": read_npz, ".nc": read_nc}
+_FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
 _SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
 
@@ -84,7 +86,7 @@ def load(
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
     """
-    file = existing_file(path)
+    file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
     if file.suffix.lower() in _OWN and reader is None:
         image, guesses = _read_own(file, energy_unit)
@@ -133,7 +135,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     MissingExtraError
         When rosettasciio, or a package that its reader needs, is not installed.
     """
-    file = existing_file(path)
+    file = existing_file(path, folders=_FOLDERS)
     if file.suffix.lower() in _OWN and reader is None:
         return [f"[0] {_read_own(file, None)[0]!r}"]
     return listed(_read_signals(file, reader, {}))

@@ -11,11 +11,14 @@ import jinja2
 from bayesspec.comparison.side_by_side import Comparison
 from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
+from bayesspec.files.paths import new_file, new_folder
+from bayesspec.files.writing import write_file
 from bayesspec.reporting.figures import (
     Drawing,
     Picture,
     comparison_figures,
     component_figures,
+    drawn,
     phase_figures,
     picture,
     principal_figures,
@@ -36,6 +39,8 @@ from bayesspec.results.unmixing import Unmixing
 __all__ = ["report", "save_figures"]
 
 _ENDINGS = (".html", ".tex")
+_KINDS = ("pdf", "svg", "png")
+_SAVE_FIGURES = "save_figures(results, folder, overwrite=True)"
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,16 @@ def report(
     Raises
     ------
     InputError
-        When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false.
+        When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false or cannot be
+        written.
     """
-    path = Path(path)
     shown = _listed(results)
-    _check(path, overwrite=overwrite)
-    if path.suffix == ".tex":
+    target = new_file(path, overwrite=overwrite, endings=_ENDINGS, do="bs.report(results, {path!r})")
+    if target.suffix.lower() == ".tex":
         text = _tex(shown, comparison, reference)
     else:
         text = _page(shown, comparison, title or shown[0].name, reference)
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_file(target, text.encode(), overwrite=overwrite)
 
 
 def save_figures(
@@ -129,22 +133,20 @@ def save_figures(
     Raises
     ------
     InputError
-        When a file exists and `overwrite` is false.
+        When a file exists and `overwrite` is false, or cannot be written.
     """
     shown = _listed(results)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_kind(ending)
+    place = new_folder(folder)
     figures = [
         (f"{i}_{name}" if len(shown) > 2 else name, draw)
         for i, result in enumerate(shown)
         for name, draw, _ in _figures(result)
     ]
     figures += [(name, draw) for name, draw, _ in comparison_figures(comparison)] if comparison else []
-    paths = [folder / f"{name}.{ending}" for name, _ in figures]
-    for path in paths:
-        _refuse_existing(path, overwrite=overwrite)
+    paths = [new_file(place / f"{name}.{ending}", overwrite=overwrite, do=_SAVE_FIGURES) for name, _ in figures]
     for path, (_, draw) in zip(paths, figures, strict=True):
-        draw().savefig(path)
+        write_file(path, drawn(draw(), ending), overwrite=overwrite)
     return paths
 
 
@@ -167,15 +169,9 @@ def _listed(results: Result | Sequence[Result]) -> list[Reported]:
     return shown
 
 
-def _check(path: Path, *, overwrite: bool) -> None:
-    if path.suffix not in _ENDINGS:
-        raise InputError(f"the ending {path.suffix!r}", f"one of {_ENDINGS}", f"bs.report(..., '{path.stem}.html')")
-    _refuse_existing(path, overwrite=overwrite)
-
-
-def _refuse_existing(path: Path, *, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise InputError(f"the file {path} exists", "a new file", f"another name than {path.name!r}, or overwrite=True")
+def _check_kind(ending: str) -> None:
+    if ending not in _KINDS:
+        raise InputError(f"ending={ending!r}", f"one of {', '.join(_KINDS)}", "save_figures(fit, folder, ending='pdf')")
 
 
 def _tables(result: Reported, reference: str | None) -> list[Table]:

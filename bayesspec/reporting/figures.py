@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bayesspec import plot
 from bayesspec.comparison.side_by_side import Comparison
+from bayesspec.files.writing import in_memory
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
@@ -41,6 +41,26 @@ class Picture:
     width_in: float
 
 
+def drawn(figure: Figure, kind: str, dpi: float | None = None) -> memoryview:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    kind : {"pdf", "svg", "png"}
+        Kind of file.
+    dpi : float or None
+        Pixels per inch of a PNG; ``None`` for Matplotlib's setting.
+
+    Returns
+    -------
+    memoryview
+        The file.
+    """
+    return in_memory(lambda stream: figure.savefig(stream, format=kind, dpi=dpi))
+
+
 def picture(name: str, figure: Figure, caption: str) -> Picture:
     """Pack a figure into a page.
 
@@ -58,9 +78,7 @@ def picture(name: str, figure: Figure, caption: str) -> Picture:
     Picture
         The figure as PNG.
     """
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    data = base64.b64encode(drawn(figure, "png", dpi=DPI)).decode("ascii")
     return Picture(name, f"data:image/png;base64,{data}", caption, float(figure.get_size_inches()[0]))
 
 

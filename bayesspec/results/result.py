@@ -11,6 +11,9 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.load import to_hyperspy
+from bayesspec.files.netcdf import FORMAT_VERSION, opened, sealed
+from bayesspec.files.paths import existing_file, new_file
+from bayesspec.files.writing import write_file
 from bayesspec.results.estimate import Estimate, to_arviz
 from bayesspec.spectroscopy.composition import KFactor
 from bayesspec.spectroscopy.thin_film import Film, film_composition
@@ -92,7 +95,7 @@ class Result:
         return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the result to a netCDF file.
+        """Write the result to a netCDF file, which is complete or not there: an earlier one stays until then.
 
         Parameters
         ----------
@@ -109,14 +112,11 @@ class Result:
         Raises
         ------
         InputError
-            When the file exists and `overwrite` is false.
+            When the file exists and `overwrite` is false, or cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise InputError(f"the file {path} exists", "a new file", f"save({str(path)!r}, overwrite=True)")
-        packed = {name: {"zlib": True} for name, values in self.data.data_vars.items() if values.size > 1000}
-        self.data.to_netcdf(path, engine="h5netcdf", encoding=packed)
-        return path
+        target = new_file(path, overwrite=overwrite, do="fit.save({path!r})")
+        contents = sealed({"/": self.data.assign_attrs(format_version=FORMAT_VERSION)})
+        return write_file(target, contents, overwrite=overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
         """Hand spectra and maps to HyperSpy.
@@ -161,14 +161,11 @@ def open_result(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        When the file does not exist or holds no result.
+        When the file does not exist, is damaged or was changed, or holds no result.
     """
-    if not Path(path).is_file():
-        raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
-    try:
-        data = xr.load_dataset(path, engine="h5netcdf")
-    except OSError as error:
-        raise InputError(f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image") from error
+    file = existing_file(path, do="bs.open({path!r})")
+    data = opened(file, "bs.load(path) for an image")["/"]
+    data.attrs.pop("format_version", None)
     kind = data.attrs.get("result")
     if kind not in Result.kinds:
         raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
