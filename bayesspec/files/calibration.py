@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.hyperspy_signal import Axis, Signal
+from bayesspec.files.hyperspy_signal import Axis, Signal, computed
 from bayesspec.files.nested_metadata import dig
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.checks import checked_unit
@@ -120,7 +120,7 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
             "a signal with one energy axis, in eV or keV",
             "s.axes_manager[-1].units = 'keV'; bs.from_hyperspy(s)",
         )
-    data = np.moveaxis(_computed(signal.data), dimension, -1)
+    data = np.moveaxis(computed(signal.data), dimension, -1)
     navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
     if len(navigation) > 2:
         navigation = _without_axes_of_one(navigation)
@@ -129,11 +129,6 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
     if not np.may_share_memory(counts, data):  # ours alone: shared, not copied
         counts.flags.writeable = False
     return counts, navigation, signal.axes[dimension]
-
-
-def _computed(data: Any) -> npt.NDArray[Any]:
-    dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
-    return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
 
 
 def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.files.completeness import EMSA
 
-_EMSA = (".msa", ".emsa", ".ems", ".mas")
 
-
-def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:
+def unreadable_file(file: Path, reader: str, reason: str) -> InputError:
     """Say that a reader failed.
 
     Parameters
@@ -21,17 +20,16 @@ def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:
         The file.
     reader : str
         Name of the reader.
-    error : Exception
-        What it raised.
+    reason : str
+        What it raised, or how it ended.
 
     Returns
     -------
     InputError
         To be raised.
     """
-    reason = str(error) or "no reason given"
     return InputError(
-        f"{file.name!r}, which the {reader} reader cannot read ({type(error).__name__}: {reason})",
+        f"{file.name!r}, which the {reader} reader cannot read ({reason})",
         "a complete file in the format that its ending names",
         "copy the file again, or export it again from the acquisition software",
     )
@@ -64,7 +62,7 @@ def empty_file(file: Path) -> InputError:
 
 
 def _header(file: Path) -> list[str]:
-    if file.suffix.lower() not in _EMSA:
+    if file.suffix.lower() not in EMSA:
         return []
     return [line for line in file.read_text(errors="replace").splitlines() if line.startswith("#")]
 
@@ -99,4 +97,5 @@ def named_errors(file: Path, reader: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise unreadable_file(file, reader, error) from error
+        reason = f"{type(error).__name__}: {str(error) or 'no reason given'}"
+        raise unreadable_file(file, reader, reason) from error

@@ -174,6 +174,23 @@ def from_object(signal: Any) -> Signal:
     return Signal(signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {})))
 
 
+def computed(data: Any) -> npt.NDArray[Any]:
+    """Bring values into memory.
+
+    Parameters
+    ----------
+    data : array_like
+        Perhaps lazy or sparse.
+
+    Returns
+    -------
+    array, same shape and dtype
+        The values.
+    """
+    dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
+    return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
+
+
 def _unit(value: Any) -> str:
     unit = text(value).translate(_MICRO)
     return _ENERGY_UNITS.get(unit.lower(), "\N{MICRO SIGN}m" if unit == "um" else unit)

@@ -1,12 +1,11 @@
 """Files and HyperSpy signals in and out. The optional packages (GPL) are imported here only, where needed.
 
-Files are opened by the readers of rosettasciio; HyperSpy itself is needed only by `to_hyperspy`. Its words:
-factors are spectra, loadings are abundances, navigation is (y, x) and signal is energy.
+Files are opened by the readers of rosettasciio, in a process of their own; HyperSpy itself is needed only by
+`to_hyperspy`. Its words: factors are spectra, loadings are abundances, navigation is (y, x) and signal is energy.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,13 @@ import xarray as xr
 
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.calibration import spectrum_image
+from bayesspec.files.completeness import check_complete
 from bayesspec.files.file_problems import empty_file, named_errors
-from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
+from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
-from bayesspec.files.signal_choice import choose, listed
+from bayesspec.files.reader_process import Request, read_list, read_signal
 from bayesspec.image.checks import checked_elements
 from bayesspec.image.spectrum_image import SpectrumImage
 
@@ -77,7 +77,8 @@ def load(
     Raises
     ------
     InputError
-        When there is no such file, no reader for it, no spectrum in it, or its values are no counts.
+        When there is no such file, no reader for it, no spectrum in it, or its values are no counts, all 0, or fewer
+        than it states.
     MissingExtraError
         When rosettasciio, or a package that its reader needs, is not installed.
 
@@ -91,12 +92,12 @@ def load(
     if file.suffix.lower() in _OWN and reader is None:
         image, guesses = _read_own(file, energy_unit)
     else:
-        found = _read_signals(file, reader, reader_options or {})
-        chosen = choose(found, signal, file.name)
-        del found
+        chosen = read_signal(_request(file, reader, reader_options or {}, signal))
         if np.size(chosen.data) == 0:
             raise empty_file(file)
         image, guesses = spectrum_image(chosen, name=file.stem, energy_unit=energy_unit)
+    if not image.counts.any():
+        raise empty_file(file)
     for sentence in guesses:
         warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
     return _completed(image, elements, mask, resolution_mn_ka_ev)
@@ -138,7 +139,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     file = existing_file(path, folders=_FOLDERS)
     if file.suffix.lower() in _OWN and reader is None:
         return [f"[0] {_read_own(file, None)[0]!r}"]
-    return listed(_read_signals(file, reader, {}))
+    return read_list(_request(file, reader, {}))
 
 
 def from_hyperspy(
@@ -216,11 +217,10 @@ def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[
         return _OWN[file.suffix.lower()](file, energy_unit)
 
 
-def _read_signals(file: Path, reader: str | None, options: Mapping[str, Any]) -> list[Signal]:
+def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:
     plugin = _plugin(file, reader)
-    with named_errors(file, plugin["name"]):
-        module = importlib.import_module(plugin["api"])
-        return [from_reader(one) for one in module.file_reader(str(file), **options)]
+    check_complete(file)
+    return Request(file, plugin["name"], plugin["api"], options, picked)
 
 
 def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:
