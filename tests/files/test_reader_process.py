@@ -74,9 +74,9 @@ def test_what_was_read_arrives_with_what_the_reader_said(request_of, caplog: pyt
     ],
 )
 def test_a_reader_that_fails_is_an_error_of_the_file(request_of, kind: str, said: str) -> None:
-    for read in (read_signal, read_list):
+    for ask in (read_signal, read_list):
         with pytest.raises(InputError, match=said) as raised:
-            read(request_of(kind))
+            ask(request_of(kind))
         assert "scan.own" in raised.value.found
 
 
