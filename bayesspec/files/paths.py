@@ -180,13 +180,15 @@ def free_memory() -> int:
         return _UNKNOWN_MEMORY
 
 
-def new_folder(path: Any) -> Path:
+def new_folder(path: Any, do: str = "another name") -> Path:
     """Return a folder, made where it does not exist.
 
     Parameters
     ----------
     path : str or path
         The folder.
+    do : str
+        What to type in place of it.
 
     Returns
     -------
@@ -198,8 +200,8 @@ def new_folder(path: Any) -> Path:
     InputError
         When it is a file, or cannot be made.
     """
-    folder = expanded(path, "the name of a folder")
-    with named_os_errors(f"the folder {str(folder)!r} cannot be made", "a folder of yours", "another name"):
+    folder = expanded(path, do)
+    with named_os_errors(f"the folder {str(folder)!r} cannot be made", "a folder of yours", do):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -7,9 +7,10 @@ import io
 import os
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from bayesspec.files.paths import exists_already, named_os_errors
 
@@ -18,6 +19,7 @@ try:
 except ImportError:  # Windows has no advisory locks, and removes no file that is open
     fcntl = None  # type: ignore[assignment]
 
+_writing = threading.Lock()
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.bayesspec-part")
 
 
@@ -67,9 +69,10 @@ def write_file(target: Path, contents: bytes | memoryview, *, overwrite: bool) -
     needed = f"a folder that can be written to, with {len(contents) / 1e6:.3g} MB of free space"
     with named_os_errors(f"{str(target)!r} cannot be written", needed, "the same with another path: nothing is lost"):
         _remove_abandoned(target.parent)
-        while not _written(target, contents, overwrite=overwrite):
-            pass
-        _sync_folder(target.parent)
+        with _writing:
+            while not _written(target, contents, overwrite=overwrite):
+                pass
+            _sync_folder(target.parent)
     return target
 
 
@@ -79,7 +82,7 @@ def _written(target: Path, contents: bytes | memoryview, *, overwrite: bool) -> 
     try:
         with part.open("xb") as file:
             with contextlib.suppress(OSError):  # no locks on this file system
-                _lock(file, wait=True)
+                lock(file, wait=True)
             if not part.exists():
                 return False
             file.write(contents)
@@ -117,12 +120,36 @@ def _remove_abandoned(folder: Path) -> None:
         names = os.listdir(folder) if fcntl is not None else []
     for name in filter(_PART.fullmatch, names):
         with contextlib.suppress(OSError), (folder / name).open("rb") as file:
-            _lock(file, wait=False)
+            lock(file, wait=False)
             (folder / name).unlink()
 
 
-def _lock(file: IO[bytes], *, wait: bool) -> None:
-    """Hold a file until it is closed; without waiting, fail where another process holds it."""
+def stop_writing(seconds: float) -> None:
+    """Let the file that is being written be completed, and none begin after it.
+
+    Parameters
+    ----------
+    seconds : float
+        Longest time to wait.
+    """
+    _writing.acquire(timeout=seconds)
+
+
+def lock(file: IO[Any], *, wait: bool) -> None:
+    """Hold a file against other processes until it is closed.
+
+    Parameters
+    ----------
+    file : file
+        The file.
+    wait : bool
+        Whether to wait for a process that holds it.
+
+    Raises
+    ------
+    OSError
+        When another process holds it, or the file system has no locks.
+    """
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
