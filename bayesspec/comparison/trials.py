@@ -18,6 +18,7 @@ from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key
 from bayesspec.labels import accuracy, match_components, spectral_angle
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.segmentation import Segmentation
@@ -100,7 +101,7 @@ def divided(data: Data, seed: int) -> tuple[Data, Data]:
     tuple of the same type
         The halves; they add to the counts.
     """
-    keys = jax.random.split(jax.random.key(seed))
+    keys = jax.random.split(random_key(seed))
     first, second = thin(data.counts, 0.5, key=keys[0])
     if isinstance(data, SpectrumImage):
         return replace(data, counts=first), replace(data, counts=second)

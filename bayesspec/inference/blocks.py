@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import ALIGNMENT, aligned, as_counts, count_dtype
+from bayesspec.inference.random_keys import refuse_forked_process
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 BLOCK_ENTRIES = 2**18
@@ -131,6 +132,7 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
     CountBlocks
         The blocks.
     """
+    refuse_forked_process()
     pixels, channels = counts.shape
     rows = min(max(8, BLOCK_ENTRIES // channels // 8 * 8), -(-pixels // 8) * 8)
     return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)

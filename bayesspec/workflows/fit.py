@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.inference.random_keys import random_key
 from bayesspec.inference.svi import run_svi
 from bayesspec.results.dataset import attributes
 from bayesspec.results.estimate import Estimate
@@ -103,7 +103,7 @@ def fit(
             model.model,
             (np.asarray(counts),),
             hyperparameters,
-            key=jax.random.key(seed),
+            key=random_key(seed),
             draws=draws,
             max_steps=max_steps,
             progress=lambda done, _: bar.update(done - bar.n),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -20,6 +19,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
 from bayesspec.inference.pca.score_maps import Layout
+from bayesspec.inference.random_keys import random_key
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import attributes, pixel_coords
 from bayesspec.results.estimate import PROB, check_prob
@@ -105,7 +105,7 @@ def pca(
         raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
     counts = count_matrix_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
-    table, verdict, chosen = choose_rank(image, numbers, jax.random.key(seed))
+    table, verdict, chosen = choose_rank(image, numbers, random_key(seed))
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
         parts = _fit(counts, chosen, link, Layout(image.valid) if neighbours else None, bar)

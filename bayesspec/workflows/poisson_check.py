@@ -18,6 +18,7 @@ from bayesspec.inference.noise.drift import Drift, find_drift
 from bayesspec.inference.noise.outliers import outliers
 from bayesspec.inference.noise.singular_values import SpectralRank, tracy_widom_rank
 from bayesspec.inference.pca.score_maps import Layout
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.dataset import pixel_coords
 from bayesspec.spectroscopy.window_background import line_fwhm
 
@@ -251,7 +252,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     -----
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, for dispersion and rank.
     """
-    found = check_noise(image, key=jax.random.key(seed))
+    found = check_noise(image, key=random_key(seed))
     if found.problems:
         warnings.warn("; ".join(found.problems), stacklevel=2)
     drift = found.drift

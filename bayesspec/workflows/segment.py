@@ -14,6 +14,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_integer, checked_seed
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.fit import MixtureFit
@@ -21,6 +22,7 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.dataset import attributes, pixel_coords
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import Segmentation
@@ -162,8 +164,8 @@ def segment(
     maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
-    if draws < 2:
-        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
+    checked_seed(seed)
+    checked_integer("draws", draws, 2, do="draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -203,7 +205,7 @@ def _scores(
     seed: int,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
-    train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
+    train, test = thin(counts, FITTED_SHARE, key=random_key(seed))
     scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
@@ -287,7 +289,7 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     fit = fits.measured
     if not fits.resolved:
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
-    of_parameters, of_labels = jax.random.split(jax.random.key(seed))
+    of_parameters, of_labels = jax.random.split(random_key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
     if fit.n_phases > 1:

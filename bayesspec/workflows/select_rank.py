@@ -17,6 +17,7 @@ from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import rank_scores
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.workflows.poisson_check import NoiseCheck, check_noise
 
@@ -76,7 +77,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     arXiv:2301.07276 (held-out counts); Nakajima et al. (2013), J. Mach. Learn. Res. 14, 1 (the evidence).
     """
     numbers = candidates(ranks, "rank", min(count_matrix_of(image).shape))
-    key = jax.random.key(seed)
+    key = random_key(seed)
     check = check_noise(image, key=key)
     if check.problems:
         warnings.warn("; ".join(check.problems), stacklevel=2)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.image.count_matrix import count_matrix_of
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
@@ -120,7 +121,7 @@ def unmix(
     counts = count_matrix_of(image)
     known = known_spectra(image, spectra, background, prior_from)
     numbers = _numbers(rank, known, min(counts.shape))
-    key, select_key = jax.random.split(jax.random.key(seed))
+    key, select_key = jax.random.split(random_key(seed))
     table, verdict, chosen = choose_rank(image, numbers, select_key)
     verdict += noise_note(counts)
     result: Unmixing
