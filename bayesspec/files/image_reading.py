@@ -11,11 +11,13 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated
+from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated, unknown_elements
 from bayesspec.files.hyperspy_signal import Axis
 from bayesspec.files.netcdf import opened
 from bayesspec.files.paths import refuse_swollen
 from bayesspec.image.acquisition import Acquisition
+from bayesspec.image.checks import known_elements
+from bayesspec.image.counts import owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _TRUTH = "truth."
@@ -48,7 +50,7 @@ def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage,
         refuse_swollen(path, sum(member.file_size for member in archive.zip.infolist()))
         found = {name: archive[name] for name in archive.files}
     _require(path, found, "np.savez(path, counts=counts, energy=energy)")
-    found["counts"].flags.writeable = False  # ours alone: shared, not copied
+    found["counts"] = owned(found["counts"])
     truth = {name.removeprefix(_TRUTH): found.pop(name) for name in list(found) if name.startswith(_TRUTH)}
     return _image(path, found, truth, found.get("energy_unit"), energy_unit)
 
@@ -86,8 +88,7 @@ def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, 
     unit = found.get("energy_unit", dataset["energy"].attrs.get("units"))
     if "pixel_size" not in found and {"y", "x"} <= set(names):
         found |= _pixel(dataset)
-    counts.flags.writeable = False
-    found["counts"] = counts
+    found["counts"] = owned(counts)
     truth = groups.get("truth", xr.Dataset())
     return _image(path, found, {str(name): truth[name].to_numpy() for name in truth.data_vars}, unit, energy_unit)
 
@@ -119,11 +120,13 @@ def _image(
         fields["pixel_size"] = found["pixel_size"]
     energy, energy_unit, acquired["technique"], guesses = _energy(found, unit, asked)
     known = {name: _as_given(value) for name, value in truth.items()}
+    elements, unknown = known_elements(_elements(found.get("elements", "")))
+    guesses = guesses + unknown_elements(unknown)
     image = SpectrumImage(
         **{"name": path.stem} | fields,
         energy=energy,
         energy_unit=energy_unit,
-        elements=_elements(found.get("elements", "")),
+        elements=elements,
         acquisition=Acquisition(**acquired),
         truth=known or None,
     )

@@ -110,7 +110,7 @@ def _completed(
     if elements is not None:
         image = replace(image, elements=checked_elements(elements))
     if resolution is not None:
-        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=float(resolution)))
+        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=resolution))
     return image if mask is None else image.with_mask(mask)
 
 

@@ -30,7 +30,7 @@ from bayesspec.files.file_problems import unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
 from bayesspec.files.signal_choice import choose, listed
-from bayesspec.image.counts import aligned
+from bayesspec.image.counts import aligned, owned
 
 _START = """
 import pickle, sys, types
@@ -185,8 +185,7 @@ def _received(stream: IO[bytes]) -> _Answer | None:
     data = aligned(*answer.layout)
     if data.nbytes and stream.readinto(data.reshape(-1).view(np.uint8)) < data.nbytes:  # type: ignore[attr-defined]
         return None
-    data.flags.writeable = False
-    return replace(answer, signal=replace(answer.signal, data=data))
+    return replace(answer, signal=replace(answer.signal, data=owned(data)))
 
 
 def _ending(code: int) -> str:

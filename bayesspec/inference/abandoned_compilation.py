@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
 
 import jax.monitoring
 
@@ -29,7 +28,7 @@ def watch() -> None:
     atexit.register(_wait)  # after JAX has registered what takes its client away, and so before that is done
 
 
-def _after(event: str, duration: float, **_: Any) -> None:
+def _after(event: str, duration_secs: float, **_: str | int) -> None:
     """Hear that a compilation ended; JAX tells so from a context that an exception is passing through."""
     if event.endswith("backend_compile_duration") and isinstance(sys.exc_info()[1], KeyboardInterrupt):
         _abandoned.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -93,11 +94,11 @@ def xray_line(name: str) -> XrayLine:
     Source: Elam, Ravel and Sieber, Radiat. Phys. Chem. 63 (2002) 121,
     doi:10.1016/S0969-806X(01)00227-4, through xraydb.
     """
-    match = re.fullmatch(r"([A-Z][a-z]?)_([KLM][a-z])", str(name))
-    element = match[1] if match else str(name).split("_")[0]
+    element = re.split(r"[_\s-]", str(name).strip())[0].capitalize()
     known = known_lines(element)
     if name not in known:
-        raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]")
+        meant = next((line for line in known if line.lower() == _letters(name)), known[0])
+        raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{meant!r}]")
     table = transitions(element)
     family = name.split("_")[1]
     own = {label: line for label, line in table.items() if family_of(label) == family}
@@ -115,6 +116,39 @@ def xray_line(name: str) -> XrayLine:
     edge = xraydb.xray_edges(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
     return XrayLine(name, element, energy, edge, members, tuple(satellites))
+
+
+def named_lines(lines: Any) -> tuple[str, ...]:
+    """Return the names of lines, or refuse what is no list of names.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        What the user gave.
+
+    Returns
+    -------
+    tuple of str
+        The names.
+
+    Raises
+    ------
+    InputError
+        When it is one text, empty, or holds anything else.
+    """
+    if isinstance(lines, str):
+        listed = [name.strip() for name in lines.split(",")]
+        raise InputError(f"lines={lines!r}", "a list of lines", f"lines={listed}")
+    names = tuple(lines) if isinstance(lines, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"lines={lines!r}", "a list of lines", "lines=['Fe_Ka', 'O_Ka']")
+    return tuple(str(name) for name in names)
+
+
+def _letters(name: str) -> str:
+    """A name as it is often typed: in small letters, Greek or with other joints."""
+    plain = str(name).strip().lower().translate(str.maketrans("αβγ", "abg"))
+    return re.sub(r"[\s\-]+", "_", plain)
 
 
 def _resolved(table: dict[str, Any]) -> bool:

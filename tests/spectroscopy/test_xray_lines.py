@@ -6,7 +6,7 @@ import pytest
 from bayesspec import SpectrumImage, element_maps, simulate, spectral_maps
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.line_families import element_families
-from bayesspec.spectroscopy.xray_lines import default_line, known_lines, lines_in_range, xray_line
+from bayesspec.spectroscopy.xray_lines import default_line, known_lines, lines_in_range, named_lines, xray_line
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,21 @@ def test_windows_and_whole_spectra_give_the_ratio_of_compounds_with_l_lines_besi
         for maps in (element_maps(pure, ["Fe_Ka", "O_Ka", "Cr_Ka", "Mn_Ka"]), spectral_maps(pure)):
             net = dict(zip(maps.lines, maps.net()[0, 0], strict=True))
             assert net["Fe_Ka"] / net["O_Ka"] == pytest.approx(truth["ratio"][phase], rel=1e-3)
+
+
+@pytest.mark.parametrize("typed", ["fe_ka", "FE_KA", "Fe Ka", "Fe-Kα", "Fe_Ka "])
+def test_a_line_that_was_meant_is_suggested(typed: str) -> None:
+    with pytest.raises(InputError) as raised:
+        xray_line(typed)
+    assert raised.value.do == "lines=['Fe_Ka']"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "do"),
+    [("Fe_Ka", "lines=['Fe_Ka']"), ("Fe_Ka, O_Ka", "lines=['Fe_Ka', 'O_Ka']"), ([], "Fe_Ka"), (3, "Fe_Ka")],
+)
+def test_lines_are_a_list(wrong: object, do: str) -> None:
+    assert named_lines(["Fe_Ka", "O_Ka"]) == ("Fe_Ka", "O_Ka")
+    with pytest.raises(InputError) as raised:
+        named_lines(wrong)
+    assert do in raised.value.do
