@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     ("errors", "labels", "models"),
     ("image",),
+    ("files",),
     ("inference",),
     ("spectroscopy",),
-    ("files",),
     ("simulate",),
     ("results",),
     ("classical", "workflows"),

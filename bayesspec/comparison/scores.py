@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, xlogy
 
 from bayesspec.comparison.table import Table, cells
+from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.principal_components import PrincipalComponents
@@ -24,7 +25,7 @@ _BLOCK_VALUES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseScore:
+class PhaseScore(SavedPart):
     """What one segmentation found.
 
     Parameters
@@ -52,7 +53,7 @@ class PhaseScore:
 
 
 @dataclass(frozen=True, eq=False)
-class ComponentScore:
+class ComponentScore(SavedPart):
     """What one unmixing found.
 
     Parameters

@@ -19,6 +19,7 @@ from bayesspec.comparison.scores import (
 from bayesspec.comparison.table import Table
 from bayesspec.comparison.trials import Data, Method, Trial, run_trials, trial_table
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
 from bayesspec.results.principal_components import PrincipalComponents
@@ -29,7 +30,7 @@ from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Saved):
     """Methods side by side.
 
     Parameters

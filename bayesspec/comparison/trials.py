@@ -16,6 +16,7 @@ from scipy.special import logsumexp, xlogy
 from bayesspec.comparison.scores import component_deviance
 from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key
@@ -30,7 +31,7 @@ Method = Callable[[Data], Segmentation | Unmixing | PrincipalComponents]
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Trial(SavedPart):
     """One method on the whole data and on two halves of the counts.
 
     Parameters

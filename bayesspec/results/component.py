@@ -9,12 +9,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Component:
+class Component(Saved):
     """Spectrum of one component.
 
     Parameters

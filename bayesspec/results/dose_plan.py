@@ -11,6 +11,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
 Floats = npt.NDArray[np.float64]
@@ -19,7 +20,7 @@ DOSES: Floats = np.asarray(np.geomspace(20, 20000, 8).round(), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class DosePlan:
+class DosePlan(Saved):
     """What a sample's ratios would cost in counts; prints as a table.
 
     Parameters

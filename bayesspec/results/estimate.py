@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 
 PROB = 0.95
 WIDEST = 2.0
@@ -19,7 +20,7 @@ WIDEST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Saved):
     """A quantity with its posterior draws; prints as ``0.783(4)``.
 
     Parameters

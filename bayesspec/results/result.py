@@ -13,6 +13,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.load import to_hyperspy
 from bayesspec.files.netcdf import FORMAT_VERSION, opened, sealed
 from bayesspec.files.paths import existing_file, new_file
+from bayesspec.files.saved import KIND, SavedPart, from_groups, saved_class
 from bayesspec.files.writing import write_file
 from bayesspec.results.estimate import Estimate, to_arviz
 from bayesspec.spectroscopy.composition import KFactor
@@ -25,7 +26,7 @@ class FitError(RuntimeError):
     """A fit that did not end as it should, raised under ``strict=True``; the message says what to do."""
 
 
-class Result:
+class Result(SavedPart):
     """A labelled Dataset and what can be read off it.
 
     Parameters
@@ -42,7 +43,8 @@ class Result:
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **other: Any) -> None:
+        super().__init_subclass__(**other)
         Result.kinds[cls.kind] = cls
 
     @property
@@ -146,7 +148,7 @@ class Result:
 
 
 def open_result(path: str | Path) -> Any:
-    """Open a result that was saved.
+    """Open a result, or what else was saved: line maps, a plan, a calibration.
 
     Parameters
     ----------
@@ -155,8 +157,8 @@ def open_result(path: str | Path) -> Any:
 
     Returns
     -------
-    Segmentation or Unmixing
-        The result.
+    Segmentation, Unmixing, LineMaps, or what else was saved
+        The same.
 
     Raises
     ------
@@ -164,8 +166,11 @@ def open_result(path: str | Path) -> Any:
         When the file does not exist, is damaged or was changed, or holds no result.
     """
     file = existing_file(path, do="bs.open({path!r})")
-    data = opened(file, "bs.load(path) for an image")["/"]
+    groups = opened(file, "bs.load(path) for an image")
+    data = groups["/"]
     data.attrs.pop("format_version", None)
+    if saved_class(str(data.attrs.get(KIND))) is not None:
+        return from_groups(groups)
     kind = data.attrs.get("result")
     if kind not in Result.kinds:
         raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")

@@ -11,6 +11,7 @@ import numpy as np
 import xraydb
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.spectroscopy.detector import fwhm_kev
 from bayesspec.spectroscopy.transitions import photons, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
@@ -28,7 +29,7 @@ COMMON_ELEMENTS = tuple(
 
 
 @dataclass(frozen=True)
-class LineFamily:
+class LineFamily(SavedPart):
     """Transitions whose intensities are in a known ratio: one column of a spectral model.
 
     Parameters

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.image.checks import checked_elements, checked_mask, checked_pixel_size, real_values
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
@@ -22,7 +23,7 @@ _ELEMENT_MAPS = "bs.element_maps(si, lines=[...]), which makes all of it"
 
 
 @dataclass(frozen=True, eq=False)
-class LineMaps:
+class LineMaps(Saved):
     """Poisson counts in energy windows, and the matrix that turns expected counts into line intensities.
 
     Nothing is subtracted: background and overlapping lines stay counts of their own and are accounted for in

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.spectroscopy.absorption import absorption_factors
 from bayesspec.spectroscopy.composition import KFactor, cliff_lorimer, weighted_intensities
 
@@ -16,7 +17,7 @@ ITERATIONS = 12
 
 
 @dataclass(frozen=True)
-class Film:
+class Film(Saved):
     """What is known of a film beyond the factors of its lines.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import model_error
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
@@ -29,7 +30,7 @@ FEWEST_COUNTS = 500.0
 
 
 @dataclass(frozen=True, eq=False)
-class EnergyCalibration:
+class EnergyCalibration(Saved):
     """Offset and gain of the energy axis and the detector's width, with their standard deviations.
 
     Energies are offset + gain x (energy of the file). Squared widths (full at half maximum) are

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import dispersion
 
@@ -16,7 +17,7 @@ FEWEST_COUNTS = 20
 
 
 @dataclass(frozen=True)
-class GainCorrection:
+class GainCorrection(Saved):
     """Counts divided by the gain.
 
     Parameters

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import model_error
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
@@ -144,7 +145,7 @@ class ElementSearch:
 
 
 @dataclass(frozen=True)
-class FoundElement:
+class FoundElement(SavedPart):
     """An element and why it is proposed.
 
     Parameters
@@ -185,7 +186,7 @@ class FoundElement:
 
 
 @dataclass(frozen=True)
-class Identification:
+class Identification(Saved):
     """Elements proposed, the most certain first.
 
     Parameters
