@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, image_or_none
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import deviance, expected_deviance
 from bayesspec.results.principal_components import PrincipalComponents
@@ -35,6 +36,7 @@ class _Block(NamedTuple):
     shares: Array
 
 
+@checked_arguments(result=(Segmentation, Unmixing, PrincipalComponents), image=image_or_none)
 def check(result: Segmentation | Unmixing | PrincipalComponents, image: SpectrumImage | None = None) -> xr.Dataset:
     """Compare the counts with what a result predicts, channel by channel, pixel by pixel, component by component.
 

@@ -19,6 +19,7 @@ from bayesspec.comparison.scores import (
 from bayesspec.comparison.table import Table
 from bayesspec.comparison.trials import Data, Method, Trial, run_trials, trial_table
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, mapping_or_none
 from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
@@ -94,6 +95,7 @@ class Comparison(Saved):
         return self.to_text()
 
 
+@checked_arguments(truth=mapping_or_none)
 def compare(
     data: Data,
     results: Sequence[Result] | Mapping[str, Method[Data]],
@@ -128,6 +130,14 @@ def compare(
     InputError
         When there is nothing to compare, or a result does not belong to the data.
     """
+    if isinstance(results, Mapping) and not all(callable(method) for method in results.values()):
+        raise InputError(
+            f"methods of types {[type(method).__name__ for method in results.values()]}",
+            "functions of the data, each under its name",
+            "bs.compare(si, {'NMF': lambda si: bs.classical.nmf(si, 4)})",
+        )
+    if isinstance(results, Result) or not isinstance(results, Mapping | Sequence):
+        results = [results]
     trials = run_trials(data, results, seed=seed) if isinstance(results, Mapping) else ()
     results = [trial.result for trial in trials] if isinstance(results, Mapping) else results
     wrong = [type(r).__name__ for r in results if not isinstance(r, Segmentation | Unmixing | PrincipalComponents)]

@@ -14,6 +14,7 @@ import xarray as xr
 from bayesspec.errors import InputError
 from bayesspec.files.netcdf import sealed
 from bayesspec.files.paths import new_file
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.writing import in_memory, write_file
 from bayesspec.image.spectrum_image import SpectrumImage
 
@@ -22,6 +23,7 @@ _ARRAYS = ("counts", "energy", "mask", "energy_mask")
 _LABELS = ("energy_unit", "pixel_size", "pixel_unit", "elements", "name")
 
 
+@checked_arguments()
 def save_image(image: SpectrumImage, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Save a spectrum image with everything it knows; `load` opens it again.
 

@@ -25,6 +25,7 @@ from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.reader_process import Request, read_list, read_signal
 from bayesspec.image.checks import checked_elements
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -35,6 +36,7 @@ _PREFERRED = {"hdf5": "HSPY"}
 _SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
 
 
+@checked_arguments()
 def load(
     path: str | os.PathLike[str],
     *,
@@ -87,6 +89,8 @@ def load(
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
     """
+    if not isinstance(signal, int | str | None) or isinstance(signal, bool):
+        raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
     file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
     if file.suffix.lower() in _OWN and reader is None:
@@ -114,6 +118,7 @@ def _completed(
     return image if mask is None else image.with_mask(mask)
 
 
+@checked_arguments()
 def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[str]:
     """List the signals of a file, one line each.
 
@@ -142,6 +147,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     return read_list(_request(file, reader, {}))
 
 
+@checked_arguments()
 def from_hyperspy(
     signal: Any,
     *,
@@ -186,12 +192,12 @@ def from_hyperspy(
     return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
-def to_hyperspy(array: xr.DataArray) -> Any:
+def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
     """Hand a labelled array to HyperSpy.
 
     Parameters
     ----------
-    array : xarray.DataArray
+    array : xarray.DataArray or SpectrumImage
         Any dims. ``energy`` becomes the signal axis; without it, ``y`` and ``x`` do.
 
     Returns
@@ -201,9 +207,17 @@ def to_hyperspy(array: xr.DataArray) -> Any:
 
     Raises
     ------
+    InputError
+        When it is neither.
     MissingExtraError
         When hyperspy is not installed.
     """
+    if isinstance(array, SpectrumImage):
+        array = array.to_xarray()
+    if not isinstance(array, xr.DataArray):
+        raise InputError(
+            f"a {type(array).__name__}", "a labelled array or an image", 'bs.to_hyperspy(fit.spectra["mean"])'
+        )
     try:
         from hyperspy import signals as kinds
     except ImportError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_flag
 
 MOST_PACKED = 900
 """Deflate packs zeros 1,029 times, and an image of one count in 10,000 values 780 times."""
@@ -115,7 +116,7 @@ def new_file(path: Any, *, overwrite: bool, endings: Sequence[str] = (), do: str
     InputError
         When its ending is another, its folder is missing, or it exists and must not or cannot be replaced.
     """
-    given = expanded(path, do.format(path="fit.nc"))
+    given, overwrite = expanded(path, do.format(path="fit.nc")), checked_flag("overwrite", overwrite)
     if endings and given.suffix.lower() not in endings:
         better = do.format(path=str(given.with_name(given.stem + endings[0])) if given.name else f"fit{endings[0]}")
         raise InputError(f"the file name {given.name!r}", f"an ending {' or '.join(endings)}", better)

@@ -48,7 +48,7 @@ class Acquisition:
     elevation_deg: float | None = None
 
     def __post_init__(self) -> None:
-        if self.technique not in TECHNIQUES:
+        if not isinstance(self.technique, str) or self.technique not in TECHNIQUES:
             raise InputError(f"technique={self.technique!r}", "'EDS' or 'EELS'", "bs.Acquisition(technique='EDS')")
         for name, (low, high, example) in _RANGES.items():
             value = getattr(self, name)

@@ -102,6 +102,86 @@ def checked_real(
     return float(value)
 
 
+def checked_prob(prob: Any) -> float:
+    """Return a probability, or refuse it.
+
+    Parameters
+    ----------
+    prob : float
+        What the user gave.
+
+    Returns
+    -------
+    float
+        The probability.
+
+    Raises
+    ------
+    InputError
+        When it is not between 0 and 1.
+    """
+    return checked_real("prob", prob, 0.0, 1.0, open_ends=True, do="prob=0.95")
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    """Return a truth value, or refuse what is none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    value : bool
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        The value.
+
+    Raises
+    ------
+    InputError
+        When it is neither True nor False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name}={value!r}", "True or False", f"{name}=True")
+    return bool(value)
+
+
+def checked_names(name: str, values: Any, do: str) -> tuple[str, ...]:
+    """Return a list of names, or refuse what is none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : sequence of str
+        What the user gave.
+    do : str
+        What to type.
+
+    Returns
+    -------
+    tuple of str
+        The names.
+
+    Raises
+    ------
+    InputError
+        When it is one text, empty, or holds anything else.
+    """
+    if isinstance(values, str):
+        listed = [part.strip() for part in values.split(",")]
+        raise InputError(f"{name}={values!r}", "a list of names", f"{name}={listed}")
+    try:
+        names = tuple(values)
+    except TypeError:
+        names = ()
+    if not names or not all(isinstance(one, str) for one in names):
+        raise InputError(f"{name}={values!r}", "a list of names", do)
+    return tuple(str(one) for one in names)
+
+
 def checked_range(name: str, ends: Any, do: str) -> tuple[float, float]:
     """Return the two ends of a range, or refuse them.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,7 @@ def checked_unit(unit: str) -> str:
     InputError
         When it is another one.
     """
-    if unit not in ("keV", "eV"):
+    if not isinstance(unit, str) or unit not in ("keV", "eV"):
         raise InputError(
             f"energy_unit={unit!r}", "'keV' (EDS) or 'eV' (EELS)", "bs.SpectrumImage(..., energy_unit='keV')"
         )
@@ -232,7 +232,10 @@ def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
     if isinstance(elements, str):
         listed = re.findall("[A-Z][a-z]?", elements) or ["Fe", "O"]
         raise InputError(f"elements={elements!r}", "a list of chemical symbols", f"elements={listed}")
-    symbols = tuple(elements) if isinstance(elements, Iterable) else (elements,)
+    try:
+        symbols = tuple(elements)
+    except TypeError:
+        symbols = (cast(str, elements),)
     if not all(isinstance(symbol, str) for symbol in symbols):
         raise InputError(f"elements={elements!r}", "a list of chemical symbols", "elements=['Fe', 'O']")
     _, unknown = known_elements(symbols)
@@ -290,8 +293,9 @@ def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
     """
     if ends is None:
         return slice(None)
-    if np.shape(ends) != (2,) or not all(isinstance(end, int | np.integer) for end in ends):
+    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    if len(pair) != 2 or not all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in pair):
         raise InputError(
             f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"
         )
-    return slice(int(ends[0]), int(ends[1]))
+    return slice(int(pair[0]), int(pair[1]))

@@ -30,7 +30,7 @@ def checked_steps(steps: tuple[int, int, int], shape: tuple[int, int, int]) -> t
     InputError
         When one is not a positive integer or exceeds the image.
     """
-    integers = all(isinstance(step, int | np.integer) for step in steps)
+    integers = all(isinstance(step, int | np.integer) and not isinstance(step, bool) for step in steps)
     if not integers or any(not 1 <= step <= n for step, n in zip(steps, shape, strict=True)):
         y, x, energy = steps
         raise InputError(

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.acquisition import Acquisition as Acquisition
+from bayesspec.image.arguments import checked_range
 from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
 from bayesspec.image.counts import frozen_state
 from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
@@ -148,9 +149,11 @@ class SpectrumImage:
         Raises
         ------
         InputError
-            When nothing is left.
+            When a range is none, or nothing is left.
         """
-        low, high = energy if energy is not None else (-np.inf, np.inf)
+        low, high = -np.inf, np.inf
+        if energy is not None:
+            low, high = checked_range("energy", energy, "si.crop(energy=(0.2, 12))")
         channels = np.flatnonzero((self.energy >= low) & (self.energy <= high))
         rows, columns = pixel_range("y", y), pixel_range("x", x)
         if not len(channels) or 0 in self.counts[rows, columns, :1].shape:

@@ -8,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
 
 
+@checked_arguments(result=(Segmentation, Unmixing, PrincipalComponents))
 def selection(
     result: Segmentation | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None
 ) -> Figure:
@@ -55,6 +57,7 @@ def selection(
     return root(canvas)
 
 
+@checked_arguments(evidence=(xr.Dataset, Unmixing, PrincipalComponents))
 def scree(evidence: xr.Dataset | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the scree plot with the edge of the noise, and the held-out counts beside it.
 

@@ -12,6 +12,7 @@ from bayesspec.comparison.side_by_side import Comparison
 from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
 from bayesspec.files.paths import new_file, new_folder
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.writing import write_file
 from bayesspec.reporting.figures import (
     Drawing,
@@ -43,6 +44,13 @@ _KINDS = ("pdf", "svg", "png")
 _SAVE_FIGURES = "save_figures(results, folder, overwrite=True)"
 
 
+def _comparison_or_none(value: Comparison | None) -> Comparison | None:
+    """Refuse what is no comparison."""
+    if value is not None and not isinstance(value, Comparison):
+        raise InputError(f"a comparison of type {type(value).__name__}", "a Comparison", "bs.compare(si, [fit])")
+    return value
+
+
 @dataclass(frozen=True)
 class _Section:
     """One result of the page."""
@@ -56,6 +64,7 @@ class _Section:
     settings: Table
 
 
+@checked_arguments(comparison=_comparison_or_none)
 def report(
     results: Result | Sequence[Result],
     path: str | Path,
@@ -102,6 +111,7 @@ def report(
     return write_file(target, text.encode(), overwrite=overwrite)
 
 
+@checked_arguments(comparison=_comparison_or_none)
 def save_figures(
     results: Result | Sequence[Result],
     folder: str | Path,
@@ -157,7 +167,7 @@ def _figures(result: Reported, reference: str | None = None) -> list[Drawing]:
 
 
 def _listed(results: Result | Sequence[Result]) -> list[Reported]:
-    given = [results] if isinstance(results, Result) else list(results)
+    given = list(results) if isinstance(results, list | tuple) else [results]
     shown = [result for result in given if isinstance(result, Reported)]
     wrong = [type(result).__name__ for result in given if result not in shown]
     if not given or wrong:

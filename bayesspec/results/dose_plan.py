@@ -11,6 +11,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, real, values
 from bayesspec.files.saved import Saved
 from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
@@ -59,6 +60,7 @@ class DosePlan(Saved):
         first = int(failed[-1]) + 1 if failed.size else 0
         return float(self.doses[first]) if first < len(self.doses) else np.inf
 
+    @checked_arguments()
     def counts_for(self, error: float) -> float:
         """Find the dose at which every ratio reaches a standard error.
 
@@ -96,6 +98,7 @@ class DosePlan(Saved):
             return float(np.exp(x[-1] + 2 * (y[-1] - wanted)))
         return float(np.exp(np.interp(-wanted, np.maximum.accumulate(-y), x)))
 
+    @checked_arguments()
     def pixels_for(self, error: float, counts_per_pixel: float) -> int:
         """Find the number of pixels at which every ratio reaches a standard error at a given dose.
 
@@ -129,6 +132,7 @@ class DosePlan(Saved):
         here = np.exp(np.interp(np.log(counts_per_pixel), np.log(self.doses[known]), worst[known]))
         return int(np.ceil(self.pixels * (here / error) ** 2))
 
+    @checked_arguments()
     def seconds(self, counts_per_pixel: float) -> float:
         """Live time of the whole image for a dose, at the measured or given rate.
 
@@ -170,6 +174,12 @@ class DosePlan(Saved):
 # Dose planning: how many counts tell two phases apart, or bring a ratio to a wanted standard error
 
 
+@checked_arguments(
+    ratios=values("ratios", "ratios=(0.783, 0.698)"),
+    areas=values("areas", "areas=(0.6, 0.4)", optional=True),
+    doses=values("doses", "doses=[20, 200, 2000]"),
+    background=real("background", 0.0),
+)
 def plan_dose(
     ratios: Sequence[float],
     *,

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, line_name
 from bayesspec.results.estimate import Estimate, ratio_of
 from bayesspec.results.result import Result
 from bayesspec.spectroscopy.composition import KFactor
@@ -42,6 +43,7 @@ class LineFit(Result):
             raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", f"fit.ratio({self.lines[0]!r}, ...)")
         return self.data["intensity_draws"].sel(line=line, drop=True)
 
+    @checked_arguments()
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Ratio of two lines.
 
@@ -62,6 +64,7 @@ class LineFit(Result):
         """
         return ratio_of(self._draws(numerator), self._draws(denominator), f"{numerator}/{denominator}")
 
+    @checked_arguments(line=line_name)
     def k_ratio(self, line: str, standard: LineFit) -> Estimate:
         """Count rate of a line over that of a standard, at the same beam current.
 
@@ -82,6 +85,8 @@ class LineFit(Result):
         InputError
             When the line was not fitted, or a live time is not known.
         """
+        if not isinstance(standard, LineFit):
+            raise InputError(f"a standard of type {type(standard).__name__}", "a LineFit", "bs.fit_lines(standard)")
         times = [json.loads(fit.data.attrs["acquisition"])["live_time_s"] for fit in (self, standard)]
         if None in times:
             raise InputError(f"live times {times} s", "both", "bs.load of files that hold it, or fit.ratio(...)")
@@ -90,6 +95,7 @@ class LineFit(Result):
         shuffled = theirs.isel(draw=np.random.default_rng(n).permutation(theirs.sizes["draw"])[:n])
         return ratio_of(ours.isel(draw=slice(n)) / times[0], shuffled / times[1], f"k-ratio of {line}")
 
+    @checked_arguments()
     def composition(
         self,
         k_factors: Mapping[str, KFactor],

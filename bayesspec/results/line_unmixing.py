@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, line_names
 from bayesspec.results.estimate import PROB, Estimate, check_prob
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.composition import KFactor
@@ -138,6 +139,7 @@ class LineUnmixing(Unmixing):
         known = low.notnull().all("component").values
         return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
+    @checked_arguments(lines=line_names)
     def intensities(self, lines: Sequence[str]) -> xr.DataArray:
         """Most likely line intensities of every component.
 
@@ -163,6 +165,7 @@ class LineUnmixing(Unmixing):
             )
         return self.data["line_draws"].sel(line=list(lines))
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:

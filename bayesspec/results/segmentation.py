@@ -9,6 +9,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.results.dose_plan import DOSES, DosePlan, plan
 from bayesspec.results.estimate import Estimate, ratio_of
 from bayesspec.results.phase_comparison import PhaseComparison, compare
@@ -79,6 +80,7 @@ class Segmentation(Result):
         """Joint draws of line intensities, as shares of a phase's counts, dims (draw, phase, line)."""
         return self.data["intensity_draws"]
 
+    @checked_arguments()
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Ratio of two lines in every phase.
 
@@ -113,6 +115,7 @@ class Segmentation(Result):
                 raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", do)
         return [numerator, denominator]
 
+    @checked_arguments()
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
         """Difference of one line ratio between two phases, with their covariance.
 
@@ -141,6 +144,7 @@ class Segmentation(Result):
         difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
         return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
 
+    @checked_arguments()
     def compare_phases(
         self, first: int, second: int, *, reference: str | None = None, margin: float = 0.0
     ) -> PhaseComparison:
@@ -169,6 +173,7 @@ class Segmentation(Result):
         """
         return compare(self.intensities, first, second, reference=reference, margin=margin)
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:
@@ -196,6 +201,7 @@ class Segmentation(Result):
         """
         return self._composition(self.intensities, k_factors, seed, film)
 
+    @checked_arguments()
     def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
         """Forecast what another dose would make of a ratio in this sample.
 

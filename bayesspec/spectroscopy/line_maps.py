@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved
-from bayesspec.image.checks import checked_elements, checked_mask, checked_pixel_size, real_values
+from bayesspec.image.arguments import checked_names
+from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
 from bayesspec.spectroscopy.windows import line_windows
-from bayesspec.spectroscopy.xray_lines import default_line, named_lines
+from bayesspec.spectroscopy.xray_lines import default_line
 
 _ELEMENT_MAPS = "bs.element_maps(si, lines=[...]), which makes all of it"
 
@@ -78,7 +80,9 @@ class LineMaps(Saved):
     response_errors: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        lines, sides = named_lines(self.lines), tuple(self.sides)
+        lines = checked_names("lines", self.lines, "lines=['Fe_Ka', 'O_Ka']")
+        bare = isinstance(self.sides, list | tuple) and not self.sides
+        sides = () if bare else checked_names("sides", self.sides, _ELEMENT_MAPS)
         counts = frozen(as_counts(in_order(self.counts, ("y", "x", "line"))))
         if counts.ndim != 3 or counts.shape[2] != len(lines) or len(set(lines)) != len(lines):
             raise InputError(
@@ -192,6 +196,7 @@ class LineMaps(Saved):
         return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
 
 
+@checked_arguments()
 def element_maps(
     image: SpectrumImage, lines: Sequence[str] | None = None, *, elements: Sequence[str] | None = None
 ) -> LineMaps:
@@ -216,7 +221,7 @@ def element_maps(
     InputError
         When there are neither lines nor elements, or when a line cannot be measured.
     """
-    lines = list(named_lines(lines)) if lines is not None else _default_lines(image, elements)
+    lines = list(lines) if lines is not None else _default_lines(image, elements)
     if image.acquisition.resolution_mn_ka_ev is None:
         warnings.warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
@@ -242,7 +247,7 @@ def element_maps(
 
 
 def _default_lines(image: SpectrumImage, elements: Sequence[str] | None) -> list[str]:
-    elements = list(checked_elements(elements) if elements is not None else image.elements)
+    elements = list(elements) if elements is not None else list(image.elements)
     if not elements:
         raise InputError(
             "neither lines nor elements, and the file names none",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -116,33 +115,6 @@ def xray_line(name: str) -> XrayLine:
     edge = xraydb.xray_edges(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
     return XrayLine(name, element, energy, edge, members, tuple(satellites))
-
-
-def named_lines(lines: Any) -> tuple[str, ...]:
-    """Return the names of lines, or refuse what is no list of names.
-
-    Parameters
-    ----------
-    lines : sequence of str
-        What the user gave.
-
-    Returns
-    -------
-    tuple of str
-        The names.
-
-    Raises
-    ------
-    InputError
-        When it is one text, empty, or holds anything else.
-    """
-    if isinstance(lines, str):
-        listed = [name.strip() for name in lines.split(",")]
-        raise InputError(f"lines={lines!r}", "a list of lines", f"lines={listed}")
-    names = tuple(lines) if isinstance(lines, Iterable) else ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"lines={lines!r}", "a list of lines", "lines=['Fe_Ka', 'O_Ka']")
-    return tuple(str(name) for name in names)
 
 
 def _letters(name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import model_error
@@ -68,6 +69,7 @@ class EnergyCalibration(Saved):
         return f"<EnergyCalibration: {values}{'' if self.converged else '; not converged: do not rely on it'}>"
 
 
+@checked_arguments()
 def calibrate_energy(
     image: SpectrumImage, elements: Sequence[str] | None = None, lines: Sequence[str] = ()
 ) -> EnergyCalibration:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.inference.random_keys import random_key
 from bayesspec.inference.svi import run_svi
 from bayesspec.results.dataset import attributes
@@ -48,6 +50,7 @@ class ModelFit(Result):
         return f"<ModelFit {self.name!r}: {', '.join(map(str, self.data.data_vars))} ({sizes})>"
 
 
+@checked_arguments()
 def fit(
     model: Model,
     counts: Any,
@@ -98,7 +101,7 @@ def fit(
             "a module with DIMS and model(counts, ...)",
             "from bayesspec.models import poisson_nmf; bs.fit(poisson_nmf, counts, rank=3)",
         )
-    with tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
+    with _own_model(model), tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
             (np.asarray(counts),),
@@ -120,6 +123,22 @@ def fit(
     if strict and not found.status.ok:
         raise FitError(str(found.status))
     return ModelFit(xr.Dataset(sites, attrs=attrs))
+
+
+@contextmanager
+def _own_model(model: Model) -> Iterator[None]:
+    """Say that it was the user's model that raised."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        name = getattr(model, "__name__", type(model).__name__)
+        raise InputError(
+            f"the model {name}, which raised {type(error).__name__}: {str(error)[:200]}",
+            "a model that takes these counts and hyperparameters",
+            "numpyro.handlers.seed(model.model, 0)(counts, ...), to see where",
+        ) from error
 
 
 def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], Any]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.results.dataset import attributes
@@ -46,6 +47,7 @@ class EdgeFit(LineFit):
         )
 
 
+@checked_arguments()
 def fit_edges(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import model_error
@@ -209,6 +210,7 @@ class Identification(Saved):
         return f"<Identification {self.image.name!r}: {', '.join(map(str, self.found))}>"
 
 
+@checked_arguments()
 def identify_lines(image: SpectrumImage) -> Identification:
     """Propose the elements of an image.
 

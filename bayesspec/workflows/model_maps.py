@@ -12,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
 from bayesspec.results.dataset import attributes, pixel_coords
@@ -74,6 +75,7 @@ class IntensityMaps(Result):
         return f"<IntensityMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}>"
 
 
+@checked_arguments()
 def model_maps(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import count_matrix_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
@@ -50,6 +51,7 @@ class _Parts:
     bound: float
 
 
+@checked_arguments()
 def pca(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import count_matrix_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel, dispersion, noise_level
@@ -220,6 +221,7 @@ def _odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
     return np.zeros_like(found) if wide else found
 
 
+@checked_arguments()
 def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """Test whether the counts of an image are Poisson counts on one energy axis, and what it does to the rank.
 

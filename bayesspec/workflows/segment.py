@@ -14,7 +14,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.image.arguments import checked_integer, checked_seed
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.fit import MixtureFit
@@ -111,6 +111,7 @@ def _mixed_note(fits: PhaseFits) -> str:
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
+@checked_arguments()
 def segment(
     data: LineMaps | SpectrumImage,
     phases: int | Iterable[int] = range(1, 7),
@@ -164,8 +165,6 @@ def segment(
     maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
-    checked_seed(seed)
-    checked_integer("draws", draws, 2, do="draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import count_matrix_of
 from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -37,6 +38,7 @@ class _Evidence(NamedTuple):
     bound: int
 
 
+@checked_arguments()
 def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), *, seed: int = 0) -> xr.Dataset:
     """Say how many components an image has, with the evidence for every number.
 

@@ -6,7 +6,7 @@ import pytest
 from bayesspec import SpectrumImage, element_maps, simulate, spectral_maps
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.line_families import element_families
-from bayesspec.spectroscopy.xray_lines import default_line, known_lines, lines_in_range, named_lines, xray_line
+from bayesspec.spectroscopy.xray_lines import default_line, known_lines, lines_in_range, xray_line
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,3 @@ def test_a_line_that_was_meant_is_suggested(typed: str) -> None:
     with pytest.raises(InputError) as raised:
         xray_line(typed)
     assert raised.value.do == "lines=['Fe_Ka']"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "do"),
-    [("Fe_Ka", "lines=['Fe_Ka']"), ("Fe_Ka, O_Ka", "lines=['Fe_Ka', 'O_Ka']"), ([], "Fe_Ka"), (3, "Fe_Ka")],
-)
-def test_lines_are_a_list(wrong: object, do: str) -> None:
-    assert named_lines(["Fe_Ka", "O_Ka"]) == ("Fe_Ka", "O_Ka")
-    with pytest.raises(InputError) as raised:
-        named_lines(wrong)
-    assert do in raised.value.do
