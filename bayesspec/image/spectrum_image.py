@@ -12,7 +12,9 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.acquisition import Acquisition as Acquisition
+from bayesspec.image.arguments import checked_range
 from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
+from bayesspec.image.counts import frozen_state
 from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
 
 
@@ -24,7 +26,7 @@ class SpectrumImage:
     ----------
     counts : array, shape (y, x, energy)
         Number of counts; integers, or floats that hold integers. Stored in the smallest unsigned dtype,
-        read-only. A writeable array is copied, a read-only one is shared.
+        read-only and copied: the caller's array may change later.
         A spectrum (energy,) becomes a 1 x 1 image and a line scan (x, energy) a 1 x x image.
     energy : array, shape (energy,)
         Energy of the channel centres, strictly increasing, in `energy_unit`. float64.
@@ -68,6 +70,9 @@ class SpectrumImage:
     def __post_init__(self) -> None:
         for name, value in checked_fields(vars(self)).items():
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(frozen_state(state))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -144,9 +149,11 @@ class SpectrumImage:
         Raises
         ------
         InputError
-            When nothing is left.
+            When a range is none, or nothing is left.
         """
-        low, high = energy if energy is not None else (-np.inf, np.inf)
+        low, high = -np.inf, np.inf
+        if energy is not None:
+            low, high = checked_range("energy", energy, "si.crop(energy=(0.2, 12))")
         channels = np.flatnonzero((self.energy >= low) & (self.energy <= high))
         rows, columns = pixel_range("y", y), pixel_range("x", x)
         if not len(channels) or 0 in self.counts[rows, columns, :1].shape:

@@ -11,6 +11,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.pixels import bare, extent, pixel_size_of, scale_bar
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, axes_or_new, colours, line_label, paper, root
 from bayesspec.results.estimate import Estimate
@@ -19,6 +20,7 @@ from bayesspec.results.segmentation import Segmentation
 _NAMED = 2
 
 
+@checked_arguments(result=Segmentation)
 def phase_map(
     result: Segmentation,
     *,

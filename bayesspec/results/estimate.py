@@ -11,7 +11,9 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
+from bayesspec.image.arguments import checked_prob
 
 PROB = 0.95
 WIDEST = 2.0
@@ -19,7 +21,7 @@ WIDEST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Saved):
     """A quantity with its posterior draws; prints as ``0.783(4)``.
 
     Parameters
@@ -83,6 +85,7 @@ class Estimate:
         place = min(max(math.ceil(q * len(ordered)) - 1, 0), len(ordered) - 1)
         return self.draws.isel(draw=0, drop=True).copy(data=ordered[place])
 
+    @checked_arguments()
     def sel(self, **labels: Any) -> Self:
         """Take part of the quantity by its labels.
 
@@ -182,8 +185,7 @@ def check_prob(prob: float) -> None:
     InputError
         When it is not between 0 and 1.
     """
-    if not 0 < prob < 1:
-        raise InputError(f"prob={prob}", "a probability between 0 and 1", "interval(0.95)")
+    checked_prob(prob)
 
 
 def format_uncertain(mean: float, sd: float) -> str:
@@ -325,6 +327,7 @@ class BandedEstimate(Estimate):
         attrs: dict[str, Any] = {"prob": prob, "interval": kind}
         return low.assign_attrs(attrs), high.assign_attrs(attrs)
 
+    @checked_arguments()
     def scaled(self, factor: float, name: str) -> BandedEstimate:
         """Multiply the quantity and its band by a number.
 

@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
+from bayesspec.files.public_arguments import checked_arguments, line_names
 from bayesspec.results.estimate import PROB, Estimate, check_prob
 from bayesspec.results.schema import Variable
 from bayesspec.results.unmixing import Unmixing
@@ -168,6 +169,7 @@ class LineUnmixing(Unmixing):
         known = low.notnull().all("component").values
         return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
+    @checked_arguments(lines=line_names)
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Counts in some lines of every component.
 
@@ -191,6 +193,7 @@ class LineUnmixing(Unmixing):
     def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
         return self.data["line_draws"].sel(line=self.checked_lines(lines))
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:

@@ -1,20 +1,22 @@
-"""Open a result that was saved, of whatever kind."""
+"""Open what was saved: a result of any kind, line maps, a plan, a calibration."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from pathlib import Path
-
-import xarray as xr
+from typing import Any
 
 from bayesspec import results
 from bayesspec.errors import InputError
+from bayesspec.files.netcdf import opened
+from bayesspec.files.paths import existing_file
+from bayesspec.files.saved import KIND, from_groups, saved_class
 from bayesspec.results.result import Result
 
 
-def open(path: str | Path) -> Result:  # noqa: A001
-    """Open a result that was saved.
+def open(path: str | Path) -> Any:  # noqa: A001
+    """Open a result, or what else was saved: line maps, a plan, a calibration.
 
     Parameters
     ----------
@@ -23,20 +25,21 @@ def open(path: str | Path) -> Result:  # noqa: A001
 
     Returns
     -------
-    Result
-        Of the class that saved it.
+    Segmentation, Unmixing, LineMaps, or what else was saved
+        The same.
 
     Raises
     ------
     InputError
-        When the file does not exist, holds no result, or not all that its kind of result holds.
+        When the file does not exist, is damaged or was changed, holds no result, or not all that its kind of result
+        holds.
     """
-    if not Path(path).is_file():
-        raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
-    try:
-        data = xr.load_dataset(path, engine="h5netcdf")
-    except OSError as error:
-        raise InputError(f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image") from error
+    file = existing_file(path, do="bs.open({path!r})")
+    groups = opened(file, "bs.load(path) for an image")
+    data = groups["/"]
+    data.attrs.pop("format_version", None)
+    if saved_class(str(data.attrs.get(KIND))) is not None:
+        return from_groups(groups)
     kind, kinds = data.attrs.get("result"), known_kinds()
     if kind not in kinds:
         raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")

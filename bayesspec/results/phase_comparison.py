@@ -9,11 +9,12 @@ import xarray as xr
 from scipy.special import chdtr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.results.estimate import Estimate
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseComparison:
+class PhaseComparison(Saved):
     """How much two phases differ, ratio by ratio and all in all; prints as a sentence a ratio.
 
     Parameters

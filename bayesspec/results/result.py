@@ -17,6 +17,10 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.load import to_hyperspy
+from bayesspec.files.netcdf import FORMAT_VERSION, sealed
+from bayesspec.files.paths import new_file
+from bayesspec.files.saved import SavedPart
+from bayesspec.files.writing import write_file
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, attributes
@@ -33,7 +37,7 @@ class FitError(RuntimeError):
     """A fit that did not end as it should, raised under ``strict=True``; the message says what to do."""
 
 
-class Result:
+class Result(SavedPart):
     """A labelled Dataset and what can be read off it.
 
     A kind of result of your own is a subclass: give it a ``kind``, a ``schema`` and, so that ``bs.check`` and
@@ -74,7 +78,8 @@ class Result:
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **other: Any) -> None:
+        super().__init_subclass__(**other)
         Result.kinds[cls.kind] = cls
 
     @classmethod
@@ -420,7 +425,7 @@ class Result:
         return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the result to a netCDF file.
+        """Write the result to a netCDF file, which is complete or not there: an earlier one stays until then.
 
         Parameters
         ----------
@@ -437,14 +442,11 @@ class Result:
         Raises
         ------
         InputError
-            When the file exists and `overwrite` is false.
+            When the file exists and `overwrite` is false, or cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise InputError(f"the file {path} exists", "a new file", f"save({str(path)!r}, overwrite=True)")
-        packed = {name: {"zlib": True} for name, values in self.data.data_vars.items() if values.size > 1000}
-        self.data.to_netcdf(path, engine="h5netcdf", encoding=packed)
-        return path
+        target = new_file(path, overwrite=overwrite, do="fit.save({path!r})")
+        contents = sealed({"/": self.data.assign_attrs(format_version=FORMAT_VERSION)})
+        return write_file(target, contents, overwrite=overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
         """Hand spectra and maps to HyperSpy.

@@ -13,6 +13,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import accuracy
@@ -244,6 +245,7 @@ class Segmentation(LineResult):
         """
         return self.data["scatter"]
 
+    @checked_arguments()
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Intensities of some lines in every phase, background and overlap accounted for.
 
@@ -264,6 +266,7 @@ class Segmentation(LineResult):
         """
         return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "share of a phase's counts")
 
+    @checked_arguments()
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
         """Difference of one line ratio between two phases, with their covariance.
 
@@ -292,6 +295,7 @@ class Segmentation(LineResult):
         difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
         return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
 
+    @checked_arguments()
     def compare_phases(
         self, first: int, second: int, *, reference: str | None = None, margin: float = 0.0
     ) -> PhaseComparison:
@@ -320,6 +324,7 @@ class Segmentation(LineResult):
         """
         return compare(self.intensities.draws, first, second, reference=reference, margin=margin)
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:
@@ -347,6 +352,7 @@ class Segmentation(LineResult):
         """
         return self._composition(self.data["intensity_draws"], k_factors, seed, film)
 
+    @checked_arguments()
     def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
         """Forecast what another dose would make of a ratio in this sample.
 

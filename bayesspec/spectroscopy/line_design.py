@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, gaussian_shares
@@ -34,7 +35,7 @@ K_SHARE = 0.92
 
 
 @dataclass(frozen=True, eq=False)
-class LineDesign:
+class LineDesign(SavedPart):
     """Columns of lines and background over the channels that are fitted.
 
     Parameters

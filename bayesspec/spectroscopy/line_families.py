@@ -11,6 +11,7 @@ import lazy_loader
 import numpy as np
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.spectroscopy.detector import fwhm_kev
 from bayesspec.spectroscopy.transitions import photons, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
@@ -30,7 +31,7 @@ xraydb = lazy_loader.load("xraydb")
 
 
 @dataclass(frozen=True)
-class LineFamily:
+class LineFamily(SavedPart):
     """Transitions whose intensities are in a known ratio: one column of a spectral model.
 
     Parameters

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import dispersion
 
@@ -16,7 +18,7 @@ FEWEST_COUNTS = 20
 
 
 @dataclass(frozen=True)
-class GainCorrection:
+class GainCorrection(Saved):
     """Counts divided by the gain.
 
     Parameters
@@ -59,6 +61,7 @@ def noise_gain(image: SpectrumImage) -> float:
     return float(np.median(squares[enough] / expected[enough])) if enough.any() else 1.0
 
 
+@checked_arguments()
 def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrection:
     """Divide the counts by the gain, so that Poisson models hold for what is left.
 

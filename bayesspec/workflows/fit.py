@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.inference.random_keys import random_key
 from bayesspec.inference.svi import run_svi
 from bayesspec.results.model_fit import ModelFit
 from bayesspec.results.result import FitError
@@ -31,6 +33,7 @@ class Model(Protocol):
     model: Callable[..., Any]
 
 
+@checked_arguments()
 def fit(
     model: Model,
     counts: Any,
@@ -81,12 +84,12 @@ def fit(
             "a module with DIMS and model(counts, ...)",
             "from bayesspec.models import poisson_nmf; bs.fit(poisson_nmf, counts, rank=3)",
         )
-    with tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
+    with _own_model(model), tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
             (np.asarray(counts),),
             hyperparameters,
-            key=jax.random.key(seed),
+            key=random_key(seed),
             draws=draws,
             max_steps=max_steps,
             progress=lambda done, _: bar.update(done - bar.n),
@@ -102,6 +105,22 @@ def fit(
         status=found.status,
         settings={"seed": seed, "draws": draws, "steps": len(found.losses), "loss": float(found.losses[-1])},
     )
+
+
+@contextmanager
+def _own_model(model: Model) -> Iterator[None]:
+    """Say that it was the user's model that raised."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        name = getattr(model, "__name__", type(model).__name__)
+        raise InputError(
+            f"the model {name}, which raised {type(error).__name__}: {str(error)[:200]}",
+            "a model that takes these counts and hyperparameters",
+            "numpyro.handlers.seed(model.model, 0)(counts, ...), to see where",
+        ) from error
 
 
 def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.inference.status import Status
@@ -26,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 PRIOR = "None: edges and background are not negative; draws are refits of counts drawn from the fit, about the fit."
 
 
+@checked_arguments()
 def fit_edges(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
@@ -25,6 +26,7 @@ MISFIT = 1.5
 PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
 
 
+@checked_arguments()
 def fit_lines(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import summed
@@ -228,6 +229,7 @@ def odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
     return np.zeros_like(found) if wide else found
 
 
+@checked_arguments()
 def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """Test whether the counts of an image are Poisson counts on one energy axis, and what it does to the rank.
 

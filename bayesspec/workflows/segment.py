@@ -12,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.fit import MixtureFit
@@ -19,6 +20,7 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
@@ -105,6 +107,7 @@ def _mixed_note(fits: PhaseFits) -> str:
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
+@checked_arguments()
 def segment(
     data: LineMaps | SpectrumImage,
     phases: int | Iterable[int] = range(1, 7),
@@ -158,8 +161,6 @@ def segment(
     maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
-    if draws < 2:
-        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -199,7 +200,7 @@ def _scores(
     seed: int,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
-    train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
+    train, test = thin(counts, FITTED_SHARE, key=random_key(seed))
     scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
@@ -261,7 +262,7 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     fit = fits.measured
     if not fits.resolved:
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
-    of_parameters, of_labels = jax.random.split(jax.random.key(seed))
+    of_parameters, of_labels = jax.random.split(random_key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
     if fit.n_phases > 1:
