@@ -7,8 +7,7 @@ Files are opened by the readers of rosettasciio, in a process of their own; Hype
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.errors import InputError, MissingExtraError, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.completeness import check_complete
 from bayesspec.files.file_problems import empty_file, named_errors
@@ -30,7 +29,8 @@ from bayesspec.files.reader_process import Request, read_list, read_signal
 from bayesspec.image.checks import checked_elements
 from bayesspec.image.spectrum_image import SpectrumImage
 
-_OWN = {".npz": read_npz, ".nc": read_nc}
+READERS: dict[str, Callable[[Path, str | None], tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
+"""Readers by the ending of a file: path and unit of energy in, the image and what had to be guessed out."""
 _FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
 _SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
@@ -93,7 +93,7 @@ def load(
         raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
     file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
-    if file.suffix.lower() in _OWN and reader is None:
+    if file.suffix.lower() in READERS and reader is None:
         image, guesses = _read_own(file, energy_unit)
     else:
         chosen = read_signal(_request(file, reader, reader_options or {}, signal))
@@ -103,7 +103,7 @@ def load(
     if not image.counts.any():
         raise empty_file(file)
     for sentence in guesses:
-        warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
+        warn(f"{file.name}: {sentence}")
     return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
@@ -142,7 +142,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
         When rosettasciio, or a package that its reader needs, is not installed.
     """
     file = existing_file(path, folders=_FOLDERS)
-    if file.suffix.lower() in _OWN and reader is None:
+    if file.suffix.lower() in READERS and reader is None:
         return [f"[0] {_read_own(file, None)[0]!r}"]
     return read_list(_request(file, reader, {}))
 
@@ -188,7 +188,7 @@ def from_hyperspy(
     """
     image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
     for sentence in guesses:
-        warnings.warn(sentence, UserWarning, stacklevel=2)
+        warn(sentence)
     return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
@@ -228,7 +228,7 @@ def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
 
 def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
     with named_errors(file, file.suffix[1:]):
-        return _OWN[file.suffix.lower()](file, energy_unit)
+        return READERS[file.suffix.lower()](file, energy_unit)
 
 
 def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:

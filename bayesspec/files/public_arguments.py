@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.image.arguments import (
@@ -118,7 +117,7 @@ def as_image(data: Any) -> SpectrumImage:
     if hasattr(data, "axes_manager"):
         image, guesses = spectrum_image(from_object(data), name="spectrum image", energy_unit=None)
         for sentence in guesses:
-            warnings.warn(sentence, UserWarning, stacklevel=4)
+            warn(sentence)
         return image
     shape = f" of shape {np.shape(data)}" if isinstance(data, np.ndarray | list | tuple) else ""
     if isinstance(data, list | tuple):
@@ -336,10 +335,12 @@ def _instance(name: str, kinds: tuple[type[Any], ...], *, many: bool) -> Checker
     """Check that an argument is an object of one of the classes, or a list of such."""
 
     def check(value: Any) -> Any:
-        found = list(value) if many and isinstance(value, list | tuple) and value else [value]
+        found = list(value) if many and isinstance(value, list | tuple) else [value]
         wrong = [one for one in found if not isinstance(one, kinds)]
+        names = " or ".join(kind.__name__ for kind in kinds)
+        if not found:
+            raise InputError(f"no {name}", f"a {names}", _MADE_BY.get(kinds[0].__name__, names))
         if wrong:
-            names = " or ".join(kind.__name__ for kind in kinds)
             raise InputError(
                 f"{name} of type {type(wrong[0]).__name__}", f"a {names}", _MADE_BY.get(kinds[0].__name__, names)
             )

@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.errors import InputError, MissingExtraError, warn
 from bayesspec.files.file_problems import unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
@@ -138,7 +138,7 @@ def _asked(request: Request) -> _Answer:
     for name, level, message in received.logged:
         logging.getLogger(name).log(level, "%s", message)
     for note in received.notes:
-        warnings.warn(f"{request.file.name}: {note}", UserWarning, stacklevel=4)
+        warn(f"{request.file.name}: {note}")
     if received.problem is not None:
         raise received.problem
     if received.missing is not None:

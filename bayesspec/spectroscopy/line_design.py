@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ import lazy_loader
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
@@ -213,10 +212,9 @@ def resolution_of(image: SpectrumImage) -> float:
     """
     found = image.acquisition.resolution_mn_ka_ev
     if found is None:
-        warnings.warn(
+        warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
-            "give bs.load(..., resolution_mn_ka_ev=...), or find it with bs.calibrate_energy(si, elements=[...])",
-            stacklevel=4,
+            "give bs.load(..., resolution_mn_ka_ev=...), or find it with bs.calibrate_energy(si, elements=[...])"
         )
         return ASSUMED_RESOLUTION_EV
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved
 from bayesspec.image.arguments import checked_names
@@ -223,10 +222,9 @@ def element_maps(
     """
     lines = list(lines) if lines is not None else default_lines(image, elements)
     if image.acquisition.resolution_mn_ka_ev is None:
-        warnings.warn(
+        warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
-            "give bs.load(..., resolution_mn_ka_ev=...) to change it",
-            stacklevel=2,
+            "give bs.load(..., resolution_mn_ka_ev=...) to change it"
         )
     windows = line_windows(image, lines)
     counts = windows.sums(image.counts)

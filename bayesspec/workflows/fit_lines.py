@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
@@ -133,7 +132,7 @@ def _notes(misfit: float, left: list[ResidualLine]) -> str:
         named = "; ".join(
             f"at {line.energy_kev:.3f} keV ({' or '.join(line.candidates) or 'no known line'})" for line in left
         )
-        warnings.warn(f"a line that no named element explains {named}: add the element", stacklevel=4)
+        warn(f"a line that no named element explains {named}: add the element")
         notes += f"; a line that nobody named {named}"
     if misfit > MISFIT:
         notes += (

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
@@ -223,7 +223,7 @@ def _recorded(image: SpectrumImage, element: str, notes: list[str]) -> bool:
     if element_families(element, low, top, image.acquisition.beam_energy_kev):
         return True
     notes.append(f"{element} has no line between {low:.3g} and {top:.3g} keV: left out")
-    warnings.warn(notes[-1], stacklevel=4)
+    warn(notes[-1])
     return False
 
 
@@ -300,7 +300,7 @@ def _peaks(
     lost = [line for line in chosen if line not in found]
     if lost:
         notes.append(f"{', '.join(lost)} not found in the standard: left out")
-        warnings.warn(notes[-1], stacklevel=3)
+        warn(notes[-1])
     if not found:
         raise InputError(
             f"{', '.join(chosen)} in none of the standards", "standards that show the lines", "other standards"
@@ -342,7 +342,7 @@ def _live_time(name: str, acquired: Acquisition, notes: list[str]) -> tuple[floa
         notes.append(
             f"no live time of {what}: {DEAD_SHARE:.0%} of the real time taken for dead, within {DEAD_SHARE_SD:.0%}"
         )
-        warnings.warn(notes[-1], stacklevel=4)
+        warn(notes[-1])
         return acquired.real_time_s * (1 - DEAD_SHARE), DEAD_SHARE_SD / (1 - DEAD_SHARE)
     if name:
         raise InputError(
@@ -351,7 +351,7 @@ def _live_time(name: str, acquired: Acquisition, notes: list[str]) -> tuple[floa
             "replace(si, acquisition=replace(si.acquisition, live_time_s=100.0)), with dataclasses.replace",
         )
     notes.append("no time of the sample: only ratios of its k-ratios are known, compositions are brought to 100 %")
-    warnings.warn(notes[-1], stacklevel=4)
+    warn(notes[-1])
     return 1.0, np.inf
 
 

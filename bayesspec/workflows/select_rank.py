@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
+from bayesspec.errors import warn
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
@@ -84,7 +84,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     key = random_key(seed)
     check = check_noise(counts, odd_channels(image))
     if check.problems:
-        warnings.warn("; ".join(check.problems), stacklevel=2)
+        warn("; ".join(check.problems))
     table, verdict, chosen, evidence = _choose(counts, numbers, key, check)
     words = "; ".join([verdict, *check.problems])
     named = {"spectral_rank": evidence.spectral, "held_out_rank": evidence.held_out, "bound_rank": evidence.bound}

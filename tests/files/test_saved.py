@@ -13,6 +13,7 @@ import bayesspec as bs
 from bayesspec.files.netcdf import sealed
 from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.results.estimate import BandedEstimate
+from bayesspec.results.intensity_maps import MappedEstimate
 from bayesspec.results.line_unmixing import RangedEstimate
 from bayesspec.results.result import Result
 from bayesspec.workflows.identify_lines import FoundElement
@@ -32,6 +33,11 @@ def banded() -> BandedEstimate:
 def ranged() -> RangedEstimate:
     ends = xr.DataArray([0.5, 1.0], dims="phase")
     return RangedEstimate(estimate().draws[:1], "share", ends, ends + 1, 0.95)
+
+
+def mapped() -> MappedEstimate:
+    values = estimate().draws[:1]
+    return MappedEstimate(values, "counts", 0.1 * values[0])
 
 
 def spectra() -> xr.DataArray:
@@ -59,6 +65,7 @@ OBJECTS: dict[str, Callable[..., Any]] = {
     "Estimate": lambda image, maps, seg: estimate(),
     "BandedEstimate": lambda image, maps, seg: banded(),
     "RangedEstimate": lambda image, maps, seg: ranged(),
+    "MappedEstimate": lambda image, maps, seg: mapped(),
     "DosePlan": lambda image, maps, seg: bs.plan_dose((0.5, 2.0), shape=(8, 8), doses=[100.0], seed=0),
     "PhaseComparison": lambda image, maps, seg: seg.compare_phases(0, 1),
     "Component": lambda image, maps, seg: bs.Component(spectra(), "grain µ"),
