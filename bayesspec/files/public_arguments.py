@@ -42,6 +42,7 @@ _MADE_BY = {
     "Segmentation": "bs.segment(maps)",
     "SpectrumImage": "bs.load('scan.bcf')",
     "Unmixing": "bs.unmix(si)",
+    "slice": "fit.denoise(y=slice(0, 10))",
 }
 """What makes an object of each class."""
 Given = ParamSpec("Given")
