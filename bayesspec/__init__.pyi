@@ -34,6 +34,8 @@ from .results.principal_components import PrincipalComponents as PrincipalCompon
 from .results.quantification import Quantification as Quantification
 from .results.result import FitError as FitError
 from .results.result import Result as Result
+from .results.sample_comparison import SampleComparison as SampleComparison
+from .results.sample_comparison import compare_samples as compare_samples
 from .results.segmentation import Segmentation as Segmentation
 from .results.unmixing import Unmixing as Unmixing
 from .spectroscopy.composition import KFactors as KFactors

@@ -152,6 +152,12 @@ def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
         shape, needed = shape[:2], needed[:2]
     elif not isinstance(data, SpectrumImage):
         needed = (*needed[:2], -1)
+    if not result.is_of(data):
+        raise InputError(
+            f"the result {result.method!r} of other counts than those of {data.name!r}",
+            "results of these data",
+            "bs.compare(si, [...]), with the si that the results were made of",
+        )
     if shape != needed:
         kind = "image" if isinstance(data, SpectrumImage) else "line maps"
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bayesspec.errors import InputError
 from bayesspec.image.acquisition import Acquisition as Acquisition
 from bayesspec.image.arguments import checked_range
 from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
+from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import frozen_state
 from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
 
@@ -89,6 +91,11 @@ class SpectrumImage:
     def valid_channels(self) -> npt.NDArray[np.bool_]:
         """Channels that are not excluded, shape (energy,), bool."""
         return np.ones(self.shape[2], bool) if self.energy_mask is None else ~self.energy_mask
+
+    @cached_property
+    def checksum(self) -> str:
+        """Checksum of the counts, str: results carry it, and know by it the image they are of."""
+        return checksum("image", self.counts)
 
     @property
     def energy_step(self) -> float:

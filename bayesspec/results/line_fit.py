@@ -63,7 +63,7 @@ class LineFit(LineResult):
         InputError
             When a line was not fitted.
         """
-        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "counts")
+        return self.own(Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "counts"))
 
     @property
     def total_counts(self) -> int:

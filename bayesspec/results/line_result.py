@@ -92,4 +92,4 @@ class LineResult(Result):
         """
         pair = self.intensities_of([numerator, denominator]).draws
         above, below = (pair.isel(line=i, drop=True) for i in (0, 1))
-        return ratio_of(above, below, f"{numerator}/{denominator}")
+        return self.own(ratio_of(above, below, f"{numerator}/{denominator}"))

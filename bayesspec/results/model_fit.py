@@ -17,7 +17,7 @@ class ModelFit(Result):
         """Estimate of a site, with the dims that the model gives it."""
         if site not in self.data.data_vars:
             raise InputError(f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']")
-        return Estimate(self.data[site], site)
+        return self.own(Estimate(self.data[site], site))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{dim}: {n}" for dim, n in self.data.sizes.items())

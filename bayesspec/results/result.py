@@ -6,10 +6,12 @@ asked of the result itself: ``facts``, ``table``, ``figures``, ``expected_counts
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,10 @@ from bayesspec.results.prediction import Prediction, prediction, rate_floor, row
 from bayesspec.results.schema import SELECTION, STATISTICS, Schema, Values
 from bayesspec.results.table import Table
 from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.thin_film import Film, film_composition
+
+Quantity = TypeVar("Quantity", bound=Estimate)
 
 
 class FitError(RuntimeError):
@@ -133,8 +138,9 @@ class Result(SavedPart):
             When a variable is missing, unknown, or does not fit the schema.
         """
         own = attributes(name=name, method=method, status=status, converged=converged, settings=settings or {})
-        own |= {"verdict": verdict, "result": cls.kind, **(attrs or {})}
-        data = cls.schema.dataset(values, frame or Frame(), own)
+        frame = frame or Frame()
+        own |= {"verdict": verdict, "result": cls.kind, "data_checksum": frame.checksum, **(attrs or {})}
+        data = cls.schema.dataset(values, frame, own)
         if selection is not None:
             data = data.assign({f"{SELECTION}{score}": table for score, table in selection.data_vars.items()})
         return cls(data)
@@ -189,6 +195,55 @@ class Result(SavedPart):
         """Scores of every number of phases or components that was tried, dims (candidate,)."""
         chosen = {str(n): str(n).removeprefix(SELECTION) for n in self.data.data_vars if str(n).startswith(SELECTION)}
         return self.data[list(chosen)].rename(chosen)
+
+    @property
+    def data_checksum(self) -> str:
+        """Checksum of the counts that the result is of, str; empty where it is not known."""
+        return str(self.data.attrs.get("data_checksum", ""))
+
+    def is_of(self, data: SpectrumImage | LineMaps) -> bool:
+        """Whether the result can be of these counts.
+
+        Parameters
+        ----------
+        data : SpectrumImage or LineMaps
+            Counts.
+
+        Returns
+        -------
+        bool
+            False where both have a checksum of the same kind, and another one.
+        """
+        kind = self.data_checksum.partition("-")[0]
+        known = [data.checksum, data.image_checksum] if isinstance(data, LineMaps) else [data.checksum]
+        comparable = [one for one in known if kind and one.startswith(kind)]
+        return not comparable or self.data_checksum in comparable
+
+    @property
+    def source(self) -> str:
+        """What tells draws of this result from those of others, str; empty where the data are not known.
+
+        The same fit of the same counts has the same: its draws are the same too.
+        """
+        if not self.data_checksum:
+            return ""
+        told = [str(self.data.attrs[key]) for key in ("result", "method", "data_checksum", "provenance")]
+        return hashlib.blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
+
+    def own(self, estimate: Quantity) -> Quantity:
+        """Say of a quantity that its draws are those of this result.
+
+        Parameters
+        ----------
+        estimate : Estimate
+            A quantity made of the draws of this result.
+
+        Returns
+        -------
+        Estimate
+            The same: combined with others of this result draw by draw, with those of other results as independent.
+        """
+        return replace(estimate, source=self.source)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -274,6 +329,12 @@ class Result(SavedPart):
             When it is missing or has another shape.
         """
         wanted = self.counts_shape
+        if image is not None and image.shape == wanted and not self.is_of(image):
+            raise InputError(
+                f"an image with other counts than those of {self.name!r}",
+                "the image that was decomposed",
+                "bs.check(fit, si), with the si that the fit was made of",
+            )
         if image is None or image.shape != wanted:
             found = "no image" if image is None else f"an image of shape {image.shape}"
             raise InputError(found, f"the image of shape {wanted} that was decomposed", "bs.check(fit, si)")
@@ -422,7 +483,7 @@ class Result(SavedPart):
     ) -> dict[str, Estimate]:
         angle = json.loads(self.data.attrs.get("acquisition", "{}")).get("elevation_deg")
         table = film_composition(intensities, factors, film, elevation_deg=angle, in_counts=self.in_counts, seed=seed)
-        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+        return {str(name): self.own(Estimate(draws, str(name))) for name, draws in table.data_vars.items()}
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result to a netCDF file, which is complete or not there: an earlier one stays until then.

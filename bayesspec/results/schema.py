@@ -26,6 +26,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "status": "how the fit ended, a sentence",
     "converged": "1 where it ended as it should, else 0",
     "verdict": "what was found, in words",
+    "data_checksum": "checksum of the counts that it is of, `si.checksum`; empty where there are none",
     "provenance": "seed, priors, settings and versions, as JSON",
 }
 """Attributes of every result."""

@@ -222,7 +222,8 @@ class Segmentation(LineResult):
     @property
     def fractions(self) -> Estimate:
         """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
-        return Estimate(self.data["fraction_draws"], "; ".join(filter(None, ("area fraction", self.area_note))))
+        about = "; ".join(filter(None, ("area fraction", self.area_note)))
+        return self.own(Estimate(self.data["fraction_draws"], about))
 
     @property
     def area_note(self) -> str:
@@ -264,7 +265,8 @@ class Segmentation(LineResult):
         InputError
             When a line was not mapped.
         """
-        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "share of a phase's counts")
+        draws = self.data["intensity_draws"].sel(line=self.checked_lines(lines))
+        return self.own(Estimate(draws, "share of a phase's counts"))
 
     @checked_arguments()
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
@@ -293,7 +295,8 @@ class Segmentation(LineResult):
                 found = f"phase {phase} of {self.n_phases}"
                 raise InputError(found, f"a phase from 0 to {self.n_phases - 1}", "seg.ratio_difference(a, b, 0, 1)")
         difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
-        return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
+        about = f"{numerator}/{denominator}, phase {first} less phase {second}"
+        return self.own(Estimate(difference, about))
 
     @checked_arguments()
     def compare_phases(

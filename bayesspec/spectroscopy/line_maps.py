@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved
 from bayesspec.image.arguments import checked_names
 from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
+from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
@@ -58,6 +60,8 @@ class LineMaps(Saved):
     response_errors : array, shape (factor, line, line + side), or None
         Changes of the response, one standard deviation each and independent of each other, that the shape of the
         background leaves open; the same in all pixels. ``None`` where it is known.
+    image_checksum : str
+        Checksum of the counts of the image that the maps were made of; empty where there is none.
 
     Raises
     ------
@@ -77,6 +81,7 @@ class LineMaps(Saved):
     name: str = "line maps"
     truth: Mapping[str, Any] | None = None
     response_errors: npt.NDArray[np.float64] | None = None
+    image_checksum: str = ""
 
     def __post_init__(self) -> None:
         lines = checked_names("lines", self.lines, "lines=['Fe_Ka', 'O_Ka']")
@@ -132,6 +137,12 @@ class LineMaps(Saved):
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(frozen_state(state))
+
+    @cached_property
+    def checksum(self) -> str:
+        """Checksum of all counts, of lines and beside them, str."""
+        assert self.side_counts is not None
+        return checksum("maps", self.counts, self.side_counts)
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -239,6 +250,7 @@ def element_maps(
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,
         acquisition=image.acquisition,
+        image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
     )

@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
-from bayesspec.inference.random_keys import random_key
+from bayesspec.image.checksum import checksum
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.svi import run_svi
+from bayesspec.results.dataset import Frame
 from bayesspec.results.model_fit import ModelFit
 from bayesspec.results.result import FitError
 
@@ -84,12 +86,14 @@ def fit(
             "a module with DIMS and model(counts, ...)",
             "from bayesspec.models import poisson_nmf; bs.fit(poisson_nmf, counts, rank=3)",
         )
+    counts = np.asarray(counts)
+    data = checksum("array", counts)
     with _own_model(model), tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
-            (np.asarray(counts),),
+            (counts,),
             hyperparameters,
-            key=random_key(seed),
+            key=random_key(seed_for(seed, data)),
             draws=draws,
             max_steps=max_steps,
             progress=lambda done, _: bar.update(done - bar.n),
@@ -99,6 +103,7 @@ def fit(
     sites = {name: _labelled(name, values, model.DIMS) for name, values in found.draws.items()}
     return ModelFit.from_values(
         sites,
+        Frame(checksum=data),
         name=getattr(model, "__name__", type(model).__name__).rsplit(".", 1)[-1],
         method="stochastic variational inference, mean-field normal",
         verdict=f"draws of {', '.join(sites)}",

@@ -14,6 +14,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
@@ -78,7 +79,7 @@ def fit_lines(
         design = with_escape(design, image)
     counts = image.sum_spectrum()[design.channels]
     fit = fit_intensities(design.matrix, counts)
-    drawn = draw_intensities(fit, np.random.default_rng(seed), draws)
+    drawn = draw_intensities(fit, np.random.default_rng(seed_for(seed, image.checksum)), draws)
     left = residual_lines(counts, fit.rate, design.energy, image, design.families)
     settings = {
         "seed": seed,
@@ -115,7 +116,8 @@ def _result(
                 "part": list(PARTS),
                 "other": list(design.backgrounds),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
-            }
+            },
+            checksum=image.checksum,
         ),
         name=image.name,
         method="Poisson line fit",

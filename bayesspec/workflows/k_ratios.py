@@ -16,6 +16,7 @@ from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.k_ratios import KRatios
@@ -138,7 +139,7 @@ def k_ratios(
     peaks = _peaks(named, chosen, lines, coating, notes)
     chosen = {line: chosen[line] for line in peaks}
     doses, sds, absolute = _doses(image, {name: named[name].image for name in dict.fromkeys(chosen.values())}, notes)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_for(seed, image.checksum))
     scale = {line: doses[""] / doses[name] for line, name in chosen.items()}
     matrix, columns, names, fit = _fitted(image, design, peaks, scale)
     spectrum = draw_intensities(fit, rng, draws)[:, : len(columns)]
@@ -174,7 +175,8 @@ def k_ratios(
                 "part": list(PARTS),
                 "standard": ("line", [chosen[line] for line in columns]),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
-            }
+            },
+            checksum=image.checksum,
         ),
         name=image.name,
         method="k-ratios",

@@ -19,7 +19,7 @@ from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
-from bayesspec.inference.random_keys import random_key
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, image_attributes
 from bayesspec.results.estimate import PROB, check_prob
@@ -106,7 +106,9 @@ def pca(
         raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
     counts = counts_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
-    table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, random_key(seed))
+    table, verdict, chosen = choose_rank(
+        counts, odd_channels(image), numbers, random_key(seed_for(seed, image.checksum))
+    )
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
         parts = _fit(counts, chosen, link, bar, neighbours=neighbours)
@@ -152,7 +154,9 @@ def _result(
     unit = {"units": "log counts" if link == "log" else "counts"}
     log_sd = np.sqrt(np.maximum(parts.channel_covariance[:, 0, 0], 0.0))
     scores = _statistics("scores", parts.scores, np.sqrt(np.maximum(noise, 0.0)), reach)
-    sampled = np.random.default_rng(settings["seed"]).standard_normal((draws, *parts.components.shape))
+    sampled = np.random.default_rng(seed_for(settings["seed"], image.checksum)).standard_normal(
+        (draws, *parts.components.shape)
+    )
     return PrincipalComponents.from_values(
         {
             **_statistics("components", parts.components, widths, reach),

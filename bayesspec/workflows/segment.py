@@ -20,7 +20,7 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
-from bayesspec.inference.random_keys import random_key
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
@@ -166,8 +166,9 @@ def segment(
     mask = np.asarray(maps.mask)
     with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
-    table = _scores(path, counts, mask, numbers, seed)
-    fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
+    own = seed_for(seed, maps.checksum)
+    table = _scores(path, counts, mask, numbers, own)
+    fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
@@ -222,7 +223,8 @@ def _result(
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
     order = fits.order(measured)
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
-    drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
+    own = seed_for(seed, maps.checksum)
+    drawn = _draws(fits, maps.window_counts(), measured, draws, own)
     return Segmentation.from_draws(
         maps,
         drawn.compositions[:, order],
@@ -242,7 +244,7 @@ def _result(
             "prior": PRIOR,
             "Newton steps": fit.convergence.iterations,
         },
-        seed=seed,
+        seed=own,
     )
 
 

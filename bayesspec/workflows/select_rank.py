@@ -19,7 +19,7 @@ from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import rank_scores
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
-from bayesspec.inference.random_keys import random_key
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.workflows.poisson_check import NoiseCheck, check_noise, odd_channels
 
@@ -81,7 +81,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     """
     counts = counts_of(image)
     numbers = candidates(ranks, "rank", min(counts.shape))
-    key = random_key(seed)
+    key = random_key(seed_for(seed, image.checksum))
     check = check_noise(counts, odd_channels(image))
     if check.problems:
         warn("; ".join(check.problems))

@@ -68,6 +68,7 @@ def spectral_maps(
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,
         acquisition=condensed.image.acquisition,
+        image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
     )

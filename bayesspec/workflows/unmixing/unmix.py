@@ -12,7 +12,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.random_keys import random_key
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
@@ -123,7 +123,8 @@ def unmix(
     counts = counts_of(image)
     known = known_spectra(image, spectra, background, prior_from)
     numbers = _numbers(rank, known, min(counts.shape))
-    key, select_key = jax.random.split(random_key(seed))
+    own = seed_for(seed, image.checksum)
+    key, select_key = jax.random.split(random_key(own))
     table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, select_key)
     verdict += noise_note(counts)
     result: Unmixing
