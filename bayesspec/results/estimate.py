@@ -36,6 +36,9 @@ class Estimate(Saved):
     source : str
         The result that the draws are of. Quantities of one result are combined draw by draw, which keeps their
         covariance; those of different results, or of none that is named, as independent.
+    positive : bool
+        Whether the quantity cannot be negative, such as a ratio or a composition: its intervals end at 0, and where
+        they do it prints the upper limit that it lies below with 95 % probability, ``< 0.004, 95 %``.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Estimate(Saved):
     draws: xr.DataArray
     name: str
     source: str = field(default="", kw_only=True)
+    positive: bool = field(default=False, kw_only=True)
 
     @property
     def known_error(self) -> bool:
@@ -92,9 +96,27 @@ class Estimate(Saved):
         check_prob(prob)
         if not self.known_error:
             return self.sd, self.sd
-        ends = [self._quantile(q) for q in ((1 - prob) / 2, (1 + prob) / 2)]
+        ends = [self._ended(self._quantile(q)) for q in ((1 - prob) / 2, (1 + prob) / 2)]
         attrs = {"prob": prob, "interval": "equal-tailed"}
         return ends[0].assign_attrs(attrs), ends[1].assign_attrs(attrs)
+
+    def _ended(self, end: xr.DataArray) -> xr.DataArray:
+        return end.clip(min=0.0) if self.positive else end
+
+    def limits(self) -> xr.DataArray:
+        """Upper limits where the counts do not exclude 0.
+
+        Returns
+        -------
+        xarray.DataArray, dims (...), float64
+            What the quantity lies below with 95 % probability; NaN where 0 is excluded, or it can be negative. Where
+            the mean is below 0 the limit is that of a mean of 0: a fluctuation to below does not make it smaller.
+        """
+        if not self.positive or not self.known_error:
+            return self.mean * np.nan
+        lower, mean = self.interval()[0], self.mean
+        above = (self._quantile(PROB) - mean.clip(max=0.0)).clip(min=0.0)
+        return above.where((lower <= 0) & np.isfinite(mean) & (above > 0))
 
     def _quantile(self, q: float) -> xr.DataArray:
         if np.isfinite(self.draws).all():
@@ -214,9 +236,10 @@ class Estimate(Saved):
         ------
         tuple of str
             Such as ``("phase 0", "0.783(4)")``; the label is empty for a single value. A ratio whose
-            denominator is not detected prints the lower end of its 95 % interval: ``> 12``.
+            denominator is not detected prints the lower end of its 95 % interval: ``> 12``; what cannot be negative and
+            is not detected an upper limit: ``< 0.004, 95 %``.
         """
-        mean, sd, lower = self.mean, self.sd, self.interval()[0]
+        mean, sd, lower, limit = self.mean, self.sd, self.interval()[0], self.limits()
         for index in np.ndindex(mean.shape):
             where = [
                 f"{dim} {mean[dim].values[i] if dim in mean.coords else i}"
@@ -225,6 +248,8 @@ class Estimate(Saved):
             value = format_uncertain(float(mean.values[index]), float(sd.values[index]))
             if np.isposinf(mean.values[index]) and 0 < lower.values[index] < np.inf:
                 value = f"> {lower.values[index]:.2g}"
+            if np.isfinite(limit.values[index]):
+                value = f"< {limit.values[index]:.2g}, {100 * PROB:.0f} %"
             yield ", ".join(where), value
 
     def __str__(self) -> str:
@@ -341,7 +366,7 @@ def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> E
     """
     ratio = xr.where(denominator > 0, numerator / denominator.where(denominator > 0), np.inf)
     known = numerator.notnull() & denominator.notnull()
-    return Estimate(ratio.where(known).transpose("draw", ...), name)
+    return Estimate(ratio.where(known).transpose("draw", ...), name, positive=True)
 
 
 def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
@@ -430,7 +455,8 @@ class BandedEstimate(Estimate):
         """
         low, high = super().interval(prob)
         known = self.identified
-        low, high = low.where(known, np.minimum(low, self.lower)), high.where(known, np.maximum(high, self.upper))
+        low = self._ended(low.where(known, np.minimum(low, self.lower)))
+        high = self._ended(high.where(known, np.maximum(high, self.upper)))
         kind = "equal-tailed" if bool(known.all()) else "equal-tailed; feasible band where not identified"
         attrs: dict[str, Any] = {"prob": prob, "interval": kind}
         return low.assign_attrs(attrs), high.assign_attrs(attrs)

@@ -63,7 +63,8 @@ class LineFit(LineResult):
         InputError
             When a line was not fitted.
         """
-        return self.own(Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "counts"))
+        draws = self.data["intensity_draws"].sel(line=self.checked_lines(lines))
+        return self.own(Estimate(draws, "counts", positive=True))
 
     @property
     def total_counts(self) -> int:

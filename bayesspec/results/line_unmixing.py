@@ -261,6 +261,6 @@ class LineUnmixing(Unmixing):
 
     def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
         if feasible is None:
-            return self.own(Estimate(draws, name))
+            return self.own(Estimate(draws, name, positive=True))
         low, high = feasible.min("transform"), feasible.max("transform")
         return self.own(RangedEstimate(draws, name, low, high, float(self.data.attrs["prob"])))

@@ -33,18 +33,18 @@ class Quantification(Result):
     @property
     def weight_percent(self) -> Estimate:
         """Mass per cent as measured, dims (element,): their sum is `total`."""
-        return self.own(Estimate(self.data["weight_percent_draws"], "weight_percent"))
+        return self.own(Estimate(self.data["weight_percent_draws"], "weight_percent", positive=True))
 
     @property
     def normalised(self) -> Estimate:
         """Mass per cent brought to a sum of 100, dims (element,)."""
         draws = self.data["weight_percent_draws"]
-        return self.own(Estimate(100 * draws / draws.sum("element"), "normalised weight_percent"))
+        return self.own(Estimate(100 * draws / draws.sum("element"), "normalised weight_percent", positive=True))
 
     @property
     def atomic_percent(self) -> Estimate:
         """Atomic per cent, dims (element,); they sum to 100."""
-        return self.own(Estimate(self.data["atomic_percent_draws"], "atomic_percent"))
+        return self.own(Estimate(self.data["atomic_percent_draws"], "atomic_percent", positive=True))
 
     @property
     def total(self) -> Estimate:

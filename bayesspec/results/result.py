@@ -483,7 +483,9 @@ class Result(SavedPart):
     ) -> dict[str, Estimate]:
         angle = json.loads(self.data.attrs.get("acquisition", "{}")).get("elevation_deg")
         table = film_composition(intensities, factors, film, elevation_deg=angle, in_counts=self.in_counts, seed=seed)
-        return {str(name): self.own(Estimate(draws, str(name))) for name, draws in table.data_vars.items()}
+        return {
+            str(name): self.own(Estimate(draws, str(name), positive=True)) for name, draws in table.data_vars.items()
+        }
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result to a netCDF file, which is complete or not there: an earlier one stays until then.

@@ -214,7 +214,7 @@ class Schema:
 
     @property
     def _attributes(self) -> set[str]:
-        return {*ATTRIBUTES, *self.attributes} - {"verdict"}  # fits of a model had none in version 0.1
+        return {*ATTRIBUTES, *self.attributes} - {"verdict", "data_checksum"}  # files of version 0.1 can lack them
 
     def problems(self, data: xr.Dataset) -> list[str]:
         """Say what is wrong with a Dataset.

@@ -223,7 +223,7 @@ class Segmentation(LineResult):
     def fractions(self) -> Estimate:
         """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
         about = "; ".join(filter(None, ("area fraction", self.area_note)))
-        return self.own(Estimate(self.data["fraction_draws"], about))
+        return self.own(Estimate(self.data["fraction_draws"], about, positive=True))
 
     @property
     def area_note(self) -> str:
@@ -266,7 +266,7 @@ class Segmentation(LineResult):
             When a line was not mapped.
         """
         draws = self.data["intensity_draws"].sel(line=self.checked_lines(lines))
-        return self.own(Estimate(draws, "share of a phase's counts"))
+        return self.own(Estimate(draws, "share of a phase's counts", positive=True))
 
     @checked_arguments()
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
@@ -519,7 +519,7 @@ class Segmentation(LineResult):
             Sentences.
         """
         above, below = self._against(reference)
-        area = [text for _, text in Estimate(100 * self.fractions.draws, "area").rows()]
+        area = [text for _, text in self.fractions.scaled(100.0, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."

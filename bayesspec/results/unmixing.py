@@ -57,11 +57,11 @@ class ComponentLines(LineResult):
     def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
         """Estimate with the range of the same quantity over all feasible factorisations."""
         if feasible is None or draws.sizes["draw"] < 2:
-            return self.own(Estimate(draws, name))
+            return self.own(Estimate(draws, name, positive=True))
         reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
-        return self.own(BandedEstimate(draws, name, low, high, shaped))
+        return self.own(BandedEstimate(draws, name, low, high, shaped, positive=True))
 
     @property
     def _feasible_spectra(self) -> xr.DataArray | None:

@@ -221,10 +221,10 @@ def _result(
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
     fit = fits.measured
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
-    order = fits.order(measured)
-    probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     own = seed_for(seed, maps.checksum)
     drawn = _draws(fits, maps.window_counts(), measured, draws, own)
+    order = _order(drawn.shares, probabilities[measured])
+    probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
     return Segmentation.from_draws(
         maps,
         drawn.compositions[:, order],
@@ -246,6 +246,13 @@ def _result(
         },
         seed=own,
     )
+
+
+def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Phases by the area that is printed, the largest first; by their labels where it is not resolved."""
+    labels = np.bincount(probabilities.argmax(axis=1), minlength=shares.shape[1]) / max(len(probabilities), 1)
+    mean = shares.mean(axis=0)
+    return np.argsort(-np.where(np.isfinite(mean), mean, labels), kind="stable")
 
 
 def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
