@@ -1,7 +1,7 @@
 """Calls of the whole public API with arguments that do not fit: what becomes of them.
 
-One argument of a call that works, or two, are replaced by others, drawn from a pool with a stated seed. A call ends well
-when it returns or raises `InputError` (or `MissingExtraError`, or `FitError` where it was asked for); everything else is
+One argument of a call that works, or two, are replaced by others, drawn from a pool with a stated seed. A call ends
+well when it returns or raises `InputError` (or `MissingExtraError`, or `FitError` where it was asked for); the rest is
 counted: other exceptions, calls that take longer than `SLOW_S`, and arguments that are another array afterwards.
 """
 
@@ -279,7 +279,7 @@ def targets(pool: Pool) -> list[Target]:
         ("summary", estimate.summary, {"prob": 0.9}),
         ("scaled", estimate.scaled, {"factor": 2.0, "name": "x"}),
         ("fit.ratio", fit.ratio, {"numerator": "Fe_Ka", "denominator": "O_Ka"}),
-        ("fit.intensities", fit.intensities, {"lines": pair}),
+        ("fit.intensities_of", fit.intensities_of, {"lines": pair}),
         ("fit.composition", fit.composition, {"k_factors": factors, "film": None, "seed": 0}),
         ("fit.component", component, {"number": 0}),
         ("fit.spectra_draws", fit.spectra_draws, {"n": 1}),
@@ -484,7 +484,7 @@ def told(arguments: dict[str, Any], given: dict[str, Any]) -> str:
     return ", ".join(f"{name}={repr(value)[:90]}" for name, value in changed.items())
 
 
-def run(calls: int, seed: int, only: list[str] | None = None, verbose: bool = False) -> tuple[Counter, list[str]]:
+def run(calls: int, seed: int, only: list[str] | None = None, *, verbose: bool = False) -> tuple[Counter, list[str]]:
     """Make the calls; outcomes, and a line about each that did not end well."""
     import matplotlib as mpl
 
@@ -530,8 +530,6 @@ def run(calls: int, seed: int, only: list[str] | None = None, verbose: bool = Fa
                 bad.append(f"{number} {name}({told(arguments, given)}): an argument was changed")
             counted[outcome] += 1
             if verbose and (took > 10 or outcome in ("HANGS", "OTHER EXCEPTION")):
-                print(
-                    f"{took:6.1f} s {outcome} {bad[-1] if outcome in ('HANGS', 'OTHER EXCEPTION') else name + told(arguments, given)}",
-                    flush=True,
-                )
+                shown = bad[-1] if outcome in ("HANGS", "OTHER EXCEPTION") else name + told(arguments, given)
+                print(f"{took:6.1f} s {outcome} {shown}", flush=True)
     return counted, bad
