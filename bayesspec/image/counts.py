@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.forked_process import refuse_forked_process
 
 LARGEST = 2**31 - 1
 ALIGNMENT = 64
@@ -348,9 +349,10 @@ class Counts:
         Raises
         ------
         InputError
-            When an array is not a non-empty matrix of non-negative integers, when there is no count, or when one of
-            them exceeds 2**24.
+            When an array is not a non-empty matrix of non-negative integers, when there is no count, when one of them
+            exceeds 2**24, or the process was forked from one that used JAX.
         """
+        refuse_forked_process()
         counts = values if isinstance(values, Counts) else Counts.in_one_column(as_counts(values))
         matrix = counts.matrix
         if matrix.ndim != 2 or not counts.largest:
@@ -537,6 +539,7 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
     CountBlocks
         The blocks.
     """
+    refuse_forked_process()
     pixels, rows = len(counts), block_rows(*counts.shape)
     return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.inference.random_keys import refuse_forked_process
+from bayesspec.image.forked_process import refuse_forked_process
 
 BLOCK = 4096
 FILLED = 8

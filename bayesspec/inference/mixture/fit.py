@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesspec.errors import InputError
+from bayesspec.image.forked_process import refuse_forked_process
 from bayesspec.inference.mixture.log_joint import Pixels
-from bayesspec.inference.random_keys import refuse_forked_process
 from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
