@@ -50,6 +50,8 @@ class SpectrumImage:
         What to call the image in figures and reports.
     truth : mapping or None
         The simulated truth (name to array); ``None`` for measured data.
+    made_from : tuple of str
+        Checksums of the images that this one was cropped or summed from.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class SpectrumImage:
     acquisition: Acquisition = field(default_factory=Acquisition)
     name: str = "spectrum image"
     truth: Mapping[str, Any] | None = None
+    made_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in checked_fields(vars(self)).items():
@@ -177,6 +180,7 @@ class SpectrumImage:
             mask=None if self.mask is None else self.mask[rows, columns],
             energy_mask=None if self.energy_mask is None else self.energy_mask[kept],
             truth=truth_of_channels(self.truth, kept) if y is None and x is None else None,
+            made_from=(*self.made_from, self.checksum),
         )
 
     def rebin(self, *, y: int = 1, x: int = 1, energy: int = 1) -> SpectrumImage:
@@ -209,6 +213,7 @@ class SpectrumImage:
             mask=any_in_block(self.mask, (y, x)),
             energy_mask=any_in_block(self.energy_mask, (energy,)),
             truth=truth_of_channels(self.truth, slice(None), energy) if y == x == 1 else None,
+            made_from=(*self.made_from, self.checksum),
         )
 
     def with_mask(self, mask: npt.ArrayLike) -> SpectrumImage:

@@ -23,7 +23,7 @@ STAGES = 4
 """Stages of a fit, each with a smaller step than the one before."""
 STEP_RATIO = 0.25
 """Step size of a stage over that of the one before."""
-PARTICLES = 64
+PARTICLES = 256
 """Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
 STANDARD_ERRORS = 2.0
 """Standard errors of that difference that a chunk must gain for a stage to go on."""

@@ -215,7 +215,7 @@ class Result(SavedPart):
             False where both have a checksum of the same kind, and another one.
         """
         kind = self.data_checksum.partition("-")[0]
-        known = [data.checksum, data.image_checksum] if isinstance(data, LineMaps) else [data.checksum]
+        known = [data.checksum, data.image_checksum] if isinstance(data, LineMaps) else [data.checksum, *data.made_from]
         comparable = [one for one in known if kind and one.startswith(kind)]
         return not comparable or self.data_checksum in comparable
 
