@@ -68,6 +68,7 @@ OBJECTS: dict[str, Callable[..., Any]] = {
     "MappedEstimate": lambda image, maps, seg: mapped(),
     "DosePlan": lambda image, maps, seg: bs.plan_dose((0.5, 2.0), shape=(8, 8), doses=[100.0], seed=0),
     "PhaseComparison": lambda image, maps, seg: seg.compare_phases(0, 1),
+    "SampleComparison": lambda image, maps, seg: bs.compare_samples(seg, seg, "Fe_Ka", "O_Ka"),
     "Component": lambda image, maps, seg: bs.Component(spectra(), "grain µ"),
     "EnergyCalibration": lambda image, maps, seg: bs.calibrate_energy(spectrum(), lines=["Fe_La"]),
     "Identification": lambda image, maps, seg: bs.Identification(
