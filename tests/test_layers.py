@@ -37,6 +37,8 @@ SHARED_WORKFLOWS = {
     "poisson_check",
     "select_rank",
     "pca",
+    "segment",
+    "unmixing",
 }
 """The workflows that are a step of others."""
 ENGINE_MODELS = {

@@ -42,6 +42,10 @@ class Status(Enum):
         "Of several starts only one found the best bound, so that there may be better ones: take more starts (starts), "
         "give the model a start (initial), or simplify it."
     )
+    CHAINS_DISAGREE = (
+        "The chains of the sampler disagree or hold too few independent draws: ask for more draws (draws), or simplify "
+        "the model."
+    )
     DIVERGED = (
         "The objective became infinite or not a number: exclude pixels and channels that stand out (with_mask; "
         "bs.poisson_check names them), or ask for fewer components (rank)."
