@@ -24,6 +24,7 @@ from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.results.phase_comparison import PhaseComparison
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.quantification import Quantification
+from bayesspec.results.ratio_map import Profile, RatioMap
 from bayesspec.results.result import FitError, Result
 from bayesspec.results.result import open_result as open
 from bayesspec.results.segmentation import Segmentation
@@ -45,6 +46,7 @@ from bayesspec.workflows.model_maps import model_maps
 from bayesspec.workflows.pca import pca
 from bayesspec.workflows.poisson_check import poisson_check
 from bayesspec.workflows.quantify import quantify
+from bayesspec.workflows.ratio_map import profile, ratio_map
 from bayesspec.workflows.segment import segment
 from bayesspec.workflows.select_rank import select_rank
 from bayesspec.workflows.spectral_maps import spectral_maps
@@ -77,7 +79,9 @@ __all__ = [
     "MissingExtraError",
     "PrincipalComponents",
     "PhaseComparison",
+    "Profile",
     "Quantification",
+    "RatioMap",
     "Result",
     "Segmentation",
     "SpectrumImage",
@@ -109,7 +113,9 @@ __all__ = [
     "plan_dose",
     "plot",
     "poisson_check",
+    "profile",
     "quantify",
+    "ratio_map",
     "report",
     "save_image",
     "segment",

@@ -4,15 +4,14 @@ Given the counts of both lines together, those of the first are binomial: thickn
 scales both lines drop out. The log ratio is a logistic Gaussian field,
 
     above[y, x] ~ Binomial(total[y, x], 1 / (1 + exp(-r[y, x]))),
-    r = mean + sum_s rows_s u_s columns_s',      u_s[i, j] ~ Normal(0, sd_s exp(local[cell of (i, j)])),
+    r = mean + sum_s rows_s u_s columns_s',      u_s[i, j] ~ Normal(0, sd_s),
 
 a sum of cubic splines of spacings h_s = 1, 2, 4, ... pixels. How much of the variance (amplitude squared) lies at which
 spacing is that of a Matern field of a width and a smoothness that are learned,
 
     sd_s^2 proportional to h^(2 nu) / (1 + h^2)^(nu + 1),   h = h_s / width,   summing to amplitude^2.
 
-Narrow splines have a local amplitude in every cell of some pixels, so that the field is rough near an edge and smooth
-elsewhere; how much the local amplitudes scatter is learned too.
+A field with sharp edges is one of small smoothness: narrow splines keep part of the variance.
 
 Symbols
 -------
@@ -22,7 +21,6 @@ u                   (row node, column node) for every spacing, log ratio
 amplitude           (), standard deviation of the log ratio over the image
 width               (), pixels
 smoothness nu       (), dimensionless
-local, scatter      (cell,), (); log amplitude, and its standard deviation
 
 Sources: Lindgren, Rue & Lindstrom (2011) doi:10.1111/j.1467-9868.2011.00777.x (the spectral density of Matern fields);
 Lang & Brezger (2004) doi:10.1198/1061860043010 (Bayesian splines in two dimensions).
@@ -33,16 +31,14 @@ import numpyro
 import numpyro.distributions as dist
 from jax.scipy.special import logsumexp
 
-DIMS = {"mean": (), "amplitude": (), "width": (), "smoothness": (), "scatter": (), "local": ("cell",)}
+DIMS = {"mean": (), "amplitude": (), "width": (), "smoothness": ()}
 
 MEAN_SD = 5.0
 """Standard deviation of the prior of the mean log ratio, about zero."""
-AMPLITUDE_SCALE = 0.1
-"""Median of the prior of the amplitude, half-Cauchy: 10 % of the ratio."""
-SMOOTHNESS = (1.5, 0.7)
+AMPLITUDE = (0.1, 1.0)
+"""Median and logarithmic standard deviation of the prior of the amplitude: 10 % of the ratio, give or take a factor."""
+SMOOTHNESS = (0.7, 0.7)
 """Median and logarithmic standard deviation of the prior of the smoothness."""
-SCATTER_SCALE = 1.0
-"""Scale of the half-normal prior of the scatter of local log amplitudes."""
 
 
 def level_log_sd(log_amplitude, log_width, log_smoothness, log_spacing):
@@ -52,30 +48,24 @@ def level_log_sd(log_amplitude, log_width, log_smoothness, log_spacing):
     return log_amplitude + 0.5 * (log_variance - logsumexp(log_variance))
 
 
-def model(above, total, *, levels, log_spacing, n_cells):
+def model(above, total, *, levels, log_spacing):
     """Describe how the counts arise, as a NumPyro program.
 
     Parameters
     ----------
     above, total : array (y, x), integer
         Counts of the first line, and of both; 0 in excluded pixels.
-    levels : sequence of (rows, columns, cells)
-        For every spacing the splines (y, row node), (x, column node), and the cell (row node, column node) of each;
-        `n_cells` for splines of no cell.
+    levels : sequence of (rows, columns)
+        For every spacing the splines (y, row node) and (x, column node).
     log_spacing : array (level,), float
         Logarithms of the spacings in pixels.
-    n_cells : int
-        Number of cells.
     """
-    amplitude = numpyro.sample("amplitude", dist.HalfCauchy(AMPLITUDE_SCALE))
+    amplitude = numpyro.sample("amplitude", dist.LogNormal(jnp.log(AMPLITUDE[0]), AMPLITUDE[1]))
     width = numpyro.sample("width", dist.LogUniform(1.0, 2.0 * jnp.exp(log_spacing[-1])))
     smoothness = numpyro.sample("smoothness", dist.LogNormal(jnp.log(SMOOTHNESS[0]), SMOOTHNESS[1]))
-    scatter = numpyro.sample("scatter", dist.HalfNormal(SCATTER_SCALE))
-    local = numpyro.sample("local", dist.Normal(0.0, scatter).expand([n_cells]).to_event(1))
-    amplitudes = jnp.exp(jnp.append(local, 0.0))
     sds = jnp.exp(level_log_sd(jnp.log(amplitude), jnp.log(width), jnp.log(smoothness), log_spacing))
     ratio = numpyro.sample("mean", dist.Normal(0.0, MEAN_SD)) * jnp.ones(total.shape)
-    for s, (rows, columns, cells) in enumerate(levels):
-        u = numpyro.sample(f"u{s}", dist.Normal(0.0, sds[s] * amplitudes[cells]).to_event(2))
+    for s, (rows, columns) in enumerate(levels):
+        u = numpyro.sample(f"u{s}", dist.Normal(0.0, sds[s]).expand([rows.shape[1], columns.shape[1]]).to_event(2))
         ratio += rows @ u @ columns.T
     numpyro.sample("above", dist.Binomial(total, logits=ratio).to_event(2), obs=above)

@@ -1,8 +1,6 @@
-"""Log joint of the log ratio field, a logistic Gaussian field of many widths, and of its parts.
+"""Log joint of the log ratio field, and its parts.
 
-The log ratio is mean + sum over levels of splines with coefficients ~ Normal(0, sd), where the log sd of a level is
-that of a Matern field at the level's spacing (`level_log_sd`), plus a local log amplitude in the coefficient's cell.
-The four parameters theta are the logarithms of amplitude, width, smoothness and scatter.
+The three parameters theta are the logarithms of amplitude, width in pixels, and smoothness.
 """
 
 from __future__ import annotations
@@ -14,10 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from bayesspec.inference.ratio_field.geometry import Geometry
-from bayesspec.models.ratio_field import AMPLITUDE_SCALE, MEAN_SD, SCATTER_SCALE, SMOOTHNESS, level_log_sd
-
-AMPLITUDE, WIDTH, SMOOTH, SCATTER = range(4)
-"""Places in theta."""
+from bayesspec.models.ratio_field import AMPLITUDE, MEAN_SD, SMOOTHNESS, level_log_sd
 
 
 class State(NamedTuple):
@@ -27,10 +22,8 @@ class State(NamedTuple):
     """(), log ratio."""
     coefficients: tuple[jax.Array, ...]
     """(row node, column node) of every level, log ratio."""
-    local: jax.Array
-    """(cell,), log amplitudes."""
     theta: jax.Array
-    """(4,), logarithms of amplitude, width in pixels, smoothness, scatter."""
+    """(3,), logarithms of amplitude, width in pixels, smoothness."""
 
 
 def field(mean: jax.Array, coefficients: tuple[jax.Array, ...], geometry: Geometry) -> jax.Array:
@@ -40,36 +33,17 @@ def field(mean: jax.Array, coefficients: tuple[jax.Array, ...], geometry: Geomet
 
 
 def log_sds(theta: jax.Array, geometry: Geometry) -> jax.Array:
-    """Log sd of the coefficients of every level without the local amplitudes, shape (level,)."""
-    return level_log_sd(theta[AMPLITUDE], theta[WIDTH], theta[SMOOTH], geometry.log_spacing)
-
-
-def local_of(local: jax.Array, geometry: Geometry) -> list[jax.Array]:
-    """Local log amplitude of every spline, a list of (row node, column node)."""
-    padded = jnp.append(local, 0.0)
-    return [padded[level.cells] for level in geometry.levels]
+    """Log standard deviation of the coefficients of every level, shape (level,)."""
+    return level_log_sd(theta[0], theta[1], theta[2], jnp.asarray(geometry.log_spacing))
 
 
 def log_prior_theta(theta: jax.Array, geometry: Geometry) -> jax.Array:
-    """Log density of the logarithms of amplitude, width, smoothness and scatter."""
-    amplitude, scatter = jnp.exp(theta[AMPLITUDE]), jnp.exp(theta[SCATTER])
+    """Log density of the logarithms of amplitude, width and smoothness."""
     widest = jnp.log(2.0) + geometry.log_spacing[-1]
-    inside = (theta[WIDTH] > 0) & (theta[WIDTH] < widest)
-    return (
-        jnp.log(2 / (jnp.pi * AMPLITUDE_SCALE))
-        - jnp.log1p((amplitude / AMPLITUDE_SCALE) ** 2)
-        + theta[AMPLITUDE]
-        + jnp.where(inside, -jnp.log(widest), -jnp.inf)
-        + norm.logpdf(theta[SMOOTH], jnp.log(SMOOTHNESS[0]), SMOOTHNESS[1])
-        + jnp.log(2.0)
-        + norm.logpdf(scatter, 0.0, SCATTER_SCALE)
-        + theta[SCATTER]
-    )
-
-
-def log_prior_local(local: jax.Array, theta: jax.Array) -> jax.Array:
-    """Log density of every local log amplitude, shape (cell,)."""
-    return norm.logpdf(local, 0.0, jnp.exp(theta[SCATTER]))
+    inside = (theta[1] > 0) & (theta[1] < widest)
+    amplitude = norm.logpdf(theta[0], jnp.log(AMPLITUDE[0]), AMPLITUDE[1])
+    smoothness = norm.logpdf(theta[2], jnp.log(SMOOTHNESS[0]), SMOOTHNESS[1])
+    return amplitude + smoothness + jnp.where(inside, -jnp.log(widest), -jnp.inf)
 
 
 def log_joint(state: State, above: jax.Array, total: jax.Array, geometry: Geometry) -> jax.Array:
@@ -90,9 +64,7 @@ def log_joint(state: State, above: jax.Array, total: jax.Array, geometry: Geomet
         Without the binomial coefficients of the counts.
     """
     ratio = field(state.mean, state.coefficients, geometry)
-    sds = log_sds(state.theta, geometry)
-    found = (above * ratio - total * jnp.logaddexp(0.0, ratio)).sum()
-    for u, sd, local in zip(state.coefficients, sds, local_of(state.local, geometry), strict=True):
-        found += norm.logpdf(u, 0.0, jnp.exp(sd + local)).sum()
-    found += norm.logpdf(state.mean, 0.0, MEAN_SD) + log_prior_local(state.local, state.theta).sum()
+    found = (above * ratio - total * jnp.logaddexp(0.0, ratio)).sum() + norm.logpdf(state.mean, 0.0, MEAN_SD)
+    for u, sd in zip(state.coefficients, log_sds(state.theta, geometry), strict=True):
+        found += norm.logpdf(u, 0.0, jnp.exp(sd)).sum()
     return found + log_prior_theta(state.theta, geometry)

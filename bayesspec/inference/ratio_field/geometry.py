@@ -1,4 +1,4 @@
-"""Cubic splines of doubling spacing over the pixels, and the cells in which their amplitudes go together."""
+"""Cubic splines of doubling spacing over the pixels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-CELL = 8
-"""Side of a cell in pixels: splines of up to this spacing have an amplitude of their own in every cell, so that the
-field is rough near edges and smooth elsewhere. Chosen by ``python benchmarks/ratio_map.py --case cells``."""
+from scipy.fft import dct
 
 
 class Level(NamedTuple):
@@ -20,29 +17,31 @@ class Level(NamedTuple):
     """(y, row node)."""
     columns: npt.NDArray[np.float64]
     """(x, column node)."""
-    cells: npt.NDArray[np.int64]
-    """(row node, column node), the cell that each spline lies in; the number of cells for splines of no cell."""
+    row_power: npt.NDArray[np.float64]
+    """(row frequency,), variance of each cosine over the rows, coefficients of variance one."""
+    column_power: npt.NDArray[np.float64]
+    """(column frequency,), the same over the columns."""
 
 
 class Geometry(NamedTuple):
-    """Splines of all spacings."""
+    """Splines of all spacings, and the cosines in which fields of them are nearly independent."""
 
     levels: tuple[Level, ...]
     log_spacing: npt.NDArray[np.float64]
     """(level,), logarithm of the spacings in pixels."""
-    splines: npt.NDArray[np.float64]
-    """(cell,), number of splines in each cell."""
+    row_cosines: npt.NDArray[np.float64]
+    """(row frequency, y), orthonormal."""
+    column_cosines: npt.NDArray[np.float64]
+    """(column frequency, x), orthonormal."""
 
 
-def geometry(shape: tuple[int, int], cell: int = CELL) -> Geometry:
+def geometry(shape: tuple[int, int]) -> Geometry:
     """Lay splines over the pixels.
 
     Parameters
     ----------
     shape : tuple of int
         Number of pixels (y, x); 1 along y for a profile.
-    cell : int
-        Side of a cell in pixels; 0 for one amplitude of every spacing in the whole image.
 
     Returns
     -------
@@ -51,30 +50,24 @@ def geometry(shape: tuple[int, int], cell: int = CELL) -> Geometry:
         that the variance of their sum, coefficients of variance one, is one in the mean over the pixels.
     """
     spacings = 2.0 ** np.arange(1 + math.ceil(math.log2(max(*shape, 2))))
-    side = cell or max(shape)
-    across = -(-shape[1] // side)
-    n_cells = -(-shape[0] // side) * across
+    cosines = [dct(np.eye(n), axis=0, norm="ortho") for n in shape]
     levels = []
     for spacing in spacings:
-        (rows, row_places), (columns, column_places) = (_splines(n, spacing) for n in shape)
-        row_cells, column_cells = (
-            np.clip(places // side, 0, (n - 1) // side).astype(np.int64)
-            for places, n in zip((row_places, column_places), shape, strict=True)
-        )
-        cells = row_cells[:, None] * across + column_cells
-        levels.append(Level(rows, columns, cells if spacing <= cell else np.full_like(cells, n_cells)))
-    splines = np.sum([np.bincount(level.cells.ravel(), minlength=n_cells + 1) for level in levels], axis=0)
-    return Geometry(tuple(levels), np.log(spacings), splines[:n_cells].astype(np.float64))
+        splines = [_splines(n, spacing) for n in shape]
+        powers = [((c @ s) ** 2).sum(axis=1) for c, s in zip(cosines, splines, strict=True)]
+        levels.append(Level(splines[0], splines[1], powers[0], powers[1]))
+    return Geometry(tuple(levels), np.log(spacings), cosines[0], cosines[1])
 
 
-def _splines(n: int, spacing: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Values (pixel, node) of cubic splines along one axis, and where their nodes lie in pixels."""
+def _splines(n: int, spacing: float) -> npt.NDArray[np.float64]:
+    """Values (pixel, node) of cubic splines along one axis."""
     if n == 1:
-        return np.ones((1, 1)), np.zeros(1)
+        return np.ones((1, 1))
     intervals = max(1, math.ceil(n / spacing))
     width = n / intervals
     nodes = np.arange(-1, intervals + 2) * width - 0.5 if spacing > 1 else np.arange(-1.0, n + 1)
     away = np.abs((np.arange(n)[:, None] - nodes) / width)
     values = np.where(away < 1, 2 / 3 - away**2 + away**3 / 2, np.maximum(2 - away, 0) ** 3 / 6)
-    used = values.sum(axis=0) > 1e-9
-    return values[:, used] / math.sqrt(float((values**2).sum(axis=1).mean())), nodes[used]
+    used = values[:, values.sum(axis=0) > 1e-9]
+    scaled: npt.NDArray[np.float64] = used / math.sqrt(float((used**2).sum(axis=1).mean()))
+    return scaled

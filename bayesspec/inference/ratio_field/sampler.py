@@ -18,37 +18,34 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.inference.ratio_field.density import (
-    SCATTER,
     State,
     field,
-    local_of,
-    log_prior_local,
     log_prior_theta,
     log_sds,
 )
-from bayesspec.inference.ratio_field.geometry import CELL, Geometry, geometry
+from bayesspec.inference.ratio_field.geometry import Geometry, geometry
 from bayesspec.inference.status import Status
 from bayesspec.models.ratio_field import MEAN_SD
 
 CHUNK = 20
 """Sweeps in a call of the compiled program: progress is shown, and the fit can be interrupted, after each."""
-WARMUP = 300
+WARMUP = 120
 """Sweeps before the first draw."""
-THIN = 2
+THIN = 1
 """Sweeps a draw."""
 STEPS = 20
-"""Metropolis steps of amplitude, width and smoothness in a sweep, each of the two ways; and of local amplitudes."""
+"""Metropolis steps of amplitude, width and smoothness in a sweep, each of the two ways."""
 STEP_SIZES = np.array([1.0, 0.3, 0.1, 0.03, 0.01])
 """Standard deviations that a Metropolis step chooses among: what the counts tell of theta ranges as widely."""
 TOLERANCE = 0.1
-"""Residual of the conjugate gradients, summed over all splines in units of the noise on the right side: no draw is off
-by more than this part of its standard deviation."""
+"""Residual of the conjugate gradients, summed over all pixels in units of their noise: no mode of the field is off by
+more than this part of its standard deviation."""
 MOST_ITERATIONS = 200
 """Iterations of the conjugate gradients."""
 LEAST_EFFECTIVE = 50.0
 """Independent draws, in the mean over the pixels, below which the ends of intervals are not told."""
-START = (0.05, 8.0, 1.0, 0.3)
-"""Amplitude, width in pixels, smoothness and scatter at the start."""
+START = (0.05, 8.0, 1.0)
+"""Amplitude, width in pixels, and smoothness at the start."""
 
 Trees = tuple[jax.Array, ...]
 
@@ -84,7 +81,6 @@ def sample_field(
     key: jax.Array,
     draws: int = 300,
     warmup: int = WARMUP,
-    cell: int = CELL,
     progress: Callable[[int, int], None] | None = None,
 ) -> RatioField:
     """Sample the log ratio of two lines in every pixel.
@@ -99,8 +95,6 @@ def sample_field(
         Number of draws.
     warmup : int
         Sweeps before the first draw.
-    cell : int
-        Side in pixels of the cells with amplitudes of their own; 0 for none.
     progress : callable (done, total), optional
         Called after each chunk of sweeps.
 
@@ -125,7 +119,7 @@ def sample_field(
             f"{int(above.sum())} of {int(total.sum())} counts", "counts of a line, and of it with another", "maps"
         )
     with jax.enable_x64(True):
-        return _sample(above, total, key, draws, warmup, cell, progress)
+        return _sample(above, total, key, draws, warmup, progress)
 
 
 def _sample(
@@ -134,10 +128,9 @@ def _sample(
     key: jax.Array,
     draws: int,
     warmup: int,
-    cell: int,
     progress: Callable[[int, int], None] | None,
 ) -> RatioField:
-    splines = geometry((total.shape[0], total.shape[1]), cell)
+    splines = geometry((total.shape[0], total.shape[1]))
     device: Geometry = jax.tree.map(jnp.asarray, splines)
     counts = jnp.asarray(above, jnp.float64), jnp.asarray(total, jnp.float64)
     state = _start(float(above.sum()), float(total.sum()), device)
@@ -167,8 +160,8 @@ def _sample(
 def _start(above: float, total: float, splines: Geometry) -> State:
     """A flat field."""
     mean = jnp.asarray(np.log((above + 0.5) / (total - above + 0.5)))
-    flat = tuple(jnp.zeros(level.cells.shape) for level in splines.levels)
-    return State(mean, flat, jnp.zeros(splines.splines.shape), jnp.log(jnp.asarray(START)))
+    flat = tuple(jnp.zeros((lv.rows.shape[1], lv.columns.shape[1])) for lv in splines.levels)
+    return State(mean, flat, jnp.log(jnp.asarray(START)))
 
 
 def _effective(draws: npt.NDArray[np.float32]) -> float:
@@ -186,7 +179,7 @@ def _effective(draws: npt.NDArray[np.float32]) -> float:
 def _sweeps(
     key: jax.Array, state: State, above: jax.Array, total: jax.Array, splines: Geometry, *, sweeps: int
 ) -> tuple[State, jax.Array, jax.Array]:
-    """Sweep; return the state, the field (draw, y, x) float32 and theta (draw, 4) after every `THIN` sweeps."""
+    """Sweep; return the state, the field (draw, y, x) float32 and theta (draw, 3) after every `THIN` sweeps."""
 
     def draw(state: State, key: jax.Array) -> tuple[State, tuple[jax.Array, jax.Array]]:
         for own in jax.random.split(key, THIN):
@@ -200,13 +193,12 @@ def _sweeps(
 
 def _sweep(key: jax.Array, state: State, above: jax.Array, total: jax.Array, splines: Geometry) -> State:
     """Update everything once."""
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 4)
     weights = _weights(keys[0], field(state.mean, state.coefficients, splines), total)
     pull = above - total / 2
-    state = _local_moves(keys[1], state, splines)
-    state = _centred_moves(keys[2], state, splines)
-    state = _draw_splines(keys[3], state, weights, pull, splines)
-    return _scaled_moves(keys[4], state, weights, pull, splines)
+    state = _centred_moves(keys[1], state, splines)
+    state = _draw_splines(keys[2], state, weights, pull, splines)
+    return _scaled_moves(keys[3], state, weights, pull, splines)
 
 
 def _weights(key: jax.Array, ratio: jax.Array, total: jax.Array) -> jax.Array:
@@ -223,15 +215,13 @@ def _weights(key: jax.Array, ratio: jax.Array, total: jax.Array) -> jax.Array:
     return total * mean * jnp.maximum(cube, 1e-2) ** 3
 
 
-def _moves(
-    key: jax.Array, start: jax.Array, log_density: Callable[[jax.Array], jax.Array], free: npt.NDArray[np.float64]
-) -> jax.Array:
-    """Metropolis steps of the entries of theta that are free, some of them at a time, in a size drawn anew."""
+def _moves(key: jax.Array, start: jax.Array, log_density: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """Metropolis steps of theta, some of its entries at a time, in a size drawn anew."""
 
     def step(now: tuple[jax.Array, jax.Array], key: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         k = jax.random.split(key, 4)
         size = jax.random.choice(k[0], jnp.asarray(STEP_SIZES))
-        chosen = jax.random.bernoulli(k[1], 0.5, start.shape) * free
+        chosen = jax.random.bernoulli(k[1], 0.5, start.shape)
         new = now[0] + size * chosen * jax.random.normal(k[2], start.shape, start.dtype)
         density = log_density(new)
         accept = jnp.log(jax.random.uniform(k[3], (), start.dtype)) < density - now[1]
@@ -240,51 +230,24 @@ def _moves(
     return jax.lax.scan(step, (start, log_density(start)), jax.random.split(key, STEPS))[0][0]
 
 
-def _local_moves(key: jax.Array, state: State, splines: Geometry) -> State:
-    """Metropolis steps of every local amplitude on its own, given the coefficients."""
-    n_cells = len(splines.splines)
-    sds = log_sds(state.theta, splines)
-    squares = jnp.zeros(n_cells + 1)
-    for u, sd, level in zip(state.coefficients, sds, splines.levels, strict=True):
-        squares = squares.at[level.cells].add((u * jnp.exp(-sd)) ** 2)
-
-    def log_density(local: jax.Array) -> jax.Array:
-        likelihood = -splines.splines * local - squares[:-1] * jnp.exp(-2 * local) / 2
-        return likelihood + log_prior_local(local, state.theta)
-
-    def step(local: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
-        k = jax.random.split(key, 3)
-        sizes = jax.random.choice(k[0], jnp.asarray(STEP_SIZES), local.shape)
-        new = local + sizes * jax.random.normal(k[1], local.shape, local.dtype)
-        accept = jnp.log(jax.random.uniform(k[2], local.shape, local.dtype)) < log_density(new) - log_density(local)
-        return jnp.where(accept, new, local), None
-
-    local = jax.lax.scan(step, state.local, jax.random.split(key, STEPS))[0]
-    return state._replace(local=local)
-
-
 def _centred_moves(key: jax.Array, state: State, splines: Geometry) -> State:
-    """Metropolis steps of theta given the coefficients and local amplitudes."""
-    squares = jnp.stack(
-        [(u**2 * jnp.exp(-2 * a)).sum() for u, a in zip(state.coefficients, local_of(state.local, splines), strict=True)]
-    )
+    """Metropolis steps of theta given the coefficients."""
+    squares = jnp.stack([(u**2).sum() for u in state.coefficients])
     sizes = jnp.asarray([float(u.size) for u in state.coefficients])
 
     def log_density(theta: jax.Array) -> jax.Array:
         sds = log_sds(theta, splines)
-        own = (-sizes * sds - squares * jnp.exp(-2 * sds) / 2).sum()
-        return own + log_prior_theta(theta, splines) + log_prior_local(state.local, theta).sum()
+        return (-sizes * sds - squares * jnp.exp(-2 * sds) / 2).sum() + log_prior_theta(theta, splines)
 
-    return state._replace(theta=_moves(key, state.theta, log_density, np.ones(4)))
+    return state._replace(theta=_moves(key, state.theta, log_density))
 
 
 def _scaled_moves(key: jax.Array, state: State, weights: jax.Array, pull: jax.Array, splines: Geometry) -> State:
     """Metropolis steps of theta given coefficients in units of their sd; the mean is integrated out and drawn anew."""
     keys = jax.random.split(key, 2)
     sds = log_sds(state.theta, splines)
-    parts = jnp.stack(
-        [lv.rows @ (u * jnp.exp(-sd)) @ lv.columns.T for u, sd, lv in zip(state.coefficients, sds, splines.levels, strict=True)]
-    ).reshape(len(sds), -1)
+    levels = zip(state.coefficients, sds, splines.levels, strict=True)
+    parts = jnp.stack([(lv.rows @ (u * jnp.exp(-sd)) @ lv.columns.T).ravel() for u, sd, lv in levels])
     w = weights.ravel()
     precision = w.sum() + MEAN_SD**-2
     with_mean = parts @ w
@@ -295,73 +258,69 @@ def _scaled_moves(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
         scale = jnp.exp(log_sds(theta, splines))
         return slope @ scale - scale @ curvature @ scale / 2 + log_prior_theta(theta, splines)
 
-    free = np.ones(4)
-    free[SCATTER] = 0.0
-    theta = _moves(keys[0], state.theta, log_density, free)
+    theta = _moves(keys[0], state.theta, log_density)
     new = log_sds(theta, splines)
     noise = jax.random.normal(keys[1], (), pull.dtype) / jnp.sqrt(precision)
     mean = (pull.sum() - jnp.exp(new) @ with_mean) / precision + noise
     scaled = tuple(u * jnp.exp(n - o) for u, n, o in zip(state.coefficients, new, sds, strict=True))
-    return State(mean, scaled, state.local, theta)
+    return State(mean, scaled, theta)
 
 
 def _draw_splines(key: jax.Array, state: State, weights: jax.Array, pull: jax.Array, splines: Geometry) -> State:
-    """Draw mean and coefficients of all levels from their Gaussian given the weights."""
+    """Draw mean and coefficients of all levels from their Gaussian given the weights: a prior draw, corrected."""
     keys = jax.random.split(key, 2 + len(splines.levels))
-    sds, locals_ = log_sds(state.theta, splines), local_of(state.local, splines)
-    precisions = (jnp.asarray(MEAN_SD**-2), *(jnp.exp(-2 * (sd + a)) for sd, a in zip(sds, locals_, strict=True)))
+    sds = jnp.exp(log_sds(state.theta, splines))
+    root = jnp.sqrt(weights)
 
-    def project(image: jax.Array) -> Trees:
-        return (image.sum(), *(level.rows.T @ image @ level.columns for level in splines.levels))
+    def spread(image: jax.Array) -> tuple[jax.Array, Trees]:
+        """Prior covariance of mean and coefficients with an image of weights."""
+        levels = zip(sds, splines.levels, strict=True)
+        return MEAN_SD**2 * image.sum(), tuple(sd**2 * (lv.rows.T @ image @ lv.columns) for sd, lv in levels)
 
-    def apply(v: Trees) -> Trees:
-        image = weights * field(v[0], v[1:], splines)
-        return tuple(p * a + b for p, a, b in zip(precisions, v, project(image), strict=True))
-
-    diagonal = tuple(
-        p + d
-        for p, d in zip(
-            precisions,
-            (weights.sum(), *((lv.rows.T**2) @ weights @ lv.columns**2 for lv in splines.levels)),
-            strict=True,
-        )
+    mean = MEAN_SD * jax.random.normal(keys[0], (), pull.dtype)
+    drawn = tuple(
+        sd * jax.random.normal(k, u.shape, u.dtype) for sd, u, k in zip(sds, state.coefficients, keys[2:], strict=True)
     )
-    noisy = project(pull + jnp.sqrt(weights) * jax.random.normal(keys[0], pull.shape, pull.dtype))
-    right = tuple(
-        b + jnp.sqrt(p) * jax.random.normal(k, b.shape, b.dtype)
-        for b, p, k in zip(noisy, precisions, keys[1:], strict=True)
+    seen = jnp.where(weights > 0, pull / jnp.where(weights > 0, root, 1.0), 0.0)
+    right = seen - root * field(mean, drawn, splines) - jax.random.normal(keys[1], pull.shape, pull.dtype)
+    pixels = jnp.maximum((weights > 0).sum(), 1)
+    solved = _solve(
+        lambda v: v + root * field(*spread(root * v), splines),
+        _preconditioner(sds, weights.sum() / pixels, splines),
+        right,
     )
-    mean, *coefficients = _solve(apply, diagonal, right, (state.mean, *state.coefficients))
-    return state._replace(mean=mean, coefficients=tuple(coefficients))
+    more_mean, more = spread(root * solved)
+    return state._replace(mean=mean + more_mean, coefficients=tuple(a + b for a, b in zip(drawn, more, strict=True)))
 
 
-def _solve(apply: Callable[[Trees], Trees], diagonal: Trees, right: Trees, start: Trees) -> Trees:
-    """Conjugate gradients, the diagonal as preconditioner."""
+def _preconditioner(sds: jax.Array, weight: jax.Array, splines: Geometry) -> Callable[[jax.Array], jax.Array]:
+    """Inverse of the system for even weights, nearly diagonal in cosines."""
+    levels = zip(sds, splines.levels, strict=True)
+    variances = sum(sd**2 * lv.row_power[:, None] * lv.column_power for sd, lv in levels)
+    variances = variances.at[0, 0].add(MEAN_SD**2 * variances.size)
+    rows, columns = splines.row_cosines, splines.column_cosines
+    factors = 1 / (1 + weight * variances)
+    return lambda image: rows.T @ (factors * (rows @ image @ columns.T)) @ columns
 
-    def dot(a: Trees, b: Trees) -> jax.Array:
-        return jnp.stack([(x * y).sum() for x, y in zip(a, b, strict=True)]).sum()
 
-    def add(a: Trees, factor: jax.Array, b: Trees) -> Trees:
-        return tuple(x + factor * y for x, y in zip(a, b, strict=True))
-
-    def conditioned(a: Trees) -> Trees:
-        return tuple(x / d for x, d in zip(a, diagonal, strict=True))
-
-    Now = tuple[Trees, Trees, Trees, jax.Array, jax.Array]
+def _solve(
+    apply: Callable[[jax.Array], jax.Array], precondition: Callable[[jax.Array], jax.Array], right: jax.Array
+) -> jax.Array:
+    """Preconditioned conjugate gradients."""
+    Now = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
 
     def unfinished(now: Now) -> jax.Array:
-        return (now[3] > TOLERANCE**2) & (now[4] < MOST_ITERATIONS)
+        return ((now[1] ** 2).sum() > TOLERANCE**2) & (now[4] < MOST_ITERATIONS)
 
     def iterate(now: Now) -> Now:
         x, residual, direction, norm, i = now
         image = apply(direction)
-        step = norm / dot(direction, image)
-        residual = add(residual, -step, image)
-        preconditioned = conditioned(residual)
-        new = dot(residual, preconditioned)
-        return add(x, step, direction), residual, add(preconditioned, new / norm, direction), new, i + 1
+        step = norm / (direction * image).sum()
+        residual = residual - step * image
+        new_direction = precondition(residual)
+        new = (residual * new_direction).sum()
+        return x + step * direction, residual, new_direction + new / norm * direction, new, i + 1
 
-    residual = add(right, jnp.asarray(-1.0), apply(start))
-    first = conditioned(residual)
-    begin = (start, residual, first, dot(residual, first), jnp.asarray(0))
+    first = precondition(right)
+    begin = (jnp.zeros_like(right), right, first, (right * first).sum(), jnp.asarray(0))
     return jax.lax.while_loop(unfinished, iterate, begin)[0]

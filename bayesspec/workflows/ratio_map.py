@@ -1,0 +1,349 @@
+"""Ratio of two lines at every pixel, or along a path: counts in, a field whose width is learned, intervals out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.ratio_field.sampler import RatioField, sample_field
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame, pixel_coords
+from bayesspec.results.estimate import PROB
+from bayesspec.results.ratio_map import ENDS, Profile, RatioMap
+from bayesspec.results.result import FitError
+from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.windows import drawn_responses
+
+MOST_WINDOWS = 16
+"""Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
+SURE = 0.975
+"""Posterior probability of a contrast above one from which the ratio is said to vary; how often it is said of an even
+sample is what ``python benchmarks/ratio_map.py --case even`` prints."""
+PRIOR = (
+    "Log ratio: sum of cubic splines of spacings 1, 2, 4, ... pixels with the standard deviations of a Matern field "
+    "of unknown amplitude, width and smoothness, and amplitudes that differ between cells of 8 pixels; background and "
+    "overlapping lines: shares of the counts, fields of the same kind."
+)
+METHOD = "logistic Gaussian field"
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class _Fields(NamedTuple):
+    """Ratio of two lines (draw, y, x), width of the field (draw,) in pixels, and how the sampler ended."""
+
+    ratio: npt.NDArray[np.float32]
+    width: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+    status: Status
+
+
+def ratio_map(
+    data: SpectrumImage | LineMaps,
+    numerator: str,
+    denominator: str,
+    *,
+    draws: int = 400,
+    seed: int = 0,
+    strict: bool = False,
+) -> RatioMap:
+    """Map the ratio of two lines with an interval at every pixel; no phases are needed, and no counts are divided.
+
+    Of the counts of both lines together those of the first are binomial, so that thickness and dose drop out. The log
+    ratio is a random field whose amplitude, width and smoothness are learned from the counts: where a pixel holds few
+    counts its neighbours tell about it, as far as the ratio is alike there.
+
+    Parameters
+    ----------
+    data : SpectrumImage or LineMaps
+        An EDS image, of which the windows of both lines are counted as ``bs.element_maps`` does, or such counts.
+    numerator, denominator : str
+        Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+    draws : int
+        Number of joint draws that are kept.
+    seed : int
+        Seed of the sampler.
+    strict : bool
+        Raise `FitError` where the sampler did not end as it should.
+
+    Returns
+    -------
+    RatioMap
+        Posterior mean, interval and draws, dims (y, x), NaN in excluded pixels; contrast, width and verdict.
+
+    Raises
+    ------
+    InputError
+        When a line is not known or has no counts, when both are the same, or when no pixel is in use.
+    FitError
+        When `strict` and the draws are too few.
+
+    Notes
+    -----
+    The model is ``models/ratio_field.py``. Intervals are those of single pixels: that all of them hold at once is not
+    claimed. Background and overlapping lines are not subtracted: the share of every window is a field of its own, and
+    the line intensities are those that `LineMaps.response` makes of the shares, draw by draw.
+
+    Examples
+    --------
+    >>> found = bs.ratio_map(si, "Fe_Ka", "O_Ka")  # doctest: +SKIP
+    >>> found.verdict  # doctest: +SKIP
+    'Fe_Ka/O_Ka varies by 13(1) %: 0.69 to 0.78'
+    >>> lower, upper = found.ratio.interval(0.9)  # doctest: +SKIP
+    """
+    maps = _maps(data, numerator, denominator)
+    counts = np.where(maps.valid[..., None], maps.window_counts(), 0)
+    fields = _fields(maps, counts, (numerator, denominator), draws, seed)
+    ratio = np.where(maps.valid, fields.ratio, np.nan).astype(np.float32)
+    values = _values(ratio, ratio[:, maps.valid], fields)
+    result = RatioMap.from_values(
+        values,
+        Frame.of(maps),
+        name=maps.name,
+        method=METHOD,
+        verdict=_verdict(numerator, denominator, ratio[:, maps.valid]),
+        status=fields.status,
+        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        attrs=_attrs(numerator, denominator),
+    )
+    return _checked(result, strict)  # type: ignore[return-value]
+
+
+def profile(
+    data: SpectrumImage | LineMaps,
+    numerator: str,
+    denominator: str,
+    path: Sequence[tuple[float, float]],
+    *,
+    across: float = 1.0,
+    draws: int = 400,
+    seed: int = 0,
+    strict: bool = False,
+) -> Profile:
+    """Follow the ratio of two lines along a path, the counts on both sides of it summed.
+
+    Every pixel whose centre lies within half of `across` from the path belongs to the point of the path that it is
+    nearest to; points are one pixel apart. Counts are summed, never interpolated or divided, and the log ratio along
+    the path is the random field of `ratio_map` in one dimension.
+
+    Parameters
+    ----------
+    data : SpectrumImage or LineMaps
+        An EDS image, or counts of lines.
+    numerator, denominator : str
+        Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+    path : sequence of (float, float)
+        Corners (y, x) in pixels, two for a straight line; the first is distance 0.
+    across : float
+        Width of the path in pixels: how far along the interface counts are summed.
+    draws : int
+        Number of joint draws that are kept.
+    seed : int
+        Seed of the sampler.
+    strict : bool
+        Raise `FitError` where the sampler did not end as it should.
+
+    Returns
+    -------
+    Profile
+        Posterior mean, interval and draws, dims (distance,), and the verdict.
+
+    Raises
+    ------
+    InputError
+        When a line is not known or has no counts, or when the path has fewer than two corners or meets no pixels.
+    FitError
+        When `strict` and the draws are too few.
+
+    Examples
+    --------
+    >>> across_interface = bs.profile(si, "Fe_Ka", "O_Ka", [(32, 4), (32, 60)], across=20)  # doctest: +SKIP
+    >>> print(across_interface.table().to_text())  # doctest: +SKIP
+    """
+    maps = _maps(data, numerator, denominator)
+    places, points = _along(maps.valid, path, across)
+    summed = np.zeros((1, points, len(maps.windows)), np.int64)
+    np.add.at(summed[0], places[places >= 0], maps.window_counts()[places >= 0])
+    size, unit = maps.pixel_size or (1.0, 1.0), maps.pixel_unit
+    if not np.isclose(*size):
+        size, unit = (1.0, 1.0), "px"
+    fields = _fields(maps, summed, (numerator, denominator), draws, seed)
+    ratio = fields.ratio[:, 0]
+    result = Profile.from_values(
+        _values(ratio, ratio, fields._replace(counts=fields.counts[0])),
+        Frame({"distance": ("distance", size[0] * np.arange(points), {"units": unit})}),
+        name=maps.name,
+        method=METHOD,
+        verdict=_verdict(numerator, denominator, ratio),
+        status=fields.status,
+        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
+    )
+    return _checked(result, strict)  # type: ignore[return-value]
+
+
+def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str) -> LineMaps:
+    """Counts of both lines; refuse what has none."""
+    if numerator == denominator:
+        raise InputError(f"{numerator}/{denominator}", "two different lines", "bs.ratio_map(si, 'Fe_Ka', 'O_Ka')")
+    maps = data if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
+    for line in (numerator, denominator):
+        if not maps.counts[maps.valid][:, maps.line_index(line)].sum():
+            raise InputError(f"no count of {line} in {maps.name!r}", "counts of both lines", "other lines, or other pixels")
+    return maps
+
+
+def _fields(
+    maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], draws: int, seed: int
+) -> _Fields:
+    """Fields of the two lines and of every window beside them, and the ratio of the intensities that they make.
+
+    Shares of windows are split off one at a time, the share of each among those before it: counts of many windows are
+    binomial given their sum, again and again.
+    """
+    pair = [maps.line_index(line) for line in lines]
+    response, errors = np.asarray(maps.response)[pair], np.asarray(maps.response_errors)[:, pair]
+    used = np.abs(response).sum(axis=0) + np.abs(errors).sum(axis=(0, 1)) > 0
+    beside = [w for w in np.flatnonzero(used) if w not in pair and counts[..., w].any()]
+    if len(beside) > MOST_WINDOWS:
+        raise InputError(
+            f"{len(beside)} windows beside {' and '.join(lines)}",
+            f"{MOST_WINDOWS} or fewer",
+            f"bs.ratio_map(bs.element_maps(si, {list(lines)}), ...)",
+        )
+    keys = iter(jax.random.split(jax.random.key(seed), 1 + len(beside)))
+    drawn = drawn_responses(draws, response, errors, seed)
+    total = counts[..., pair].sum(axis=-1)
+    with tqdm(desc="/".join(lines), disable=None, leave=False) as bar:
+        first = sample_field(counts[..., pair[0]], total, key=next(keys), draws=draws, progress=_progress(bar))
+        fields, n = [first], len(first.log_ratio)
+        shares = _share(first)
+        nets = [drawn[:n, i, pair[0], None, None] * shares + drawn[:n, i, pair[1], None, None] * (1 - shares) for i in (0, 1)]
+        for window in beside:
+            total = total + counts[..., window]
+            found = sample_field(counts[..., window], total, key=next(keys), draws=draws, progress=_progress(bar))
+            fields.append(found)
+            n = min(n, len(found.log_ratio))
+            shares = _share(found)[:n]
+            nets = [net[:n] * (1 - shares) + drawn[:n, i, window, None, None] * shares for i, net in enumerate(nets)]
+    ratio = np.where(nets[1] > 0, nets[0] / np.where(nets[1] > 0, nets[1], 1), np.inf).astype(np.float32)
+    status = next((field.status for field in fields if not field.status.ok), Status.CONVERGED)
+    return _Fields(ratio, first.width[:n], total.astype(np.int64), status)
+
+
+def _share(field: RatioField) -> Floats:
+    return 1 / (1 + np.exp(-field.log_ratio))
+
+
+def _progress(bar: tqdm[Any]) -> Callable[[int, int], None]:
+    """Count chunks of one field after another in one bar."""
+    before = bar.n
+
+    def progress(done: int, total: int) -> None:
+        bar.total = before + total
+        bar.update(before + done - bar.n)
+
+    return progress
+
+
+def _along(
+    valid: npt.NDArray[np.bool_], path: Sequence[tuple[float, float]], across: float
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Point of the path that each pixel belongs to (y, x), -1 for none; and the number of points."""
+    corners = np.asarray(path, np.float64)
+    steps = np.diff(corners, axis=0) if corners.ndim == 2 and corners.shape[1:] == (2,) else np.zeros((0, 2))
+    lengths = np.hypot(*steps.T)
+    if not len(steps) or not (lengths > 0).all() or not np.isfinite(corners).all() or not across > 0:
+        raise InputError(
+            f"path={path!r}, across={across}",
+            "two or more different corners (y, x) in pixels and a width above 0",
+            "path=[(32, 4), (32, 60)], across=10",
+        )
+    pixels = np.stack(np.mgrid[: valid.shape[0], : valid.shape[1]], axis=-1).astype(np.float64)
+    nearest = np.full(valid.shape, np.inf)
+    distance = np.zeros(valid.shape)
+    for start, step, length, before in zip(corners[:-1], steps, lengths, np.cumsum(lengths) - lengths, strict=True):
+        along = np.clip((pixels - start) @ step / length, 0, length)
+        away = np.hypot(*np.moveaxis(pixels - start - along[..., None] * step / length, -1, 0))
+        distance = np.where(away < nearest, before + along, distance)
+        nearest = np.minimum(away, nearest)
+    points = int(np.floor(lengths.sum() + 1e-9)) + 1
+    inside = valid & (nearest <= max(across, 1.0) / 2 + 1e-9)
+    places = np.where(inside, np.minimum(np.rint(distance).astype(np.int64), points - 1), -1)
+    if points < 2 or not inside.any():
+        raise InputError(f"path={path!r} over {valid.shape} pixels", "a path that meets pixels in use", "path in pixels (y, x)")
+    return places, points
+
+
+def _values(ratio: Floats, used: Floats, fields: _Fields) -> dict[str, Any]:
+    """Variables of the result."""
+    lower, upper = _quantiles(ratio)
+    with np.errstate(invalid="ignore"):
+        mean, sd = ratio.mean(axis=0, dtype=np.float64), ratio.std(axis=0, ddof=1, dtype=np.float64)
+    return {
+        "ratio_draws": ratio,
+        "ratio_mean": mean,
+        "ratio_sd": sd,
+        "ratio_lower": lower,
+        "ratio_upper": upper,
+        "counts": fields.counts,
+        "contrast_draws": _contrast(used),
+        "width_draws": fields.width,
+    }
+
+
+def _quantiles(draws: Floats) -> tuple[Floats, Floats]:
+    """Ends of the interval without interpolation towards infinity."""
+    ordered = np.sort(draws, axis=0)
+    low = int(np.ceil((1 - PROB) / 2 * len(draws))) - 1
+    return ordered[max(low, 0)], ordered[min(len(draws) - 1 - low, len(draws) - 1)]
+
+
+def _ends(used: Floats) -> tuple[Floats, Floats]:
+    """Median ratio (draw,) of the tenth of the places with the lowest, and with the highest medians."""
+    order = np.argsort(np.median(used, axis=0))
+    n = max(1, round(ENDS * len(order)))
+    return np.median(used[:, order[:n]], axis=1), np.median(used[:, order[-n:]], axis=1)
+
+
+def _contrast(used: Floats) -> Floats:
+    low, high = _ends(used)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(high / low, nan=1.0, posinf=np.inf)
+
+
+def _verdict(numerator: str, denominator: str, used: Floats) -> str:
+    """Say whether the ratio varies, and between what."""
+    name, (low, high) = f"{numerator}/{denominator}", _ends(used)
+    middle = np.median(used, axis=1)
+    value = f"{np.median(middle):.3g}, {100 * PROB:.0f} % interval {' to '.join(f'{q:.3g}' for q in _quantiles(middle))}"
+    if not np.isfinite(np.median(high)):
+        return f"{name} is open above: at this dose {denominator} is not seen everywhere"
+    if np.mean(high > low) < SURE:
+        return f"{name} is {value}; that it varies is not shown at this dose"
+    ends = f"{np.median(low):.3g} to {np.median(high):.3g}"
+    if np.median(low) <= 0:
+        return f"{name} varies: {ends} (medians of the lowest and highest tenth)"
+    contrast = 100 * (high / low - 1)
+    below, above = _quantiles(contrast)
+    return (
+        f"{name} varies by {np.median(contrast):.3g} % ({below:.3g} to {above:.3g} %) between the lowest and the "
+        f"highest tenth: {ends}"
+    )
+
+
+def _attrs(numerator: str, denominator: str) -> dict[str, Any]:
+    return {"numerator": numerator, "denominator": denominator, "prob": PROB, "interval": "equal-tailed"}
+
+
+def _checked(result: RatioMap | Profile, strict: bool) -> RatioMap | Profile:
+    if strict and not result.converged:
+        raise FitError(result.status)
+    return result
