@@ -31,13 +31,17 @@ import numpyro
 import numpyro.distributions as dist
 from jax.scipy.special import logsumexp
 
-DIMS = {"mean": (), "amplitude": (), "width": (), "smoothness": ()}
+MOST_LEVELS = 16
+"""Spacings that `DIMS` names: images of up to 32,768 pixels along a side."""
+DIMS = {"mean": (), "amplitude": (), "width": (), "smoothness": ()} | {
+    f"u{s}": (f"row_node_{s}", f"column_node_{s}") for s in range(MOST_LEVELS)
+}
 
 MEAN_SD = 5.0
 """Standard deviation of the prior of the mean log ratio, about zero."""
 AMPLITUDE = (0.1, 1.0)
 """Median and logarithmic standard deviation of the prior of the amplitude: 10 % of the ratio, give or take a factor."""
-SMOOTHNESS = (0.7, 0.7)
+SMOOTHNESS = (0.5, 0.4)
 """Median and logarithmic standard deviation of the prior of the smoothness."""
 
 

@@ -60,8 +60,8 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Figure:
     x = found["distance"].values
     with paper():
         ax = axes_or_new(ax, COLUMN_IN, 0.7 * COLUMN_IN)
-        band = {"color": colour, "alpha": 0.25, "linewidth": 0, "label": f"{100 * PROB:.0f} % interval"}
-        ax.fill_between(x, found["ratio_lower"].values, found["ratio_upper"].values, **band)
+        low, high = (found[f"ratio_{end}"].values for end in ("lower", "upper"))
+        ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0, label=f"{100 * PROB:.0f} % interval")
         ax.plot(x, found["ratio_mean"].values, color=colour, label="mean")
         ax.set_xlabel(f"distance ({found['distance'].attrs.get('units', 'px')})", color=INK)
         ax.set_ylabel(line_label(result.ratio_name), color=INK)

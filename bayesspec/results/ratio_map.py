@@ -12,7 +12,7 @@ from bayesspec.results.schema import INTERVAL, Schema, Variable, statistics
 from bayesspec.results.table import Table, interval_text
 
 ENDS = 0.1
-"""Share of the pixels at either end of the range: the contrast is the median ratio of the one over that of the other."""
+"""Share of the places at either end of the range: the contrast is the median ratio of the ones over the others'."""
 
 
 def _schema(dims: tuple[str, ...], attributes: dict[str, str]) -> Schema:
@@ -145,7 +145,9 @@ class Profile(RatioResult):
 
     kind = "profile"
     heading = "Profile"
-    schema = _schema(("distance",), {"path": "corners (y, x) of the path in pixels, as JSON", "across": "pixels summed"})
+    schema = _schema(
+        ("distance",), {"path": "corners (y, x) of the path in pixels, as JSON", "across": "pixels summed"}
+    )
 
     @property
     def distance(self) -> xr.DataArray:

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.ratio_field.sampler import RatioField, sample_field
+from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioField, independent_draws, sample_field
 from bayesspec.inference.status import Status
-from bayesspec.results.dataset import Frame, pixel_coords
+from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import ENDS, Profile, RatioMap
 from bayesspec.results.result import FitError
+from bayesspec.results.table import interval_text
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.spectroscopy.windows import drawn_responses
 
@@ -29,8 +30,8 @@ SURE = 0.975
 sample is what ``python benchmarks/ratio_map.py --case even`` prints."""
 PRIOR = (
     "Log ratio: sum of cubic splines of spacings 1, 2, 4, ... pixels with the standard deviations of a Matern field "
-    "of unknown amplitude, width and smoothness, and amplitudes that differ between cells of 8 pixels; background and "
-    "overlapping lines: shares of the counts, fields of the same kind."
+    "of unknown amplitude, width and smoothness; background and overlapping lines: shares of the counts, fields of the "
+    "same kind."
 )
 METHOD = "logistic Gaussian field"
 Floats = npt.NDArray[np.floating[Any]]
@@ -113,7 +114,9 @@ def ratio_map(
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator),
     )
-    return _checked(result, strict)  # type: ignore[return-value]
+    if strict and not result.converged:
+        raise FitError(result.status)
+    return result
 
 
 def profile(
@@ -186,7 +189,9 @@ def profile(
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
     )
-    return _checked(result, strict)  # type: ignore[return-value]
+    if strict and not result.converged:
+        raise FitError(result.status)
+    return result
 
 
 def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str) -> LineMaps:
@@ -196,13 +201,13 @@ def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str) -> L
     maps = data if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
     for line in (numerator, denominator):
         if not maps.counts[maps.valid][:, maps.line_index(line)].sum():
-            raise InputError(f"no count of {line} in {maps.name!r}", "counts of both lines", "other lines, or other pixels")
+            raise InputError(
+                f"no count of {line} in {maps.name!r}", "counts of both lines", "other lines, or other pixels"
+            )
     return maps
 
 
-def _fields(
-    maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], draws: int, seed: int
-) -> _Fields:
+def _fields(maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], draws: int, seed: int) -> _Fields:
     """Fields of the two lines and of every window beside them, and the ratio of the intensities that they make.
 
     Shares of windows are split off one at a time, the share of each among those before it: counts of many windows are
@@ -225,7 +230,10 @@ def _fields(
         first = sample_field(counts[..., pair[0]], total, key=next(keys), draws=draws, progress=_progress(bar))
         fields, n = [first], len(first.log_ratio)
         shares = _share(first)
-        nets = [drawn[:n, i, pair[0], None, None] * shares + drawn[:n, i, pair[1], None, None] * (1 - shares) for i in (0, 1)]
+        nets = [
+            drawn[:n, i, pair[0], None, None] * shares + drawn[:n, i, pair[1], None, None] * (1 - shares)
+            for i in (0, 1)
+        ]
         for window in beside:
             total = total + counts[..., window]
             found = sample_field(counts[..., window], total, key=next(keys), draws=draws, progress=_progress(bar))
@@ -234,8 +242,17 @@ def _fields(
             shares = _share(found)[:n]
             nets = [net[:n] * (1 - shares) + drawn[:n, i, window, None, None] * shares for i, net in enumerate(nets)]
     ratio = np.where(nets[1] > 0, nets[0] / np.where(nets[1] > 0, nets[1], 1), np.inf).astype(np.float32)
-    status = next((field.status for field in fields if not field.status.ok), Status.CONVERGED)
+    status = _status(ratio[:, total > 0], [field.status for field in fields])
     return _Fields(ratio, first.width[:n], total.astype(np.int64), status)
+
+
+def _status(ratio: Floats, fields: Sequence[Status]) -> Status:
+    """How the ratio's chain ended; a field of the background whose chain is short does no harm by itself."""
+    for status in (Status.DIVERGED, Status.INTERRUPTED):
+        if status in fields:
+            return status
+    ranks = ratio.argsort(axis=0).argsort(axis=0).astype(np.float32)  # a ratio may be infinite
+    return Status.CONVERGED if independent_draws(ranks) >= LEAST_INDEPENDENT else Status.FEW_INDEPENDENT_DRAWS
 
 
 def _share(field: RatioField) -> Floats:
@@ -266,19 +283,24 @@ def _along(
             "two or more different corners (y, x) in pixels and a width above 0",
             "path=[(32, 4), (32, 60)], across=10",
         )
-    pixels = np.stack(np.mgrid[: valid.shape[0], : valid.shape[1]], axis=-1).astype(np.float64)
+    pixels = np.moveaxis(np.indices(valid.shape), 0, -1).astype(np.float64)
     nearest = np.full(valid.shape, np.inf)
     distance = np.zeros(valid.shape)
-    for start, step, length, before in zip(corners[:-1], steps, lengths, np.cumsum(lengths) - lengths, strict=True):
-        along = np.clip((pixels - start) @ step / length, 0, length)
-        away = np.hypot(*np.moveaxis(pixels - start - along[..., None] * step / length, -1, 0))
-        distance = np.where(away < nearest, before + along, distance)
+    for i, (start, step, length) in enumerate(zip(corners[:-1], steps, lengths, strict=True)):
+        along = (pixels - start) @ step / length
+        foot = np.clip(along, 0, length)
+        away = np.hypot(*np.moveaxis(pixels - start - foot[..., None] * step / length, -1, 0))
+        before_first, behind_last = (i == 0) & (along < -0.5), (i == len(steps) - 1) & (along >= length + 0.5)
+        away[before_first | behind_last] = np.inf
+        distance = np.where(away < nearest, lengths[:i].sum() + foot, distance)
         nearest = np.minimum(away, nearest)
     points = int(np.floor(lengths.sum() + 1e-9)) + 1
-    inside = valid & (nearest <= max(across, 1.0) / 2 + 1e-9)
+    inside = valid & (nearest <= max(across, 1.0) / 2)
     places = np.where(inside, np.minimum(np.rint(distance).astype(np.int64), points - 1), -1)
     if points < 2 or not inside.any():
-        raise InputError(f"path={path!r} over {valid.shape} pixels", "a path that meets pixels in use", "path in pixels (y, x)")
+        raise InputError(
+            f"path={path!r} over {valid.shape} pixels", "a path that meets pixels in use", "path in pixels (y, x)"
+        )
     return places, points
 
 
@@ -323,7 +345,8 @@ def _verdict(numerator: str, denominator: str, used: Floats) -> str:
     """Say whether the ratio varies, and between what."""
     name, (low, high) = f"{numerator}/{denominator}", _ends(used)
     middle = np.median(used, axis=1)
-    value = f"{np.median(middle):.3g}, {100 * PROB:.0f} % interval {' to '.join(f'{q:.3g}' for q in _quantiles(middle))}"
+    interval = interval_text(float(np.median(middle)), *(float(q) for q in _quantiles(middle)))
+    value = f"{np.median(middle):.3g}, {100 * PROB:.0f} % interval {interval}"
     if not np.isfinite(np.median(high)):
         return f"{name} is open above: at this dose {denominator} is not seen everywhere"
     if np.mean(high > low) < SURE:
@@ -341,9 +364,3 @@ def _verdict(numerator: str, denominator: str, used: Floats) -> str:
 
 def _attrs(numerator: str, denominator: str) -> dict[str, Any]:
     return {"numerator": numerator, "denominator": denominator, "prob": PROB, "interval": "equal-tailed"}
-
-
-def _checked(result: RatioMap | Profile, strict: bool) -> RatioMap | Profile:
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +43,7 @@ TOLERANCE = 0.1
 more than this part of its standard deviation."""
 MOST_ITERATIONS = 200
 """Iterations of the conjugate gradients."""
-LEAST_EFFECTIVE = 50.0
+LEAST_INDEPENDENT = 50.0
 """Independent draws, in the mean over the pixels, below which the ends of intervals are not told."""
 START = (0.05, 8.0, 1.0)
 """Amplitude, width in pixels, and smoothness at the start."""
@@ -149,10 +150,10 @@ def _sample(
             raise
         status = Status.INTERRUPTED
     ratio, theta = np.concatenate(kept)[:draws], np.exp(np.concatenate(thetas)[:draws])
-    effective = _effective(ratio[:, total > 0])
+    effective = independent_draws(ratio[:, total > 0])
     if not np.isfinite(ratio).all():
         status = Status.DIVERGED
-    elif status.ok and effective < LEAST_EFFECTIVE:
+    elif status.ok and effective < LEAST_INDEPENDENT:
         status = Status.FEW_INDEPENDENT_DRAWS
     return RatioField(ratio, theta[:, 0], theta[:, 1], theta[:, 2], effective, status)
 
@@ -164,8 +165,19 @@ def _start(above: float, total: float, splines: Geometry) -> State:
     return State(mean, flat, jnp.log(jnp.asarray(START)))
 
 
-def _effective(draws: npt.NDArray[np.float32]) -> float:
-    """Independent draws that the means of four quarters of the chain scatter like, in the mean over the pixels."""
+def independent_draws(draws: npt.NDArray[np.floating[Any]]) -> float:
+    """Count independent draws: how many the means of four quarters of the chain scatter like.
+
+    Parameters
+    ----------
+    draws : array (draw, ...)
+        Draws in the order of the chain.
+
+    Returns
+    -------
+    float
+        In the mean over the entries, at most the number of draws.
+    """
     n = len(draws) // 4
     if n < 2:
         return float(len(draws))
