@@ -149,9 +149,7 @@ def interface(
 
 
 def of_profiles(chosen: argparse.Namespace) -> None:
-    print(
-        "width, contrast, counts a pixel: coverage (tenth percentile); within 3 px of the interface; RMSE %: field, division"
-    )
+    print("width, contrast, counts a pixel: coverage (tenth percentile); near the interface; RMSE %: field, division")
     for width in (0, 2, 8):
         for contrast in (1.12, 3.0):
             for counts in chosen.counts:

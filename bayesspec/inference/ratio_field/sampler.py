@@ -229,17 +229,23 @@ def _weights(key: jax.Array, ratio: jax.Array, total: jax.Array) -> jax.Array:
 
 def _moves(key: jax.Array, start: jax.Array, log_density: Callable[[jax.Array], jax.Array]) -> jax.Array:
     """Metropolis steps of theta, some of its entries at a time, in a size drawn anew."""
+    keys = jax.random.split(key, 4)
+    shape = (STEPS, *start.shape)
+    sizes = jax.random.choice(keys[0], jnp.asarray(STEP_SIZES), (STEPS, 1))
+    changes = sizes * jax.random.normal(keys[1], shape, start.dtype)
+    changes = jnp.where(jax.random.bernoulli(keys[2], 0.5, shape), changes, 0.0)
+    thresholds = jnp.log(jax.random.uniform(keys[3], (STEPS,), start.dtype))
 
-    def step(now: tuple[jax.Array, jax.Array], key: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-        k = jax.random.split(key, 4)
-        size = jax.random.choice(k[0], jnp.asarray(STEP_SIZES))
-        chosen = jax.random.bernoulli(k[1], 0.5, start.shape)
-        new = now[0] + size * chosen * jax.random.normal(k[2], start.shape, start.dtype)
+    def step(
+        now: tuple[jax.Array, jax.Array], drawn: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
+        change, threshold = drawn
+        new = now[0] + change
         density = log_density(new)
-        accept = jnp.log(jax.random.uniform(k[3], (), start.dtype)) < density - now[1]
+        accept = threshold < density - now[1]
         return (jnp.where(accept, new, now[0]), jnp.where(accept, density, now[1])), None
 
-    return jax.lax.scan(step, (start, log_density(start)), jax.random.split(key, STEPS))[0][0]
+    return jax.lax.scan(step, (start, log_density(start)), (changes, thresholds))[0][0]
 
 
 def _centred_moves(key: jax.Array, state: State, splines: Geometry) -> State:
@@ -263,7 +269,7 @@ def _scaled_moves(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
     w = weights.ravel()
     precision = w.sum() + MEAN_SD**-2
     with_mean = parts @ w
-    curvature = (parts * w) @ parts.T - jnp.outer(with_mean, with_mean) / precision
+    curvature = (parts * w[None]) @ parts.T - jnp.outer(with_mean, with_mean) / precision
     slope = parts @ pull.ravel() - with_mean * pull.sum() / precision
 
     def log_density(theta: jax.Array) -> jax.Array:
@@ -280,7 +286,7 @@ def _scaled_moves(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
 
 def _draw_splines(key: jax.Array, state: State, weights: jax.Array, pull: jax.Array, splines: Geometry) -> State:
     """Draw mean and coefficients of all levels from their Gaussian given the weights: a prior draw, corrected."""
-    keys = jax.random.split(key, 2 + len(splines.levels))
+    keys = jax.random.split(key, 2)
     sds = jnp.exp(log_sds(state.theta, splines))
     root = jnp.sqrt(weights)
 
@@ -289,13 +295,13 @@ def _draw_splines(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
         levels = zip(sds, splines.levels, strict=True)
         return MEAN_SD**2 * image.sum(), tuple(sd**2 * (lv.rows.T @ image @ lv.columns) for sd, lv in levels)
 
-    mean = MEAN_SD * jax.random.normal(keys[0], (), pull.dtype)
-    drawn = tuple(
-        sd * jax.random.normal(k, u.shape, u.dtype) for sd, u, k in zip(sds, state.coefficients, keys[2:], strict=True)
-    )
+    ends = np.cumsum([u.size for u in state.coefficients])
+    noise = jax.random.normal(keys[0], (1 + int(ends[-1]),), pull.dtype)  # at once: each call is compiled anew
+    mean, parts = MEAN_SD * noise[0], jnp.split(noise[1:], ends[:-1])
+    drawn = tuple(sd * part.reshape(u.shape) for sd, part, u in zip(sds, parts, state.coefficients, strict=True))
     seen = jnp.where(weights > 0, pull / jnp.where(weights > 0, root, 1.0), 0.0)
     right = seen - root * field(mean, drawn, splines) - jax.random.normal(keys[1], pull.shape, pull.dtype)
-    pixels = jnp.maximum((weights > 0).sum(), 1)
+    pixels = (weights > 0).sum(dtype=weights.dtype)
     solved = _solve(
         lambda v: v + root * field(*spread(root * v), splines),
         _preconditioner(sds, weights.sum() / pixels, splines),
@@ -308,7 +314,7 @@ def _draw_splines(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
 def _preconditioner(sds: jax.Array, weight: jax.Array, splines: Geometry) -> Callable[[jax.Array], jax.Array]:
     """Inverse of the system for even weights, nearly diagonal in cosines."""
     levels = zip(sds, splines.levels, strict=True)
-    variances = sum(sd**2 * lv.row_power[:, None] * lv.column_power for sd, lv in levels)
+    variances = sum(sd**2 * lv.row_power[:, None] * lv.column_power[None] for sd, lv in levels)
     variances = variances.at[0, 0].add(MEAN_SD**2 * variances.size)
     rows, columns = splines.row_cosines, splines.column_cosines
     factors = 1 / (1 + weight * variances)
