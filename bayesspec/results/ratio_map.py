@@ -11,8 +11,8 @@ from bayesspec.results.result import Result
 from bayesspec.results.schema import INTERVAL, Schema, Variable, statistics
 from bayesspec.results.table import Table, interval_text
 
-ENDS = 0.1
-"""Share of the places at either end of the range: the contrast is the median ratio of the ones over the others'."""
+OUTER = 0.05
+"""Share of the places that a range of means leaves out at either end."""
 
 
 def _schema(dims: tuple[str, ...], attributes: dict[str, str]) -> Schema:
@@ -22,9 +22,7 @@ def _schema(dims: tuple[str, ...], attributes: dict[str, str]) -> Schema:
             "ratio_draws": Variable(("draw", *dims), "joint draws of the ratio", dtype=np.float32),
             **statistics("ratio", dims, "ratio of the two lines"),
             "counts": Variable(dims, "counts in the windows that were used", "counts", low=0.0),
-            "contrast_draws": Variable(
-                ("draw",), "median ratio of the tenth with the highest means over that of the tenth with the lowest"
-            ),
+            "spread_draws": Variable(("draw",), "standard deviation of the log ratio over the places", low=0.0),
             "width_draws": Variable(("draw",), "how far neighbours tell about a pixel", "px", low=0.0),
         },
         coords=dims,
@@ -56,9 +54,9 @@ class RatioResult(Result):
         return Estimate(self.data["ratio_draws"], self.ratio_name)
 
     @property
-    def contrast(self) -> Estimate:
-        """Ratio of the highest tenth over that of the lowest, dims (): 1.12 where it varies by 12 %."""
-        return Estimate(self.data["contrast_draws"], f"contrast of {self.ratio_name}")
+    def spread(self) -> Estimate:
+        """Standard deviation of the log ratio over the pixels or points, dims (): 0.06 where it varies by 6 %."""
+        return Estimate(self.data["spread_draws"], f"spread of {self.ratio_name}")
 
     @property
     def width(self) -> Estimate:
@@ -83,14 +81,14 @@ class RatioResult(Result):
         return [f"{self.ratio_name}: {self.verdict}.", f"{counts:.4g} counts a {where}, background included."]
 
     def _medians(self) -> tuple[tuple[str, str], ...]:
-        """Rows of a table: the ratio over all places, its contrast, and the width."""
-        low, middle, high = (float(self.data["ratio_mean"].quantile(q)) for q in (ENDS / 2, 0.5, 1 - ENDS / 2))
+        """Rows of a table: the ratio over all places, how much it varies, and the width."""
+        low, middle, high = (float(self.data["ratio_mean"].quantile(q)) for q in (OUTER, 0.5, 1 - OUTER))
         errors = self.data["ratio_sd"] / self.data["ratio_mean"]
         return (
             (f"{self.ratio_name}, median", f"{middle:.4g}"),
-            ("90 % of the places", f"{low:.4g} to {high:.4g}"),
-            ("standard deviation of one place, median", f"{100 * float(errors.median()):.2g} %"),
-            ("highest over lowest tenth", str(self.contrast)),
+            (f"means of {100 - 200 * OUTER:.0f} % of the places", f"{low:.4g} to {high:.4g}"),
+            ("error of one place, median", f"{100 * float(errors.median()):.2g} %"),
+            ("standard deviation over the places", str(self.spread.scaled(100, "per cent")) + " %"),
             ("width", f"{self.width} px"),
         )
 

@@ -17,7 +17,7 @@ from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioFiel
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import PROB
-from bayesspec.results.ratio_map import ENDS, Profile, RatioMap
+from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
 from bayesspec.results.result import FitError
 from bayesspec.results.table import interval_text
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
@@ -25,9 +25,13 @@ from bayesspec.spectroscopy.windows import drawn_responses
 
 MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
+ENDS = 0.1
+"""Share of the places with the highest and with the lowest ratios that are compared to say whether it varies."""
 SURE = 0.975
-"""Posterior probability of a contrast above one from which the ratio is said to vary; how often it is said of an even
-sample is what ``python benchmarks/ratio_map.py --case even`` prints."""
+"""Posterior probability that the ones exceed the others from which the ratio is said to vary; how often that is said of
+an even sample is what ``python benchmarks/ratio_map.py --case even`` prints."""
+FEWEST_DRAWS = 8
+"""Draws below which they cannot be told to be independent."""
 PRIOR = (
     "Log ratio: sum of cubic splines of spacings 1, 2, 4, ... pixels with the standard deviations of a Matern field "
     "of unknown amplitude, width and smoothness; background and overlapping lines: shares of the counts, fields of the "
@@ -77,12 +81,12 @@ def ratio_map(
     Returns
     -------
     RatioMap
-        Posterior mean, interval and draws, dims (y, x), NaN in excluded pixels; contrast, width and verdict.
+        Posterior mean, interval and draws, dims (y, x), NaN in excluded pixels; spread, width and verdict.
 
     Raises
     ------
     InputError
-        When a line is not known or has no counts, when both are the same, or when no pixel is in use.
+        When a line is not known or has no counts, both are the same, no pixel is in use, or `draws` is below 8.
     FitError
         When `strict` and the draws are too few.
 
@@ -96,10 +100,10 @@ def ratio_map(
     --------
     >>> found = bs.ratio_map(si, "Fe_Ka", "O_Ka")  # doctest: +SKIP
     >>> found.verdict  # doctest: +SKIP
-    'Fe_Ka/O_Ka varies by 13(1) %: 0.69 to 0.78'
+    'Fe_Ka/O_Ka varies, standard deviation 5.6 % (5.3 to 6 %) about 0.74 (95 % interval 0.736 to 0.745); 90 % ...'
     >>> lower, upper = found.ratio.interval(0.9)  # doctest: +SKIP
     """
-    maps = _maps(data, numerator, denominator)
+    maps = _maps(data, numerator, denominator, draws)
     counts = np.where(maps.valid[..., None], maps.window_counts(), 0)
     fields = _fields(maps, counts, (numerator, denominator), draws, seed)
     ratio = np.where(maps.valid, fields.ratio, np.nan).astype(np.float32)
@@ -170,7 +174,7 @@ def profile(
     >>> across_interface = bs.profile(si, "Fe_Ka", "O_Ka", [(32, 4), (32, 60)], across=20)  # doctest: +SKIP
     >>> print(across_interface.table().to_text())  # doctest: +SKIP
     """
-    maps = _maps(data, numerator, denominator)
+    maps = _maps(data, numerator, denominator, draws)
     places, points = _along(maps.valid, path, across)
     summed = np.zeros((1, points, len(maps.windows)), np.int64)
     np.add.at(summed[0], places[places >= 0], maps.window_counts()[places >= 0])
@@ -194,10 +198,12 @@ def profile(
     return result
 
 
-def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str) -> LineMaps:
+def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str, draws: int) -> LineMaps:
     """Counts of both lines; refuse what has none."""
     if numerator == denominator:
         raise InputError(f"{numerator}/{denominator}", "two different lines", "bs.ratio_map(si, 'Fe_Ka', 'O_Ka')")
+    if draws < FEWEST_DRAWS:
+        raise InputError(f"draws={draws}", f"{FEWEST_DRAWS} draws or more", "draws=400")
     maps = data if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
     for line in (numerator, denominator):
         if not maps.counts[maps.valid][:, maps.line_index(line)].sum():
@@ -316,7 +322,7 @@ def _values(ratio: Floats, used: Floats, fields: _Fields) -> dict[str, Any]:
         "ratio_lower": lower,
         "ratio_upper": upper,
         "counts": fields.counts,
-        "contrast_draws": _contrast(used),
+        "spread_draws": _spread(used),
         "width_draws": fields.width,
     }
 
@@ -335,30 +341,28 @@ def _ends(used: Floats) -> tuple[Floats, Floats]:
     return np.median(used[:, order[:n]], axis=1), np.median(used[:, order[-n:]], axis=1)
 
 
-def _contrast(used: Floats) -> Floats:
-    low, high = _ends(used)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(high / low, nan=1.0, posinf=np.inf)
+def _spread(used: Floats) -> Floats:
+    """Standard deviation of the log ratio over the places (draw,), infinite where a line is not seen everywhere."""
+    seen = np.isfinite(used) & (used > 0)
+    spread = np.log(np.where(seen, used, 1.0)).std(axis=1, dtype=np.float64)
+    return np.where(seen.all(axis=1), spread, np.inf)
 
 
 def _verdict(numerator: str, denominator: str, used: Floats) -> str:
-    """Say whether the ratio varies, and between what."""
-    name, (low, high) = f"{numerator}/{denominator}", _ends(used)
-    middle = np.median(used, axis=1)
-    interval = interval_text(float(np.median(middle)), *(float(q) for q in _quantiles(middle)))
-    value = f"{np.median(middle):.3g}, {100 * PROB:.0f} % interval {interval}"
-    if not np.isfinite(np.median(high)):
-        return f"{name} is open above: at this dose {denominator} is not seen everywhere"
+    """Say whether the ratio varies, and by how much."""
+    name, (low, high), middle = f"{numerator}/{denominator}", _ends(used), np.median(used, axis=1)
+    interval = interval_text(float(np.median(middle)), *(float(end) for end in _quantiles(middle)))
+    value = f"{np.median(middle):.3g} ({100 * PROB:.0f} % interval {interval})"
     if np.mean(high > low) < SURE:
         return f"{name} is {value}; that it varies is not shown at this dose"
-    ends = f"{np.median(low):.3g} to {np.median(high):.3g}"
-    if np.median(low) <= 0:
-        return f"{name} varies: {ends} (medians of the lowest and highest tenth)"
-    contrast = 100 * (high / low - 1)
-    below, above = _quantiles(contrast)
+    ends = " to ".join(f"{end:.3g}" for end in np.quantile(np.median(used, axis=0), [OUTER, 1 - OUTER]))
+    spread = 100 * _spread(used)
+    below, above = _quantiles(spread)
+    if not np.isfinite(above):
+        return f"{name} varies, {ends}; not everywhere are both lines seen at this dose"
     return (
-        f"{name} varies by {np.median(contrast):.3g} % ({below:.3g} to {above:.3g} %) between the lowest and the "
-        f"highest tenth: {ends}"
+        f"{name} varies, standard deviation {np.median(spread):.2g} % ({below:.2g} to {above:.2g} %) about {value}; "
+        f"{100 - 200 * OUTER:.0f} % of the means are {ends}"
     )
 
 
