@@ -80,6 +80,19 @@ class RatioResult(Result):
         where = "pixel" if "y" in self.data.dims else "point"
         return [f"{self.ratio_name}: {self.verdict}.", f"{counts:.4g} counts a {where}, background included."]
 
+    def note(self) -> str:
+        """Say what a reader of the table must know of its intervals.
+
+        Returns
+        -------
+        str
+            Two or three sentences.
+        """
+        return (
+            f"{super().note()} They are those of single places and hold in the mean over all of them; beside a sharp "
+            "edge fewer do. Where the sample consists of phases, bs.segment measures their ratios better."
+        )
+
     def _medians(self) -> tuple[tuple[str, str], ...]:
         """Rows of a table: the ratio over all places, how much it varies, and the width."""
         low, middle, high = (float(self.data["ratio_mean"].quantile(q)) for q in (OUTER, 0.5, 1 - OUTER))

@@ -93,8 +93,9 @@ def ratio_map(
     Notes
     -----
     The model is ``models/ratio_field.py``. Intervals are those of single pixels: that all of them hold at once is not
-    claimed. Background and overlapping lines are not subtracted: the share of every window is a field of its own, and
-    the line intensities are those that `LineMaps.response` makes of the shares, draw by draw.
+    claimed, and of those within a pixel of a sharp edge fewer hold than on average (``benchmarks/ratio_map.py``).
+    Background and overlapping lines are not subtracted: the share of every window is a field of its own, and the line
+    intensities are those that `LineMaps.response` makes of the shares, draw by draw.
 
     Examples
     --------
@@ -234,6 +235,8 @@ def _fields(maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], dr
     total = counts[..., pair].sum(axis=-1)
     with tqdm(desc="/".join(lines), disable=None, leave=False) as bar:
         first = sample_field(counts[..., pair[0]], total, key=next(keys), draws=draws, progress=_progress(bar))
+        if first.status is Status.INTERRUPTED and beside:
+            raise KeyboardInterrupt
         fields, n = [first], len(first.log_ratio)
         shares = _share(first)
         nets = [
@@ -243,6 +246,8 @@ def _fields(maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], dr
         for window in beside:
             total = total + counts[..., window]
             found = sample_field(counts[..., window], total, key=next(keys), draws=draws, progress=_progress(bar))
+            if found.status is Status.INTERRUPTED and window != beside[-1]:
+                raise KeyboardInterrupt  # without the windows that are left there is no ratio
             fields.append(found)
             n = min(n, len(found.log_ratio))
             shares = _share(found)[:n]
