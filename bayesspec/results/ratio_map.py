@@ -51,17 +51,17 @@ class RatioResult(Result):
     @property
     def ratio(self) -> Estimate:
         """Ratio with its joint draws, dims (y, x) or (distance,): ``.mean``, ``.sd``, ``.interval()``, ``.draws``."""
-        return Estimate(self.data["ratio_draws"], self.ratio_name)
+        return self.own(Estimate(self.data["ratio_draws"], self.ratio_name))
 
     @property
     def spread(self) -> Estimate:
         """Standard deviation of the log ratio over the pixels or points, dims (): 0.06 where it varies by 6 %."""
-        return Estimate(self.data["spread_draws"], f"spread of {self.ratio_name}")
+        return self.own(Estimate(self.data["spread_draws"], f"spread of {self.ratio_name}"))
 
     @property
     def width(self) -> Estimate:
         """How far neighbours tell about a pixel, in pixels, dims (): the width of the learned field."""
-        return Estimate(self.data["width_draws"], "width in pixels")
+        return self.own(Estimate(self.data["width_draws"], "width in pixels"))
 
     def facts(self, reference: str | None = None) -> list[str]:
         """Sentences with the numbers.

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioField, independent_draws, sample_field
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
@@ -50,6 +52,7 @@ class _Fields(NamedTuple):
     status: Status
 
 
+@checked_arguments()
 def ratio_map(
     data: SpectrumImage | LineMaps,
     numerator: str,
@@ -124,6 +127,7 @@ def ratio_map(
     return result
 
 
+@checked_arguments()
 def profile(
     data: SpectrumImage | LineMaps,
     numerator: str,
@@ -184,9 +188,12 @@ def profile(
         size, unit = (1.0, 1.0), "px"
     fields = _fields(maps, summed, (numerator, denominator), draws, seed)
     ratio = fields.ratio[:, 0]
+    distance = ("distance", size[0] * np.arange(points), {"units": unit})
     result = Profile.from_values(
         _values(ratio, ratio, fields._replace(counts=fields.counts[0])),
-        Frame({"distance": ("distance", size[0] * np.arange(points), {"units": unit})}),
+        Frame(
+            {"distance": ("distance", size[0] * np.arange(points), {"units": unit})}, checksum=Frame.of(maps).checksum
+        ),
         name=maps.name,
         method=METHOD,
         verdict=_verdict(numerator, denominator, ratio),
@@ -230,8 +237,9 @@ def _fields(maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], dr
             f"{MOST_WINDOWS} or fewer",
             f"bs.ratio_map(bs.element_maps(si, {list(lines)}), ...)",
         )
-    keys = iter(jax.random.split(jax.random.key(seed), 1 + len(beside)))
-    drawn = drawn_responses(draws, response, errors, seed)
+    own = seed_for(seed, maps.checksum)
+    keys = iter(jax.random.split(random_key(own), 1 + len(beside)))
+    drawn = drawn_responses(draws, response, errors, own)
     total = counts[..., pair].sum(axis=-1)
     with tqdm(desc="/".join(lines), disable=None, leave=False) as bar:
         first = sample_field(counts[..., pair[0]], total, key=next(keys), draws=draws, progress=_progress(bar))

@@ -181,7 +181,7 @@ def test_bad_input(masked: bs.LineMaps) -> None:
     with pytest.raises(bs.InputError, match="pixels in use"):
         bs.profile(masked, *LINES, [(100, 100), (100, 120)])
     with pytest.raises(bs.InputError, match="draws"):
-        bs.ratio_map(masked, *LINES, draws=0)
+        bs.ratio_map(masked, *LINES, draws=4)
     sides = np.ones((SIDE, SIDE, 17), int)
     many = bs.LineMaps(
         masked.counts, LINES, side_counts=sides, sides=[f"s{i}" for i in range(17)], response=np.ones((2, 19))
