@@ -191,9 +191,7 @@ def profile(
     distance = ("distance", size[0] * np.arange(points), {"units": unit})
     result = Profile.from_values(
         _values(ratio, ratio, fields._replace(counts=fields.counts[0])),
-        Frame(
-            {"distance": ("distance", size[0] * np.arange(points), {"units": unit})}, checksum=Frame.of(maps).checksum
-        ),
+        Frame({"distance": distance}, checksum=Frame.of(maps).checksum),
         name=maps.name,
         method=METHOD,
         verdict=_verdict(numerator, denominator, ratio),
