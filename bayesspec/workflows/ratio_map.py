@@ -27,11 +27,6 @@ from bayesspec.spectroscopy.windows import drawn_responses
 
 MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
-ENDS = 0.1
-"""Share of the places with the highest and with the lowest ratios that are compared to say whether it varies."""
-SURE = 0.975
-"""Posterior probability that the ones exceed the others from which the ratio is said to vary; how often that is said of
-an even sample is what ``python benchmarks/ratio_map.py --case even`` prints."""
 FEWEST_DRAWS = 8
 """Draws below which they cannot be told to be independent."""
 PRIOR = (
@@ -345,11 +340,14 @@ def _quantiles(draws: Floats) -> tuple[Floats, Floats]:
     return ordered[max(low, 0)], ordered[min(len(draws) - 1 - low, len(draws) - 1)]
 
 
-def _ends(used: Floats) -> tuple[Floats, Floats]:
-    """Median ratio (draw,) of the tenth of the places with the lowest, and with the highest medians."""
-    order = np.argsort(np.median(used, axis=0))
-    n = max(1, round(ENDS * len(order)))
-    return np.median(used[:, order[:n]], axis=1), np.median(used[:, order[-n:]], axis=1)
+def _varies(used: Floats, middle: Floats) -> bool:
+    """Whether more places than chance allows have an interval without the median ratio of all.
+
+    How often that is said of an even sample is what ``python benchmarks/ratio_map.py --case even`` prints.
+    """
+    above = (used > middle[:, None]).mean(axis=0)
+    apart = np.minimum(above, 1 - above) < (1 - PROB) / 2
+    return bool(apart.mean() > 1 - PROB)
 
 
 def _spread(used: Floats) -> Floats:
@@ -361,10 +359,10 @@ def _spread(used: Floats) -> Floats:
 
 def _verdict(numerator: str, denominator: str, used: Floats) -> str:
     """Say whether the ratio varies, and by how much."""
-    name, (low, high), middle = f"{numerator}/{denominator}", _ends(used), np.median(used, axis=1)
+    name, middle = f"{numerator}/{denominator}", np.median(used, axis=1)
     interval = interval_text(float(np.median(middle)), *(float(end) for end in _quantiles(middle)))
     value = f"{np.median(middle):.3g} ({100 * PROB:.0f} % interval {interval})"
-    if np.mean(high > low) < SURE:
+    if not _varies(used, middle):
         return f"{name} is {value}; that it varies is not shown at this dose"
     ends = " to ".join(f"{end:.3g}" for end in np.quantile(np.median(used, axis=0), [OUTER, 1 - OUTER]))
     spread = 100 * _spread(used)
