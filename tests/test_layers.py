@@ -47,6 +47,7 @@ ENGINE_MODELS = {
     "nmf": "poisson_nmf",
     "noise": "",
     "pca": "poisson_pca",
+    "ratio_field": "ratio_field",
 }
 """The engines, and the model file of each."""
 ENGINE_EXCEPTIONS = {

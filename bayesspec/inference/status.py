@@ -33,6 +33,10 @@ class Status(Enum):
         "not help, the counts identify the components only weakly, so name what is known (background, spectra, "
         "elements)."
     )
+    FEW_INDEPENDENT_DRAWS = (
+        "Too few independent draws: ask for more draws (draws), or sum pixels (rebin); the mean may be used, the ends "
+        "of intervals not."
+    )
     LOW_ACCEPTANCE = (
         "Too few proposals of the sampler were accepted: sum channels or pixels until most hold counts (rebin), or ask "
         "for fewer components (rank)."
