@@ -1,0 +1,135 @@
+"""Models of a user's own through `bs.fit`: are means, intervals and claims those of a long run?
+
+python benchmarks/framework.py hierarchical   # six ratios of one sample in two images, beside a long run of NUTS
+python benchmarks/framework.py conjugate      # coverage of 90 % intervals where the posterior is known
+python benchmarks/framework.py stopping       # bound of a stopped variational fit beside one five times as long
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+
+import bayesspec as bs
+from bayesspec.inference.nuts import run_nuts
+from bayesspec.inference.svi import run_svi
+
+LONG = 40_000
+
+
+def sample_in_two_images(counts: Any) -> None:
+    """Log ratios of six lines to a seventh in two images of one sample, partially pooled; counts (image, line)."""
+    images, lines = counts.shape
+    centre = numpyro.sample("centre", dist.Normal(jnp.zeros(lines - 1), 2.0).to_event(1))
+    spread = numpyro.sample("spread", dist.HalfNormal(0.1))
+    shift = numpyro.sample("shift", dist.Normal(jnp.zeros((images, lines - 1)), 1.0).to_event(2))
+    ratios = jnp.exp(centre + spread * shift)
+    numpyro.deterministic("ratios", jnp.exp(centre))
+    shares = jnp.concatenate([ratios, jnp.ones((images, 1))], axis=1)
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    numpyro.sample("counts", dist.Multinomial(counts.sum(axis=1), shares).to_event(1), obs=counts)
+
+
+HIERARCHICAL = SimpleNamespace(
+    DIMS={"centre": ("line",), "ratios": ("line",), "spread": (), "shift": ("image", "line")},
+    model=sample_in_two_images,
+)
+
+
+def hierarchical(replicates: int) -> None:
+    """Means in units of the long run's sd, and sds over it, for each inference."""
+    print(
+        f"{'inference':10s} {'seconds':>8s} {'means off by (sd)':>18s} {'sd over long run':>18s} "
+        f"{'Pareto-k':>9s}  status"
+    )
+    for replicate in range(replicates):
+        rng = np.random.default_rng(replicate)
+        truth = np.exp(rng.normal(0, 0.7, 6) + 0.05 * rng.normal(size=(2, 6)))
+        shares = np.concatenate([truth, np.ones((2, 1))], axis=1)
+        counts = np.stack([rng.multinomial(n, s / s.sum()) for n, s in zip((3000, 20000), shares, strict=True)])
+        long = run_nuts(sample_in_two_images, (counts,), key=jax.random.key(replicate), draws=LONG, warmup=2000)
+        expected = np.exp(long.draws["centre"])
+        mean, sd = expected.mean(axis=0), expected.std(axis=0)
+        for inference in ("auto", "svi", "full-rank"):
+            start = time.perf_counter()
+            fit = bs.fit(HIERARCHICAL, counts, inference=inference, seed=replicate)
+            took = time.perf_counter() - start
+            found = fit["ratios"]
+            off = np.abs(found.mean.values - mean) / sd
+            share = found.sd.values / sd
+            print(
+                f"{inference:10s} {took:8.1f} {off.max():18.2f} {share.min():8.2f} to {share.max():4.2f} "
+                f"{fit.pareto_k:9.2f}  {fit.status.split(':')[0]}",
+                flush=True,
+            )
+
+
+def rates(counts: Any) -> None:
+    """Rates of four lines; the posterior is a Gamma."""
+    rate = numpyro.sample("rate", dist.Gamma(jnp.ones(counts.shape[1]), 0.01).to_event(1))
+    numpyro.sample("counts", dist.Poisson(jnp.broadcast_to(rate, counts.shape)).to_event(2), obs=counts)
+
+
+def conjugate(replicates: int) -> None:
+    """How often 90 % intervals of four rates hold."""
+    module = SimpleNamespace(DIMS={"rate": ("line",)}, model=rates)
+    for inference in ("auto", "svi", "laplace"):
+        held = []
+        for replicate in range(replicates):
+            rng = np.random.default_rng(replicate)
+            truth = rng.gamma(1.0, 100.0, 4)
+            fit = bs.fit(module, rng.poisson(truth, (10, 4)), inference=inference, seed=replicate, starts=1)
+            low, high = fit["rate"].interval(0.9)
+            held.append((low.values <= truth) & (truth <= high.values))
+        print(f"{inference:10s} {np.mean(held):.3f} of {4 * replicates} intervals hold (90 % nominal)", flush=True)
+
+
+def stopping(replicates: int) -> None:
+    """Nats by which a stopped fit stays below one of five times as many steps, in units of a thousand counts."""
+    short = 0
+    for replicate in range(replicates):
+        rng = np.random.default_rng(replicate)
+        lines = int(rng.integers(2, 30))
+        counts = rng.poisson(rng.gamma(0.5, 10 ** rng.uniform(0, 3), lines), (int(rng.integers(5, 80)), lines))
+        found = run_svi(rates, (counts,), key=jax.random.key(replicate), draws=2)
+        longer = run_svi(
+            rates,
+            (counts,),
+            key=jax.random.key(replicate),
+            draws=2,
+            chunk=1250,
+            max_steps=5 * max(1250, len(found.losses)),
+        )
+        gap = (longer.bound - found.bound) / max(counts.sum() / 1000, 1)
+        short += gap > 0.1
+        print(
+            f"{lines:3d} rates, {counts.sum():8,d} counts: {len(found.losses):6d} steps, "
+            f"{gap:8.4f} nats per 1000 counts",
+            flush=True,
+        )
+    print(f"{replicates - short} of {replicates} within .1 nat per 1000 counts of the longer fit")
+
+
+CASES = {"hierarchical": (hierarchical, 3), "conjugate": (conjugate, 20), "stopping": (stopping, 30)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", nargs="+", choices=CASES)
+    parser.add_argument("--replicates", type=int)
+    asked = parser.parse_args()
+    for name in asked.case:
+        case, number = CASES[name]
+        case(asked.replicates or number)
+
+
+if __name__ == "__main__":
+    main()
