@@ -62,8 +62,8 @@ def widened(
         summed = _summed_scores(fit, counts, covariates, mask, block)
     else:
         summed = _summed(scores_of_pixels, block.ravel(), int(block.max()) + 1)
-    scatter = _about_mean(summed)
-    wide = _widened(fit.covariance, scatter, fit.log_composition.size)
+    scatter = about_mean(summed)
+    wide = widened_covariance(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
 
 
@@ -82,7 +82,7 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
     ndarray of float64, (parameter, parameter)
         Sum over the blocks of their sums' outer products, about the mean.
     """
-    return _about_mean(_summed(scores, block, int(block.max()) + 1))
+    return about_mean(_summed(scores, block, int(block.max()) + 1))
 
 
 def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
@@ -90,7 +90,7 @@ def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
     return np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
 
 
-def _about_mean(summed: Floats) -> Floats:
+def about_mean(summed: Floats) -> Floats:
     centred = summed - summed.mean(axis=0)
     return centred.T @ centred * len(centred) / max(len(centred) - 1, 1)
 
@@ -138,7 +138,7 @@ def at_least(model: Floats, robust: Floats) -> Floats:
     return (turned * np.maximum(values, 1.0)) @ turned.T
 
 
-def _widened(model: Floats, scatter: Floats, size: int) -> Floats:
+def widened_covariance(model: Floats, scatter: Floats, size: int) -> Floats:
     """Covariance with the first `size` parameters, and what the others have beyond them, widened apart."""
     slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
     beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
