@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ from scipy.ndimage import gaussian_filter
 from bayesspec.errors import InputError
 from bayesspec.image.count_matrix import counts_matrix, weighted_svd
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.results.point_results import DONE, point_segmentation, point_unmixing
+from bayesspec.inference.status import Status
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 FEATURES = {"ratio": "ratios", "normalised": "normalised counts", "counts": "counts"}
-STOPPED = "The iteration limit was reached before the tolerance: raise max_iterations."
 _EMPTY_BELOW = 0.1
 _RESTARTS = 10
 
@@ -69,7 +68,27 @@ def kmeans(
     labels[use] = KMeans(int(n), n_init=_RESTARTS, random_state=seed).fit_predict(features[use])
     blurred = f", {smooth:g} px blur" if smooth else ""
     settings = {"seed": seed, "n": int(n), "of": of, "smooth_px": smooth, "starts": _RESTARTS}
-    return point_segmentation(maps, labels, method=f"k-means, {FEATURES[of]}{blurred}", settings=settings)
+    return _phases(maps, labels, f"k-means, {FEATURES[of]}{blurred}", settings)
+
+
+def _phases(maps: LineMaps, labels: npt.NDArray[np.int64], method: str, settings: Mapping[str, Any]) -> Segmentation:
+    """Phases of labels alone, in order of area; their compositions are those of the counts pooled over their pixels."""
+    area = np.bincount(labels[labels >= 0])
+    order = np.argsort(-area, kind="stable")
+    labels = np.append(np.argsort(order, kind="stable"), -1)[labels]
+    counts, n = maps.window_counts(), len(order)
+    pooled = np.stack([counts[labels == phase].sum(axis=0, dtype=np.float64) for phase in range(n)])
+    hard = np.eye(n)[np.maximum(labels, 0)]
+    hard[labels < 0] = np.nan
+    return Segmentation.from_draws(
+        maps,
+        pooled / pooled.sum(axis=1, keepdims=True),
+        hard,
+        method=method,
+        status=Status.CLASSICAL,
+        verdict=f"{n} {'phase' if n == 1 else 'phases'}, as asked for",
+        settings=settings,
+    )
 
 
 def _features(maps: LineMaps, of: str, smooth: float) -> npt.NDArray[np.float64]:
@@ -87,22 +106,31 @@ def _features(maps: LineMaps, of: str, smooth: float) -> npt.NDArray[np.float64]
     return kept / np.where(below > 0, below, np.nan)
 
 
-def _run(fit: Callable[[], object]) -> str:
+def _run(fit: Callable[[], object]) -> Status:
     """Fit, and say how it ended."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         fit()
-    return STOPPED if any(issubclass(w.category, ConvergenceWarning) for w in caught) else DONE
+    stopped = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    return Status.CLASSICAL_LIMIT if stopped else Status.CLASSICAL
+
+
+def _components(
+    image: SpectrumImage, spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64], **found: Any
+) -> Unmixing:
+    """Components without an uncertainty."""
+    verdict = f"{len(spectra)} {'component' if len(spectra) == 1 else 'components'}, as asked for"
+    return Unmixing.from_draws(image, spectra, abundances, verdict=verdict, interval="none", **found)
 
 
 def _ordered(
     image: SpectrumImage, spectra: npt.NDArray[np.float64], abundances: npt.NDArray[np.float64], **found: Any
 ) -> Unmixing:
-    """Sort the components by their counts."""
+    """Components without an uncertainty, those of most counts first."""
     order = np.argsort(-np.nansum(np.abs(abundances), axis=(0, 1)), kind="stable")
-    return point_unmixing(image, spectra[order], abundances[..., order], converged=found["status"] == DONE, **found)
+    return _components(image, spectra[order], abundances[..., order], **found)
 
 
 def svd(image: SpectrumImage, rank: int) -> Unmixing:
@@ -134,12 +162,13 @@ def svd(image: SpectrumImage, rank: int) -> Unmixing:
     """
     seen = counts_matrix(image, rank, np.float64)
     spectra, abundances, values = weighted_svd(seen, int(rank))
-    return point_unmixing(
+    return _components(
         image,
         *seen.spread(spectra, abundances, image),
         method="SVD, Poisson-weighted",
+        status=Status.CLASSICAL,
         settings={"rank": int(rank)},
-        extra={"singular_values": (("component",), values)},
+        variables={"singular_values": values},
     )
 
 

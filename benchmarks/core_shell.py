@@ -38,7 +38,7 @@ def unmixed(name: str, rank: int, prior: bs.Component | None = None) -> bs.Unmix
 
 def richest(fit: bs.Unmixing) -> int:
     """Component with the largest share of Pt La among its counts."""
-    return int(np.argmax(fit.intensities(["Pt_La"]).mean("draw").values[:, 0]))
+    return int(np.argmax(fit.intensities_of(["Pt_La"]).mean.values[:, 0]))
 
 
 def main() -> None:

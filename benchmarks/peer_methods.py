@@ -146,11 +146,11 @@ def numpyro_svi(image: bs.SpectrumImage, rank: int, seed: int, steps: int = 3000
 
     From NumPyro's own random start it gets nowhere on images of this size.
     """
-    from bayesspec.models import poisson_nmf
     from numpyro.infer import init_to_value
     from numpyro.infer.autoguide import AutoNormal
 
     from bayesspec.inference.svi import run_svi
+    from bayesspec.models import poisson_nmf
 
     counts = image.counts.reshape(-1, image.shape[2])
     totals, summed = counts.sum(axis=1, dtype=float), counts.sum(axis=0, dtype=float) + 0.5

@@ -125,7 +125,7 @@ def coverage(chosen: argparse.Namespace) -> None:
             rng = np.random.default_rng([chosen.seed, k, sum(map(ord, grain)), int(dose), kind == "even"])
             counts, labels = oxides(rng, dose=dose, kind=kind, grain=grain, size=chosen.size)
             fits = reported(counts, k)
-            if fits.measured.n_phases == 2 and fits.resolved and fits.measured.status.converged:
+            if fits.measured.n_phases == 2 and fits.resolved and fits.measured.convergence.converged:
                 cells.append(judged(fits, counts, labels, k))
         seconds = (time.perf_counter() - begun) / chosen.replicates
         begin = f"{dose:6.0f} {kind:6s} {grain:6s} "

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -24,10 +25,10 @@ from selection_cases import CHANNELS, SIDE, log_normal, simulate
 from selection_peers import PEERS, truncated_svd
 
 import bayesspec as bs
+from bayesspec.image.counts import Counts
 from bayesspec.inference.pca.denoised_rates import log_normal_rates, positive_rates, products_with_errors
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
-from bayesspec.inference.pca.score_maps import Layout
 
 RANK_CELLS = (
     *(("edx", dose, rank) for dose in (30, 150, 1000) for rank in (2, 4, 6)),
@@ -110,7 +111,8 @@ def log_factorials(counts: np.ndarray) -> float:
 
 def linear_rates(counts: np.ndarray, rank: int, prob: float = 0.9) -> dict[str, np.ndarray]:
     """Denoised rates with neighbours."""
-    fit = fit_linear(counts, rank, layout=Layout(np.ones((SIDE, SIDE), bool)))
+    placed = replace(Counts.of(counts), valid=np.ones((SIDE, SIDE), bool))
+    fit = fit_linear(placed, rank, neighbours=True)
     parts = products_with_errors(fit.scores, fit.score_covariance, fit.loadings, fit.channel_covariance)
     return positive_rates(*parts, prob)
 

@@ -19,7 +19,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bayesspec.models import poisson_nmf
 from numpyro.infer import SVI, Trace_ELBO, init_to_median
 from numpyro.infer.autoguide import AutoNormal
 from numpyro.infer.svi import SVIState
@@ -29,9 +28,11 @@ from sklearn.decomposition import NMF
 from unmixing_images import angle, divergence, eels, sparse
 
 import bayesspec as bs
-from bayesspec.image.count_matrix import count_matrix_of
-from bayesspec.inference.blocks import check_counts, cut, em_step
+from bayesspec.image.count_matrix import counts_of
+from bayesspec.image.counts import Counts, as_counts
+from bayesspec.inference.blocks import em_step
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
+from bayesspec.models import poisson_nmf
 from bayesspec.workflows.unmixing.known_spectra import known_spectra
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components
 
@@ -96,7 +97,7 @@ def speed(name: str, counts: np.ndarray, truth: np.ndarray, limit: float, repeat
     beforehand; what is timed are whole fits with that tolerance.
     """
     rank, key, init = len(truth), jax.random.key(0), flat_start(counts, len(truth))
-    counts = check_counts(counts)  # as an image holds them; scikit-learn is given what suits it, too
+    counts = as_counts(counts)  # as an image holds them; scikit-learn is given what suits it, too
 
     def fit(tolerance: float) -> NmfMode:
         return fit_mode(counts, rank, key=key, init=init, tolerance=tolerance, max_iterations=3000)
@@ -121,10 +122,10 @@ def posterior(counts: np.ndarray, rank: int, peer_seconds: float) -> None:
     """Print the time of the mode with its posterior, and of all that `unmix` does, beside that of the other's mode."""
     side = math.isqrt(len(counts))
     image = bs.SpectrumImage(counts.reshape(side, side, -1), energy=np.arange(1.0, counts.shape[1] + 1))
-    matrix, sampling = count_matrix_of(image), Sampling(0, draws=200, warmup=60, prob=0.95, neighbours=False)
+    sampling = Sampling(0, draws=200, warmup=60, prob=0.95, neighbours=False)
     known, key = known_spectra(image, None, None, None), jax.random.key(0)
     runs: dict[str, Callable[[], object]] = {
-        "mode and posterior": lambda: fit_components(image, matrix, rank, known, sampling, key),
+        "mode and posterior": lambda: fit_components(counts_of(image), rank, known, sampling, key),
         "whole unmix, with bands and smoothing": lambda: bs.unmix(image, rank, seed=0),
     }
     for name, run in runs.items():
@@ -143,7 +144,7 @@ def single_product(counts: jax.Array, right: jax.Array) -> jax.Array:
 
 def one_pass(counts: np.ndarray, rank: int) -> None:
     """Print the time of one step of both factors beside that of a single product of the counts."""
-    blocks, rng = cut(check_counts(counts)), np.random.default_rng(0)
+    blocks, rng = Counts.of(counts).blocks, np.random.default_rng(0)
     w = blocks.split(np.repeat(counts.sum(axis=1, keepdims=True) / rank, rank, axis=1))
     h, free = jnp.asarray(rng.dirichlet(np.ones(counts.shape[1]), rank), jnp.float32), jnp.ones(rank, bool)
     real = jnp.asarray(counts, jnp.float32)

@@ -13,6 +13,7 @@ import xarray as xr
 from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
 
 mpl.use("Agg")
+jax.config.update("jax_debug_key_reuse", True)  # NumPyro uses keys again: it is given untyped ones, not followed
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000
 DATA = Path(os.environ.get("BAYESSPEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -28,7 +29,7 @@ def few_programs() -> Iterator[None]:
 
 @pytest.fixture
 def strict() -> Iterator[None]:
-    """Engines run with strict rank and dtype promotion."""
+    """Strict rank and dtype promotion."""
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
         yield
 
@@ -63,7 +64,7 @@ def seg(clusters) -> Segmentation:
         1 + 0.002 * np.random.default_rng(0).standard_normal((200, 2, 2)), dims=("draw", "phase", "line")
     )
     data = clusters.data.drop_vars(["intensity_draws", "fraction_draws"])
-    data["intensity_draws"] = clusters.intensities.isel(draw=0, drop=True) * noise
+    data["intensity_draws"] = clusters.intensities.draws.isel(draw=0, drop=True) * noise
     data["fraction_draws"] = clusters.data["fraction_draws"].isel(draw=0, drop=True) * noise.isel(line=0)
     data = data.assign(
         selection_score=("candidate", [-900.0, 0.0, -3.0]),

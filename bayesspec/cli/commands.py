@@ -11,6 +11,7 @@ from bayesspec import simulate
 from bayesspec.cli.analysis import analyse_image, prepared_files, step
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.load import load, signals
+from bayesspec.inference import CACHE
 from bayesspec.results.dose_plan import plan_dose
 
 WRONG_INPUT = 2
@@ -152,10 +153,17 @@ def analyse(
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--signal", help="Which signal of the file: its number or title.")
-def info(*, file: Path, signal: str | None) -> None:
+@click.option("--cache", is_flag=True, help="Say where compiled programs are kept, and how to keep none.")
+def info(*, file: Path | None, signal: str | None, cache: bool) -> None:
     """Say what is in a FILE."""
+    if cache:
+        click.echo(str(CACHE))
+    if file is None:
+        if not cache:
+            raise click.UsageError("Name a FILE, or give --cache.")
+        return
     for line in signals(file):
         click.echo(line)
     image = load(file, signal=_signal(signal))

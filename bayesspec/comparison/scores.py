@@ -8,19 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, xlogy
 
-from bayesspec.comparison.table import Table, cells
-from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.estimate import PROB, Estimate
-from bayesspec.results.principal_components import PrincipalComponents
+from bayesspec.results.result import Result
 from bayesspec.results.segmentation import Segmentation
-from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.results.table import Table, cells
 
 TRUTH = "truth"
-FLOOR = 1e-3
-_BLOCK_VALUES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +47,12 @@ class PhaseScore:
 
 @dataclass(frozen=True, eq=False)
 class ComponentScore:
-    """What one unmixing found.
+    """What one unmixing, or another result that expects counts in every channel, found.
 
     Parameters
     ----------
-    result : Unmixing or PrincipalComponents
-        The unmixing.
+    result : Result
+        The result.
     deviance : float
         Poisson deviance (twice the Kullback-Leibler divergence) per entry of the reconstruction.
     negative : float
@@ -69,7 +63,7 @@ class ComponentScore:
         Spectral angle to the true component in degrees; NaN without a partner.
     """
 
-    result: Unmixing | PrincipalComponents
+    result: Result
     deviance: float
     negative: float
     partners: npt.NDArray[np.int64] | None
@@ -158,7 +152,7 @@ def component_table(scores: Sequence[ComponentScore]) -> Table:
     columns += ["spectral angles (degrees)"] if known else []
     rows = []
     for score in scores:
-        cells = [score.result.method, str(score.result.rank)]
+        cells = [score.result.method, str(score.result.number)]
         cells += [f"{score.deviance:.5f}", f"{100 * score.negative:.1f} %"]
         if known:
             cells.append(_angles(score))
@@ -173,91 +167,5 @@ def component_table(scores: Sequence[ComponentScore]) -> Table:
 def _angles(score: ComponentScore) -> str:
     if score.angles is None:
         return ""
-    order = _order(score.partners, score.result.rank)
+    order = _order(score.partners, score.result.number)
     return ", ".join(f"{score.angles[i]:.1f}" for i in order if np.isfinite(score.angles[i]))
-
-
-# How close a result is to the counts: deviances, in blocks of rows
-
-
-def phase_deviance(maps: LineMaps, result: Segmentation) -> float:
-    """Multinomial deviance per pixel of the window counts, given their total.
-
-    Each phase has the composition of its pixels' counts, pooled with the phase probabilities, and each pixel
-    is in a phase with probability equal to the area fraction: labels that follow the noise gain nothing.
-
-    Parameters
-    ----------
-    maps : LineMaps
-        The counts.
-    result : Segmentation
-        Probabilities and area fractions.
-
-    Returns
-    -------
-    float
-        Mean over the pixels with counts; about the number of windows less one where the phases explain all
-        but the noise of many counts.
-    """
-    shares = result.probabilities.values
-    use = maps.valid & np.isfinite(shares).all(axis=2)
-    counts, shares = maps.window_counts()[use].astype(np.float64), shares[use].astype(np.float64)
-    use_counts = counts.sum(axis=1) > 0
-    counts, shares = counts[use_counts], shares[use_counts]
-    pooled = shares.T @ counts
-    kept = pooled.sum(axis=1) > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        composition = pooled[kept] / pooled[kept].sum(axis=1, keepdims=True)
-        fractions = shares.mean(axis=0)[kept]
-        terms = xlogy(counts[:, None], composition[None]).sum(axis=2) + np.log(fractions)
-    mixture = logsumexp(terms, axis=1)
-    saturated = xlogy(counts, counts / counts.sum(axis=1, keepdims=True)).sum(axis=1)
-    return float(2 * np.mean(saturated - mixture))
-
-
-def component_deviance(image: SpectrumImage, result: Unmixing | PrincipalComponents) -> tuple[float, float]:
-    """Poisson deviance per entry of the reconstruction, and the share of entries that are negative.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        The counts.
-    result : Unmixing or PrincipalComponents
-        Abundances and spectra, of which the means are multiplied; or denoised rates.
-
-    Returns
-    -------
-    deviance : float
-        2 (x log(x / r) - x + r), averaged over the pixels and channels that are not excluded. Where r is below
-        0.001 of what one component would give, that is put in its place: a negative r has no likelihood.
-    negative : float
-        Share of the entries with r < 0.
-    """
-    channels = image.valid_channels
-    expected = image.sum_spectrum()[channels] / max(int(image.sum_spectrum().sum()), 1)
-    step = max(1, _BLOCK_VALUES // max(1, image.shape[1] * image.shape[2]))
-    total = negative = entries = 0.0
-    for start in range(0, image.shape[0], step):
-        rows = slice(start, start + step)
-        expectation = _expectation(result, rows)[..., channels]
-        use = image.valid[rows] & np.isfinite(expectation).all(axis=2)
-        counts, rate = image.counts[rows][use][:, channels].astype(np.float64), expectation[use]
-        total += _deviance(counts, rate, counts.sum(axis=1, keepdims=True) * expected)
-        negative += float((rate < 0).sum())
-        entries += rate.size
-    return total / max(entries, 1), negative / max(entries, 1)
-
-
-def _expectation(result: Unmixing | PrincipalComponents, rows: slice) -> npt.NDArray[np.float64]:
-    """Expected counts (y, x, energy) of some rows of pixels."""
-    if isinstance(result, PrincipalComponents):
-        return result.denoise(y=rows)["mean"].values.astype(np.float64)
-    abundances = result.abundances["mean"].values[rows].astype(np.float64)
-    return np.asarray(abundances @ result.spectra["mean"].values.astype(np.float64), np.float64)
-
-
-def _deviance(counts: npt.NDArray[np.float64], rate: npt.NDArray[np.float64], one: npt.NDArray[np.float64]) -> float:
-    floored = np.maximum(rate, FLOOR * one)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.where(counts > 0, counts * np.log(counts / floored), 0.0)
-    return float(2 * (logs - counts + floored).sum())

@@ -8,23 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from bayesspec.comparison.scores import (
-    ComponentScore,
-    PhaseScore,
-    component_deviance,
-    component_table,
-    phase_deviance,
-    phase_table,
-)
-from bayesspec.comparison.table import Table
-from bayesspec.comparison.trials import Data, Method, Trial, run_trials, trial_table
+from bayesspec.comparison.deviance import component_deviance, phase_deviance
+from bayesspec.comparison.reproducibility import Data, Method, Trial, run_trials, trial_table
+from bayesspec.comparison.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
-from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.result import Result
-from bayesspec.results.segmentation import Segmentation
-from bayesspec.results.unmixing import Unmixing
+from bayesspec.results.result import Result, listed
+from bayesspec.results.table import Table
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 
@@ -107,7 +98,7 @@ def compare(
     data : SpectrumImage or LineMaps
         The counts that were analysed. Unmixings need the image; of an image, segmentations are compared on
         their own lines.
-    results : sequence of Segmentation, Unmixing or PrincipalComponents, or mapping of str to callable
+    results : sequence of Result, or mapping of str to callable
         What to compare: results, or methods by name, each a function from the data to a result. Methods are run on
         the data and on two random halves of the counts, and a table says without any truth how long each takes,
         how well one half predicts the other, and how far the halves agree.
@@ -128,31 +119,28 @@ def compare(
         When there is nothing to compare, or a result does not belong to the data.
     """
     trials = run_trials(data, results, seed=seed) if isinstance(results, Mapping) else ()
-    results = [trial.result for trial in trials] if isinstance(results, Mapping) else results
-    wrong = [type(r).__name__ for r in results if not isinstance(r, Segmentation | Unmixing | PrincipalComponents)]
-    if not results or wrong:
-        raise InputError(
-            f"results of types {wrong}" if wrong else "no results",
-            "one or more segmentations or unmixings",
-            "bs.compare(si, [fit, bs.classical.svd(si, 4)])",
-        )
-    for result in results:
+    shown = listed(
+        [trial.result for trial in trials] if isinstance(results, Mapping) else results,
+        "one or more segmentations or unmixings",
+        "bs.compare(si, [fit, bs.classical.svd(si, 4)])",
+    )
+    for result in shown:
         _check_shape(data, result)
     truth = data.truth if truth is None else truth
     maps: dict[tuple[str, ...], LineMaps] = {}
-    phases = tuple(_phase_score(data, r, truth, maps) for r in results if isinstance(r, Segmentation))
+    phases = tuple(_phase_score(data, r, truth, maps) for r in shown if r.part == "phase")
     image = data if isinstance(data, SpectrumImage) else None
-    parts = [r for r in results if isinstance(r, Unmixing | PrincipalComponents)]
-    components = tuple(_component_score(image, r, truth) for r in parts if image)
+    components = tuple(_component_score(image, r, truth) for r in shown if r.part != "phase" and image)
     return Comparison(data.name, phases, components, truth, trials)
 
 
 def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
-    shape = tuple(result.data.sizes[d] for d in "yx")
-    needed: tuple[int, ...] = data.counts.shape[:2]
-    if not isinstance(result, Segmentation):
-        shape += (result.data.sizes["energy"],)
-        needed = data.counts.shape if isinstance(data, SpectrumImage) else (*needed, -1)
+    shape: tuple[int, ...] = result.counts_shape
+    needed: tuple[int, ...] = data.counts.shape
+    if result.part == "phase":
+        shape, needed = shape[:2], needed[:2]
+    elif not isinstance(data, SpectrumImage):
+        needed = (*needed[:2], -1)
     if shape != needed:
         kind = "image" if isinstance(data, SpectrumImage) else "line maps"
         raise InputError(
@@ -164,7 +152,7 @@ def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
 
 def _phase_score(
     data: SpectrumImage | LineMaps,
-    result: Segmentation,
+    result: Any,
     truth: Mapping[str, Any] | None,
     maps: dict[tuple[str, ...], LineMaps],
 ) -> PhaseScore:
@@ -184,15 +172,13 @@ def _phase_score(
     return PhaseScore(result, ratios, deviance, partners, accuracy(result.labels, truth["labels"]), errors)
 
 
-def _component_score(
-    data: SpectrumImage, result: Unmixing | PrincipalComponents, truth: Mapping[str, Any] | None
-) -> ComponentScore:
+def _component_score(data: SpectrumImage, result: Result, truth: Mapping[str, Any] | None) -> ComponentScore:
     deviance, negative = component_deviance(data, result)
-    if truth is None or "spectra" not in truth or isinstance(result, PrincipalComponents):
+    spectra = result.comparable_spectra()
+    if truth is None or "spectra" not in truth or spectra is None:
         return ComponentScore(result, deviance, negative, None, None)
     use = data.valid_channels
-    spectra = result.spectra["mean"].values[:, use]
     true = np.asarray(truth["spectra"], np.float64)[:, use]
-    partners = match_components(spectra, true)
-    angles = np.where(partners >= 0, spectral_angle(spectra, true[partners]), np.nan)
+    partners = match_components(spectra[:, use], true)
+    angles = np.where(partners >= 0, spectral_angle(spectra[:, use], true[partners]), np.nan)
     return ComponentScore(result, deviance, negative, partners, angles)

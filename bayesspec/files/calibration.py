@@ -180,6 +180,10 @@ def _acquisition(signal: Signal, technique: str) -> Acquisition:
         or _bruker_resolution(signal),
         live_time_s=_positive(dig(instrument, "Detector.EDS.live_time")),
         elevation_deg=_finite(dig(instrument, "Detector.EDS.elevation_angle")),
+        real_time_s=_positive(dig(instrument, "Detector.EDS.real_time")),
+        beam_current_na=_positive(dig(instrument, "beam_current")),
+        convergence_mrad=_positive(dig(instrument, "convergence_angle")),
+        collection_mrad=_positive(dig(instrument, "Detector.EELS.collection_angle")),
     )
 
 

@@ -25,6 +25,14 @@ class Acquisition:
         Live time of the whole image, in s.
     elevation_deg : float or None
         Take-off (elevation) angle of the X-ray detector, in degrees.
+    real_time_s : float or None
+        Real time of the whole image, in s: live time and dead time together.
+    beam_current_na : float or None
+        Beam current in nA.
+    convergence_mrad : float or None
+        Convergence semi-angle of the beam, in mrad.
+    collection_mrad : float or None
+        Collection semi-angle of the energy-loss spectrometer, in mrad.
 
     Raises
     ------
@@ -37,6 +45,10 @@ class Acquisition:
     resolution_mn_ka_ev: float | None = None
     live_time_s: float | None = None
     elevation_deg: float | None = None
+    real_time_s: float | None = None
+    beam_current_na: float | None = None
+    convergence_mrad: float | None = None
+    collection_mrad: float | None = None
 
     def __post_init__(self) -> None:
         if self.technique not in TECHNIQUES:

@@ -1,4 +1,4 @@
-"""Counts of an image as a matrix (pixel, channel), and its decomposition weighted for Poisson noise."""
+"""Counts of an image as a matrix (pixel, channel), whole and weighted for Poisson noise."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from bayesspec.errors import InputError
+from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _SPARSE_BELOW = 0.25
@@ -71,7 +72,7 @@ def _peak(spectra: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.abs(spectra).argmax(axis=1)
 
 
-def count_matrix_of(image: SpectrumImage) -> npt.NDArray[Any]:
+def counts_of(image: SpectrumImage) -> Counts:
     """Return the counts of what is not excluded.
 
     Parameters
@@ -81,7 +82,7 @@ def count_matrix_of(image: SpectrumImage) -> npt.NDArray[Any]:
 
     Returns
     -------
-    array, shape (pixel, channel), unsigned integer
+    Counts
         Counts of the pixels and channels that are kept.
 
     Raises
@@ -100,7 +101,7 @@ def count_matrix_of(image: SpectrumImage) -> npt.NDArray[Any]:
             "an image with counts",
             "another mask or crop(energy=...)",
         )
-    return counts
+    return Counts(counts, image.valid, image.valid_channels)
 
 
 def counts_matrix(image: SpectrumImage, rank: int, dtype: type[np.floating[Any]]) -> CountMatrix:

@@ -1,11 +1,18 @@
-"""What counts are: finite, non-negative integers, kept in the smallest unsigned dtype that holds them."""
+"""What counts are, and the counts that are in use as one object: their matrix, where it lies, and its blocks.
+
+Counts are finite, non-negative integers, kept in the smallest unsigned dtype that holds them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +21,12 @@ from bayesspec.errors import InputError
 LARGEST = 2**31 - 1
 ALIGNMENT = 64
 """Bytes that the address of an array is a multiple of for JAX to take it without a copy."""
+LARGEST_IN_USE = 2**24
+"""Largest count up to which single precision, in which the counts are worked on, holds all integers."""
+BLOCK_ENTRIES = 2**18
+"""Entries of a block: one float32 copy of it fits a core's cache."""
+PART_ENTRIES = 2**24
+"""Entries of the counts that are copied at a time."""
 _BLOCK_VALUES = 2**22
 _RAW = "load the raw counts as the detector wrote them"
 
@@ -216,3 +229,244 @@ def _refuse(
         raise InputError(
             f"{n_wrong} {kind} {plural}, the first {rows[first]} at index {first[: array.ndim]}", needed, do
         )
+
+
+# The counts in use: one object that is made once and handed to every fit
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Counts of the pixels and channels in use, and where these are; whatever is made of them is made once.
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray (pixel, channel), uint8, uint16 or uint32
+        Counts.
+    valid : numpy.ndarray (y, x), bool
+        Pixels in use, in the order of the rows.
+    channels : numpy.ndarray (energy,), bool
+        Channels in use, in the order of the columns.
+    """
+
+    matrix: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_]
+    channels: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def of(values: npt.ArrayLike | Counts) -> Counts:
+        """Return counts that can be fitted, or refuse them.
+
+        Parameters
+        ----------
+        values : Counts, or array (pixel, channel), integer
+            Counts; of an array all pixels, in one column, and all channels are in use.
+
+        Returns
+        -------
+        Counts
+            The same object where it is one.
+
+        Raises
+        ------
+        InputError
+            When an array is not a non-empty matrix of non-negative integers, when there is no count, or when one of
+            them exceeds 2**24.
+        """
+        counts = values if isinstance(values, Counts) else Counts.in_one_column(as_counts(values))
+        matrix = counts.matrix
+        if matrix.ndim != 2 or not counts.largest:
+            raise InputError(
+                f"counts of shape {matrix.shape} that add to {matrix.sum(dtype=np.int64)}",
+                "counts of shape (pixel, channel) with at least one count",
+                "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
+            )
+        if counts.largest > LARGEST_IN_USE:
+            pixel, channel = np.unravel_index(int(matrix.argmax()), matrix.shape)
+            raise InputError(
+                f"a count of {matrix[pixel, channel]} in pixel {pixel}, channel {channel}",
+                f"counts up to {LARGEST_IN_USE} (2**24) in a channel of a pixel: there is no noise to learn from above",
+                "si.with_mask(...) for a saturated pixel or channel; "
+                "check the units: a scaled signal is no longer counts",
+            )
+        return counts
+
+    @staticmethod
+    def in_one_column(matrix: npt.NDArray[Any]) -> Counts:
+        """Counts (pixel, channel), unsigned integer, of which is not known where in an image they are."""
+        return Counts(matrix, np.ones((*matrix.shape[:1], 1), bool), np.ones(matrix.shape[-1:], bool))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of pixels and of channels in use."""
+        pixels, channels = self.matrix.shape
+        return pixels, channels
+
+    @property
+    def filled(self) -> int:
+        """Number of pixels with the empty ones that fill the last block: what programs are compiled for."""
+        rows = block_rows(*self.shape)
+        return -(-len(self.matrix) // rows) * rows
+
+    @cached_property
+    def largest(self) -> int:
+        """Largest count."""
+        return int(self.matrix.max(initial=0))
+
+    @cached_property
+    def blocks(self) -> CountBlocks:
+        """The counts in blocks, kept as long as this object is."""
+        return cut(self.matrix)
+
+    def other(self, matrix: npt.NDArray[Any]) -> Counts:
+        """Other counts of the same pixels and channels: (pixel, channel), unsigned integer."""
+        return replace(self, matrix=matrix)
+
+    def without(self, pixels: npt.NDArray[np.bool_], channels: npt.NDArray[np.bool_]) -> Counts:
+        """Leave out more pixels and channels.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray (y, x), bool
+            ``True`` where a pixel is left out.
+        channels : numpy.ndarray (energy,), bool
+            ``True`` where a channel is left out.
+
+        Returns
+        -------
+        Counts
+            The others; the same object where nothing is left out.
+        """
+        rows, columns = ~pixels[self.valid], ~channels[self.channels]
+        if rows.all() and columns.all():
+            return self
+        return Counts(self.matrix[rows][:, columns], self.valid & ~pixels, self.channels & ~channels)
+
+
+@dataclass(frozen=True)
+class CountBlocks:
+    """Counts cut into blocks of pixels; the last block is filled with empty pixels.
+
+    Parameters
+    ----------
+    counts : jax.Array (block, row, channel), uint8, uint16 or uint32
+        Counts.
+    pixels : int
+        Number of pixels without the filling.
+    """
+
+    counts: jax.Array
+    pixels: int
+
+    def split(self, values: npt.ArrayLike) -> jax.Array:
+        """Cut values of the pixels into the same blocks.
+
+        Parameters
+        ----------
+        values : array (pixel, component), float
+            One row per pixel.
+
+        Returns
+        -------
+        jax.Array (block, row, component), float32
+            The values, zero in the filling.
+        """
+        blocks, rows, _ = self.counts.shape
+        flat = np.asarray(values, np.float32)
+        padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
+        padded[: self.pixels] = flat
+        return jnp.asarray(padded.reshape(blocks, rows, -1))
+
+    def cut_alike(self, counts: npt.NDArray[Any]) -> jax.Array:
+        """Cut other counts of the same pixels into the same blocks.
+
+        Parameters
+        ----------
+        counts : numpy.ndarray (pixel, any channel), unsigned integer
+            Counts.
+
+        Returns
+        -------
+        jax.Array (block, row, any channel), unsigned integer
+            The counts, zero in the filling.
+        """
+        blocks, rows, _ = self.counts.shape
+        return _in_blocks(counts, blocks, rows)
+
+    def join(self, blocked: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Undo `split`.
+
+        Parameters
+        ----------
+        blocked : array (block, row, ...)
+            Values in blocks.
+
+        Returns
+        -------
+        numpy.ndarray (pixel, ...)
+            The values without the filling.
+        """
+        whole = np.asarray(blocked)
+        return whole.reshape(-1, *whole.shape[2:])[: self.pixels]
+
+
+def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:
+    """Add runs of neighbouring channels.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts.
+    run : int
+        Length of the runs, two or more; the last may be short.
+
+    Returns
+    -------
+    numpy.ndarray (pixel, merged channel), unsigned integer
+        Sums in the narrowest dtype that holds so many of the largest count.
+    """
+    dtype, starts = count_dtype(run * int(counts.max())), np.arange(0, counts.shape[1], run)
+    parts = np.array_split(counts, max(1, counts.size // PART_ENTRIES))  # each is copied where its dtype is too narrow
+    return np.concatenate([np.add.reduceat(part, starts, axis=1, dtype=dtype) for part in parts])
+
+
+def block_rows(pixels: int, channels: int) -> int:
+    """Choose how many pixels a block has.
+
+    Parameters
+    ----------
+    pixels, channels : int
+        Shape of the counts.
+
+    Returns
+    -------
+    int
+        A multiple of 8, such that a block has about `BLOCK_ENTRIES` entries, or holds all pixels.
+    """
+    return min(max(8, BLOCK_ENTRIES // channels // 8 * 8), -(-pixels // 8) * 8)
+
+
+def cut(counts: npt.NDArray[Any]) -> CountBlocks:
+    """Cut counts into blocks of about `BLOCK_ENTRIES` entries.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray (pixel, channel), unsigned integer
+        Counts.
+
+    Returns
+    -------
+    CountBlocks
+        The blocks.
+    """
+    pixels, rows = len(counts), block_rows(*counts.shape)
+    return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)
+
+
+def _in_blocks(counts: npt.NDArray[Any], blocks: int, rows: int) -> jax.Array:
+    """The counts as they lie where JAX can take them so and nobody may change them, else copied once."""
+    pixels, channels = counts.shape
+    held = counts
+    if blocks * rows != pixels or counts.flags.writeable or counts.ctypes.data % ALIGNMENT:
+        held = aligned((blocks * rows, channels), counts.dtype)
+        held[:pixels], held[pixels:] = counts, 0
+    return jax.device_put(held.reshape(blocks, rows, channels))

@@ -130,3 +130,20 @@ def truth_of_channels(truth: Mapping[str, Any] | None, channels: slice, step: in
         return None if truth is None else dict(truth)
     spectra = np.asarray(truth["spectra"])[:, channels]
     return {**truth, "spectra": blocks(spectra, (1, step)).sum(axis=(1, 3))}
+
+
+def channel_borders(centres: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Borders of channels, half-way between their centres.
+
+    Parameters
+    ----------
+    centres : array, shape (energy,), float64
+        Centres, increasing, two or more.
+
+    Returns
+    -------
+    array, shape (energy + 1,), float64
+        Borders in the same unit.
+    """
+    middles = 0.5 * (centres[1:] + centres[:-1])
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])

@@ -1,1 +1,5 @@
-"""Fast ways to the posterior of a model: these modules know JAX and NumPyro, and no spectroscopy."""
+"""Engines: fast ways to the posterior of a model, and what they share. Arrays in, frozen dataclasses out."""
+
+from bayesspec.inference.compilation_cache import keep_programs
+
+CACHE = keep_programs()

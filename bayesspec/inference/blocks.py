@@ -1,4 +1,4 @@
-"""Counts in blocks of pixels that stay in cache, and the passes over them that the factorisation needs.
+"""Passes over counts in blocks of pixels that stay in cache.
 
 A pass converts one block of narrow integers at a time, so nothing of pixels x channels is ever floating.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,135 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.image.counts import ALIGNMENT, aligned, as_counts, count_dtype
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
-BLOCK_ENTRIES = 2**18
-"""Entries of a block: one float32 copy of it fits a core's cache."""
-PART_ENTRIES = 2**24
-"""Entries of the counts that are copied at a time."""
 product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 MERGED_CHANNELS = 256
 """Channels that are kept for the information of the pixels."""
 MERGED_PIXELS = 4096
 """Pixels that are kept for the information of the channels."""
-LARGEST_COUNT = 2**24
-"""Largest count up to which single precision, in which the counts are worked on, holds all integers."""
-
-
-@dataclass(frozen=True)
-class CountBlocks:
-    """Counts cut into blocks of pixels; the last block is filled with empty pixels.
-
-    Parameters
-    ----------
-    counts : jax.Array (block, row, channel), uint8, uint16 or uint32
-        Counts.
-    pixels : int
-        Number of pixels without the filling.
-    """
-
-    counts: jax.Array
-    pixels: int
-
-    def split(self, values: npt.ArrayLike) -> jax.Array:
-        """Cut values of the pixels into the same blocks.
-
-        Parameters
-        ----------
-        values : array (pixel, component), float
-            One row per pixel.
-
-        Returns
-        -------
-        jax.Array (block, row, component), float32
-            The values, zero in the filling.
-        """
-        blocks, rows, _ = self.counts.shape
-        flat = np.asarray(values, np.float32)
-        padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
-        padded[: self.pixels] = flat
-        return jnp.asarray(padded.reshape(blocks, rows, -1))
-
-    def cut_alike(self, counts: npt.NDArray[Any]) -> jax.Array:
-        """Cut other counts of the same pixels into the same blocks.
-
-        Parameters
-        ----------
-        counts : numpy.ndarray (pixel, any channel), unsigned integer
-            Counts.
-
-        Returns
-        -------
-        jax.Array (block, row, any channel), unsigned integer
-            The counts, zero in the filling.
-        """
-        blocks, rows, _ = self.counts.shape
-        return _in_blocks(counts, blocks, rows)
-
-    def join(self, blocked: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Undo `split`.
-
-        Parameters
-        ----------
-        blocked : array (block, row, ...)
-            Values in blocks.
-
-        Returns
-        -------
-        numpy.ndarray (pixel, ...)
-            The values without the filling.
-        """
-        whole = np.asarray(blocked)
-        return whole.reshape(-1, *whole.shape[2:])[: self.pixels]
-
-
-def merge_counts(counts: npt.NDArray[Any], run: int) -> npt.NDArray[Any]:
-    """Add runs of neighbouring channels.
-
-    Parameters
-    ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
-        Counts.
-    run : int
-        Length of the runs, two or more; the last may be short.
-
-    Returns
-    -------
-    numpy.ndarray (pixel, merged channel), unsigned integer
-        Sums in the narrowest dtype that holds so many of the largest count.
-    """
-    dtype, starts = count_dtype(run * int(counts.max())), np.arange(0, counts.shape[1], run)
-    parts = np.array_split(counts, max(1, counts.size // PART_ENTRIES))  # each is copied where its dtype is too narrow
-    return np.concatenate([np.add.reduceat(part, starts, axis=1, dtype=dtype) for part in parts])
-
-
-def cut(counts: npt.NDArray[Any]) -> CountBlocks:
-    """Cut counts into blocks of about `BLOCK_ENTRIES` entries.
-
-    Parameters
-    ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
-        Counts, as `check_counts` returns them.
-
-    Returns
-    -------
-    CountBlocks
-        The blocks.
-    """
-    pixels, channels = counts.shape
-    rows = min(max(8, BLOCK_ENTRIES // channels // 8 * 8), -(-pixels // 8) * 8)
-    return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)
-
-
-def _in_blocks(counts: npt.NDArray[Any], blocks: int, rows: int) -> jax.Array:
-    """The counts as they lie where JAX can take them so and nobody may change them, else copied once."""
-    pixels, channels = counts.shape
-    held = counts
-    if blocks * rows != pixels or counts.flags.writeable or counts.ctypes.data % ALIGNMENT:
-        held = aligned((blocks * rows, channels), counts.dtype)
-        held[:pixels], held[pixels:] = counts, 0
-    return jax.device_put(held.reshape(blocks, rows, channels))
 
 
 @jax.jit
@@ -283,43 +160,7 @@ def merge(values: jax.Array, run: int) -> jax.Array:
     return padded.reshape(values.shape[0], -1, run).sum(axis=2)
 
 
-# What the factorisation accepts: a matrix of counts, a rank it can have, known spectra
-
-
-def check_counts(counts: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Refuse what is not a matrix of counts.
-
-    Parameters
-    ----------
-    counts : array (pixel, channel), integer
-        Counts.
-
-    Returns
-    -------
-    numpy.ndarray (pixel, channel), uint8, uint16 or uint32
-        The same counts in the narrowest dtype.
-
-    Raises
-    ------
-    InputError
-        When the array is not a non-empty matrix of non-negative integers with at least one count, or one of them
-        exceeds 2**24.
-    """
-    matrix = as_counts(counts)
-    if matrix.ndim != 2 or matrix.size == 0 or not matrix.any():
-        raise InputError(
-            f"counts of shape {matrix.shape} that add to {matrix.sum(dtype=np.int64)}",
-            "counts of shape (pixel, channel) with at least one count",
-            "counts.reshape(-1, counts.shape[-1]); check the mask and the energy range",
-        )
-    if int(matrix.max()) > LARGEST_COUNT:
-        pixel, channel = np.unravel_index(int(matrix.argmax()), matrix.shape)
-        raise InputError(
-            f"a count of {matrix[pixel, channel]} in pixel {pixel}, channel {channel}",
-            f"counts up to {LARGEST_COUNT} (2**24) in a channel of a pixel: there is no noise to learn from above",
-            "si.with_mask(...) for a saturated pixel or channel; check the units: a scaled signal is no longer counts",
-        )
-    return matrix
+# What the factorisation accepts: a rank that the counts can have, known spectra
 
 
 def check_fixed(fixed: npt.ArrayLike | None, channels: int) -> npt.NDArray[np.float32]:

@@ -1,4 +1,8 @@
-"""How a fit ended: each outcome is a sentence that says what to do next."""
+"""How a fit ended: one list of outcomes for all fits, each a sentence that says what to do next.
+
+The sentences address who called ``bs.unmix``, ``bs.segment`` or the command line: a word in parentheses is an argument
+or option there, ``rebin``, ``crop`` and ``with_mask`` are methods of the image.
+"""
 
 from enum import Enum
 
@@ -10,24 +14,40 @@ class Status(Enum):
     """
 
     CONVERGED = "Converged: the result can be used as it stands."
+    CLASSICAL = "Finished: a classical method, which gives no uncertainty."
     ITERATION_LIMIT = (
-        "The iteration limit was reached before the tolerance: raise max_iterations, or start from this result."
+        "The fit was still improving when it ended: do not rely on it; sum pixels (rebin), or ask for fewer phases "
+        "(phases) or components (rank)."
     )
-    INTERRUPTED = "Interrupted: this is the last complete state; start again from it to continue."
+    NOT_DEFINITE = (
+        "The counts do not tell the phases apart (the observed information is not positive definite), so that there "
+        "are no intervals: ask for fewer phases (phases), or sum pixels (rebin)."
+    )
+    NOT_SETTLED = (
+        "The intensities had not settled when the fit ended: leave out elements and lines that are not in the sample "
+        "(elements, lines), or keep the range of energies that holds the lines (crop)."
+    )
+    CLASSICAL_LIMIT = "The iteration limit was reached before the tolerance: raise it (max_iterations)."
     LOW_EFFECTIVE_SAMPLE_SIZE = (
-        "Too few effective draws of a global quantity: take more draws; if that does not help, the data identify "
-        "the components only weakly, so fix a spectrum, add a background term or lower the rank."
+        "Too few independent draws of a component: ask for fewer components (rank) or more draws (draws); if that does "
+        "not help, the counts identify the components only weakly, so name what is known (background, spectra, "
+        "elements)."
     )
     LOW_ACCEPTANCE = (
-        "Too few proposals were accepted: start from a converged mode, or merge channels until most hold counts."
+        "Too few proposals of the sampler were accepted: sum channels or pixels until most hold counts (rebin), or ask "
+        "for fewer components (rank)."
     )
-    STEP_LIMIT = "The step limit was reached while the bound still rose: raise max_steps."
-    DIVERGED = "The objective became infinite or NaN: lower the step size, or scale the data."
+    STEP_LIMIT = "The step limit was reached while the bound still rose: raise it (max_steps)."
+    DIVERGED = (
+        "The objective became infinite or not a number: exclude pixels and channels that stand out (with_mask; "
+        "bs.poisson_check names them), or ask for fewer components (rank)."
+    )
+    INTERRUPTED = "Interrupted: this is the last complete state; run it again for the result."
 
     @property
     def ok(self) -> bool:
         """True when the fit ended as it should."""
-        return self is Status.CONVERGED
+        return self in (Status.CONVERGED, Status.CLASSICAL)
 
     def __str__(self) -> str:
         """Return the message."""

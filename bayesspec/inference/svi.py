@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,16 @@ PATIENCE = 3
 """Chunks without a better mean loss after which the fit stops."""
 FEWEST_TAKEN = 0.5
 """Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
+PROGRAMS = 16
+"""Models whose compiled programs are kept."""
+VALUES_ASKED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What JAX raises where a program asks for the values of an array, and not for its shape alone."""
+_ARRAY = object()
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,8 @@ def run_svi(
     model : callable
         NumPyro model.
     args, kwargs : tuple, mapping
-        Its arguments.
+        Its arguments. Arrays among them are data: other values of the same shapes run the same compiled programs,
+        unless the model asks for the values while it is traced.
     key : jax.Array
         Random key.
     guide : callable, optional
@@ -106,26 +119,108 @@ def run_svi(
         raise InputError(
             f"chunk={chunk}, max_steps={max_steps}, draws={draws}", "positive numbers", "chunk=500, draws=300"
         )
-    kwargs = dict(kwargs or {})
-    guide = AutoNormal(model) if guide is None else guide
-    svi = SVI(model, guide, Adam(learning_rate), Trace_ELBO())
-    start_key, draw_key = jax.random.split(key)
-    state = svi.init(start_key, *args, **kwargs)
+    leaves, tree = jax.tree.flatten((args, dict(kwargs or {})))
+    arrays = tuple(leaf for leaf in leaves if _is_array(leaf))
+    fixed = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
+    kinds = tuple(type(leaf) for leaf in leaves)
+    problem = _Problem(model, guide, learning_rate, chunk, draws, tree, fixed, kinds)
+    # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
+    start_key, draw_key = (jax.random.key_data(each) for each in jax.random.split(key))
+    try:
+        programs = _kept_programs(problem) if _hashable(problem) else _programs(problem)
+        state, first = programs.begin(start_key, arrays)
+    except VALUES_ASKED:  # a program of its own for these values, and these alone
+        programs, arrays = _programs(replace(problem, fixed=tuple(leaves))), ()
+        state, first = programs.begin(start_key, arrays)
+
+    def advance(current: Any) -> tuple[Any, tuple[jax.Array, Any]]:
+        return programs.advance(current, arrays)
+
+    params, losses, status = _loop(advance, state, first, chunk, max_steps, tolerance, progress)
+    sites = programs.draw(draw_key, params, arrays)
+    return SviResult(_to_numpy(params), losses, _to_numpy(sites), status)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | jax.Array)
+
+
+def _hashable(problem: _Problem) -> bool:
+    try:
+        hash(problem)
+    except TypeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What programs are compiled for: everything but the values of the arrays among the arguments; 1 is not 1.0."""
+
+    model: Callable[..., Any]
+    guide: Callable[..., Any] | None
+    learning_rate: float
+    chunk: int
+    draws: int
+    tree: Any
+    fixed: tuple[Any, ...]
+    kinds: tuple[type, ...]
+
+    def arguments(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and named arguments, the arrays in their places."""
+        left = iter(arrays)
+        return jax.tree.unflatten(self.tree, [next(left) if leaf is _ARRAY else leaf for leaf in self.fixed])
+
+    def prepared(self, key: jax.Array, arrays: tuple[Any, ...]) -> tuple[SVI, Any]:
+        """A guide that knows the model, and the state at the start; within a program what is not used costs nothing."""
+        guide = AutoNormal(self.model) if self.guide is None else copy.deepcopy(self.guide)
+        svi = SVI(self.model, guide, Adam(self.learning_rate), Trace_ELBO())
+        args, kwargs = self.arguments(arrays)
+        return svi, svi.init(key, *args, **kwargs)
+
+
+class _Programs(NamedTuple):
+    """Compiled once a shape of the arrays: the start, a chunk of steps, the draws."""
+
+    begin: Callable[..., Any]
+    advance: Callable[..., Any]
+    draw: Callable[..., Any]
+
+
+def _programs(problem: _Problem) -> _Programs:
+    any_key = jax.random.key_data(jax.random.key(0))
 
     @jax.jit
-    def advance(current: Any) -> tuple[Any, tuple[jax.Array, Any]]:
+    def begin(key: jax.Array, arrays: tuple[Any, ...]) -> tuple[Any, dict[str, Any]]:
+        svi, state = problem.prepared(key, arrays)
+        return state, svi.get_params(state)
+
+    @jax.jit
+    def advance(current: Any, arrays: tuple[Any, ...]) -> tuple[Any, tuple[jax.Array, Any]]:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
             state, loss = svi.stable_update(state, *args, **kwargs)
             return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
         zeros = jax.tree.map(jnp.zeros_like, svi.optim.get_params(current.optim_state))
-        (state, sums), losses = jax.lax.scan(step, (current, zeros), length=chunk)
-        return state, (losses, svi.constrain_fn(jax.tree.map(lambda total: total / chunk, sums)))
+        (state, sums), losses = jax.lax.scan(step, (current, zeros), length=problem.chunk)
+        return state, (losses, svi.constrain_fn(jax.tree.map(lambda total: total / problem.chunk, sums)))
 
-    params, losses, status = _loop(advance, state, svi.get_params(state), chunk, max_steps, tolerance, progress)
-    sites = _draw(guide, model, params, draw_key, draws, args, kwargs)
-    return SviResult(_to_numpy(params), losses, sites, status)
+    @jax.jit
+    def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+        if isinstance(svi.guide, AutoGuide):
+            sites = svi.guide.sample_posterior(key, params, sample_shape=(problem.draws,))
+        else:
+            sites = Predictive(svi.guide, params=params, num_samples=problem.draws)(key, *args, **kwargs)
+        return dict(sites)
+
+    return _Programs(begin, advance, draw)
+
+
+_kept_programs = lru_cache(PROGRAMS)(_programs)
 
 
 def _loop(
@@ -162,22 +257,6 @@ def _loop(
         status = Status.INTERRUPTED
     means = jax.tree.map(lambda *each: sum(each) / len(each), *plateau)
     return means, np.concatenate(losses), status
-
-
-def _draw(
-    guide: Callable[..., Any],
-    model: Callable[..., Any],
-    params: dict[str, Any],
-    key: jax.Array,
-    draws: int,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> dict[str, npt.NDArray[Any]]:
-    """Draw every latent site, and what the model computes from them."""
-    if isinstance(guide, AutoGuide):
-        return _to_numpy(guide.sample_posterior(key, params, sample_shape=(draws,)))
-    sites = Predictive(guide, params=params, num_samples=draws)(key, *args, **kwargs)
-    return _to_numpy(sites)
 
 
 def _to_numpy(tree: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

@@ -103,7 +103,7 @@ def _names(score: PhaseScore, first: PhaseScore) -> tuple[int, ...]:
 def _ratio_rows(scores: Comparison) -> tuple[list[RatioRow], str]:
     """The ratio of the strongest line, of every result that has it."""
     first = scores.phases[0]
-    strength = first.result.intensities.mean(("draw", "phase"))
+    strength = first.result.intensities.draws.mean(("draw", "phase"))
     name = max(first.ratios, key=lambda name: float(strength.sel(line=name.split("/")[0])))
     shown = [score for score in scores.phases if name in score.ratios]
     return [RatioRow(s.result.method, s.ratios[name], _names(s, first)) for s in shown], name
@@ -119,7 +119,7 @@ def _ratios(scores: Comparison, part: SubFigure) -> None:
 def _components(scores: Comparison, part: SubFigure) -> None:
     known = any(score.angles is not None for score in scores.components)
     axes = part.subplots(1, 2 if known else 1, squeeze=False, sharey=True).ravel()
-    names = [f"{s.result.method}, rank {s.result.rank}" for s in scores.components]
+    names = [f"{s.result.method}, rank {s.result.number}" for s in scores.components]
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     deviance = np.array([s.deviance for s in scores.components])

@@ -23,6 +23,7 @@ from bayesspec.plot.style import (
     root,
 )
 from bayesspec.results.dataset import pixel_coords
+from bayesspec.results.intensity_maps import IntensityMaps
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps
@@ -31,13 +32,13 @@ _PERCENTILES = (0.5, 99.5)
 _COLUMNS = 4
 
 
-def element_maps(data: LineMaps | Segmentation, *, figure: Figure | SubFigure | None = None) -> Figure:
+def element_maps(data: LineMaps | Segmentation | IntensityMaps, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the map of every line: intensities in counts, background and overlap taken off.
 
     Parameters
     ----------
-    data : LineMaps or Segmentation
-        Line counts.
+    data : LineMaps, Segmentation or IntensityMaps
+        Line counts, or a result with maps of lines.
     figure : matplotlib.figure.Figure or SubFigure or None
         Where to draw; ``None`` for a new figure.
 
@@ -107,13 +108,12 @@ def _rows_of(rank: int, across: int, rows: tuple[str, ...]) -> list[tuple[int, s
 
 
 def _line_images(
-    data: LineMaps | Segmentation,
+    data: LineMaps | Segmentation | IntensityMaps,
 ) -> tuple[npt.NDArray[np.float64], tuple[str, ...], tuple[float, float, str]]:
-    if isinstance(data, Segmentation):
-        net = data.data["net" if "net" in data.data else "counts"].values.astype(np.float64)
-        return np.where(data.labels.values[..., None] < 0, np.nan, net), data.lines, pixel_size_of(data)
     if not isinstance(data, LineMaps):
-        raise InputError(f"a {type(data).__name__}", "line maps", "bs.plot.element_maps(bs.element_maps(si))")
+        if not hasattr(data, "line_images"):
+            raise InputError(f"a {type(data).__name__}", "line maps", "bs.plot.element_maps(bs.element_maps(si))")
+        return data.line_images(), data.lines, pixel_size_of(data)
     size = pixel_coords(data.counts.shape[:2], data.pixel_size, data.pixel_unit)
     y, x = data.pixel_size or (1.0, 1.0)
     return np.where(data.valid[..., None], data.net(), np.nan), data.lines, (y, x, size["x"][2]["units"])

@@ -77,7 +77,7 @@ def _legend(result: Segmentation, numerator: str | None, denominator: str | None
 
 def _strongest(result: Segmentation) -> list[str]:
     """Name the lines that are strong in each phase compared with the whole image."""
-    shares = np.clip(result.intensities.mean("draw").transpose("phase", "line").values, 0, None)
+    shares = np.clip(result.intensities.mean.transpose("phase", "line").values, 0, None)
     whole = result.fractions.mean.values @ shares
     order = np.argsort(-shares / np.where(whole > 0, whole, np.inf), axis=1, kind="stable")[:, :_NAMED]
     return ["rich in " + ", ".join(line_label(result.lines[i]) for i in row) for row in order]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -58,7 +58,7 @@ def ratios(
     InputError
         When there is no result or a line was not mapped.
     """
-    shown = [results] if isinstance(results, Segmentation) else list(results)
+    shown = list(results) if isinstance(results, Iterable) else [results]
     if not shown:
         raise InputError("no results", "one or more segmentations", "bs.plot.ratios([seg])")
     below = denominator or shown[0].lines[-1]

@@ -9,14 +9,10 @@ from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.errors import InputError
 from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
-from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.segmentation import Segmentation
-from bayesspec.results.unmixing import Unmixing
+from bayesspec.results.result import Result
 
 
-def selection(
-    result: Segmentation | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None
-) -> Figure:
+def selection(result: Result, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the score of every number of phases or components; the chosen one is marked.
 
     Parameters
@@ -43,24 +39,22 @@ def selection(
             "a result whose number of phases or components was chosen",
             "bs.segment(maps, phases=range(1, 7)) or bs.unmix(si, rank=range(1, 9))",
         )
-    chosen = result.n_phases if isinstance(result, Segmentation) else result.rank
-    what = "phases" if isinstance(result, Segmentation) else "components"
     scores = ("score", "bic") if "bic" in table else ("score",)
     with paper():
         canvas = figure or new_figure(PAGE_IN if len(scores) == 2 else COLUMN_IN, 2.1)
         axes = canvas.subplots(1, len(scores), squeeze=False).ravel()
         for ax, score in zip(axes, scores, strict=True):
-            _panel(ax, table, score, chosen)
-            ax.set_xlabel(f"number of {what}")
+            _panel(ax, table, score, result.number)
+            ax.set_xlabel(f"number of {result.part}s")
     return root(canvas)
 
 
-def scree(evidence: xr.Dataset | Unmixing | PrincipalComponents, *, figure: Figure | SubFigure | None = None) -> Figure:
+def scree(evidence: xr.Dataset | Result, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the scree plot with the edge of the noise, and the held-out counts beside it.
 
     Parameters
     ----------
-    evidence : xarray.Dataset or Unmixing or PrincipalComponents
+    evidence : xarray.Dataset, Unmixing or PrincipalComponents
         What `select_rank` returned, or a result whose rank was chosen.
     figure : matplotlib.figure.Figure or SubFigure or None
         Where to draw; ``None`` for a new figure.

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jinja2
 
 from bayesspec.comparison.side_by_side import Comparison
-from bayesspec.comparison.table import Table
 from bayesspec.errors import InputError
-from bayesspec.reporting.figures import (
-    Drawing,
-    Picture,
-    comparison_figures,
-    component_figures,
-    phase_figures,
-    picture,
-    principal_figures,
-)
-from bayesspec.reporting.summary import Summary, summary_of
-from bayesspec.reporting.tables import (
-    Reported,
-    component_table,
-    phase_table,
-    principal_table,
-    selection_table,
-    settings_table,
-)
-from bayesspec.results.result import Result
-from bayesspec.results.segmentation import Segmentation
-from bayesspec.results.unmixing import Unmixing
+from bayesspec.reporting.figures import COMPARISON, Picture, drawn_by, picture
+from bayesspec.reporting.tables import selection_table, settings_table
+from bayesspec.results.result import Result, listed
+from bayesspec.results.table import Table
 
 __all__ = ["report", "save_figures"]
 
@@ -40,11 +23,13 @@ _ENDINGS = (".html", ".tex")
 
 @dataclass(frozen=True)
 class _Section:
-    """One result of the page."""
+    """One result of the page; facts are sentences with numbers, warnings say what must not be concluded."""
 
     anchor: str
     title: str
-    summary: Summary
+    verdict: str
+    facts: list[str]
+    warnings: list[str]
     pictures: list[Picture]
     table: Table
     selection: Table | None
@@ -64,7 +49,7 @@ def report(
 
     Parameters
     ----------
-    results : Segmentation, Unmixing, PrincipalComponents, or sequence of these
+    results : Result or sequence of Result
         What to report.
     path : str or Path
         ``"report.html"`` for a page that needs no other file, ``"report.tex"`` for LaTeX tables (booktabs).
@@ -110,7 +95,7 @@ def save_figures(
 
     Parameters
     ----------
-    results : Segmentation, Unmixing, PrincipalComponents, or sequence of these
+    results : Result or sequence of Result
         What to draw.
     folder : str or Path
         Folder of the files; made where it does not exist.
@@ -135,11 +120,11 @@ def save_figures(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figures = [
-        (f"{i}_{name}" if len(shown) > 2 else name, draw)
+        (f"{i}_{drawing.name}" if len(shown) > 2 else drawing.name, partial(drawn_by, drawing, result))
         for i, result in enumerate(shown)
-        for name, draw, _ in _figures(result)
+        for drawing in result.figures()
     ]
-    figures += [(name, draw) for name, draw, _ in comparison_figures(comparison)] if comparison else []
+    figures += [(COMPARISON.name, partial(drawn_by, COMPARISON, comparison))] if comparison else []
     paths = [folder / f"{name}.{ending}" for name, _ in figures]
     for path in paths:
         _refuse_existing(path, overwrite=overwrite)
@@ -148,23 +133,9 @@ def save_figures(
     return paths
 
 
-def _figures(result: Reported, reference: str | None = None) -> list[Drawing]:
-    if isinstance(result, Segmentation):
-        return phase_figures(result, reference)
-    return component_figures(result) if isinstance(result, Unmixing) else principal_figures(result)
-
-
-def _listed(results: Result | Sequence[Result]) -> list[Reported]:
-    given = [results] if isinstance(results, Result) else list(results)
-    shown = [result for result in given if isinstance(result, Reported)]
-    wrong = [type(result).__name__ for result in given if result not in shown]
-    if not given or wrong:
-        raise InputError(
-            f"results of types {wrong}" if wrong else "no results",
-            "segmentations, unmixings or principal components",
-            "bs.report([seg, fit], 'report.html')",
-        )
-    return shown
+def _listed(results: Result | Sequence[Result]) -> list[Result]:
+    needed = "results, such as segmentations, unmixings or principal components"
+    return listed(results, needed, "bs.report([seg, fit], 'report.html')")
 
 
 def _check(path: Path, *, overwrite: bool) -> None:
@@ -178,36 +149,33 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise InputError(f"the file {path} exists", "a new file", f"another name than {path.name!r}, or overwrite=True")
 
 
-def _tables(result: Reported, reference: str | None) -> list[Table]:
-    if isinstance(result, Segmentation):
-        own = phase_table(result, reference)
-    else:
-        own = component_table(result) if isinstance(result, Unmixing) else principal_table(result)
+def _tables(result: Result, reference: str | None) -> list[Table]:
     choice = selection_table(result)
-    return [own] if choice is None else [own, choice]
+    return [result.table(reference)] if choice is None else [result.table(reference), choice]
 
 
-def _tex(results: list[Reported], comparison: Comparison | None, reference: str | None) -> str:
+def _tex(results: list[Result], comparison: Comparison | None, reference: str | None) -> str:
     parts = [table.to_tex() for result in results for table in _tables(result, reference)]
     parts += [comparison.to_tex()] if comparison else []
     return "% needs \\usepackage{booktabs}\n" + "\n\n".join(parts) + "\n"
 
 
-def _section(index: int, result: Reported, reference: str | None) -> _Section:
-    kind = "Phases" if isinstance(result, Segmentation) else "Components"
+def _section(index: int, result: Result, reference: str | None) -> _Section:
     tables = _tables(result, reference)
     return _Section(
         anchor=f"result-{index}",
-        title=f"{kind}: {result.method}",
-        summary=summary_of(result, reference),
-        pictures=[picture(name, draw(), caption) for name, draw, caption in _figures(result, reference)],
+        title=f"{result.heading}: {result.method}",
+        verdict=result.verdict,
+        facts=result.facts(reference),
+        warnings=result.warnings(),
+        pictures=[picture(d.name, drawn_by(d, result), d.caption) for d in result.figures(reference)],
         table=tables[0],
         selection=tables[1] if len(tables) > 1 else None,
         settings=settings_table(result),
     )
 
 
-def _page(results: list[Reported], comparison: Comparison | None, title: str, reference: str | None) -> str:
+def _page(results: list[Result], comparison: Comparison | None, title: str, reference: str | None) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bayesspec.reporting", "."),
         autoescape=True,
@@ -215,7 +183,9 @@ def _page(results: list[Reported], comparison: Comparison | None, title: str, re
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pictures = [picture(n, draw(), c) for n, draw, c in comparison_figures(comparison)] if comparison else []
+    pictures = []
+    if comparison is not None:
+        pictures = [picture(COMPARISON.name, drawn_by(COMPARISON, comparison), COMPARISON.caption)]
     return environment.get_template("page.html.j2").render(
         title=title,
         sections=[_section(i, result, reference) for i, result in enumerate(results)],

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.image.rebinning import channel_borders
 
 Array = npt.NDArray[np.float64]
 
@@ -68,7 +69,7 @@ class Component:
         InputError
             When the axis does not lie inside the component's own, up to a channel.
         """
-        own, target = (_borders(np.asarray(axis, np.float64)) for axis in (self.draws["energy"].values, energy))
+        own, target = (channel_borders(np.asarray(axis, np.float64)) for axis in (self.draws["energy"].values, energy))
         width = own[1] - own[0]
         if target[0] < own[0] - width or target[-1] > own[-1] + width:
             raise InputError(
@@ -82,8 +83,3 @@ class Component:
 
     def __repr__(self) -> str:
         return f"<Component {self.name}: as well known as from {self.counts:,.0f} counts>"
-
-
-def _borders(centres: Array) -> Array:
-    middles = 0.5 * (centres[1:] + centres[:-1])
-    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -82,6 +82,23 @@ class Estimate:
         ordered = np.sort(self.draws.transpose("draw", ...).values, axis=0)  # no interpolation towards infinity
         place = min(max(math.ceil(q * len(ordered)) - 1, 0), len(ordered) - 1)
         return self.draws.isel(draw=0, drop=True).copy(data=ordered[place])
+
+    def sel(self, **labels: Any) -> Self:
+        """Take part of the quantity by its labels.
+
+        Parameters
+        ----------
+        **labels
+            Label, list of labels or slice by dim, such as ``line="Fe_Ka"`` or ``phase=[0, 1]``.
+
+        Returns
+        -------
+        Estimate
+            The part; a dim of which one label was taken is gone.
+        """
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: v.sel(labels, drop=True) for k, v in parts.items() if isinstance(v, xr.DataArray)}
+        return replace(self, **chosen)
 
     def scaled(self, factor: float, name: str) -> Estimate:
         """Multiply the quantity by a number.

@@ -9,8 +9,8 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError
 from bayesspec.results.estimate import PROB, Estimate, check_prob
+from bayesspec.results.schema import Variable
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.composition import KFactor
 from bayesspec.spectroscopy.thin_film import Film
@@ -113,6 +113,19 @@ class LineUnmixing(Unmixing):
 
     kind = "line unmixing"
     in_counts = True
+    schema = Unmixing.schema.extended(
+        {
+            "line_draws": Variable(("draw", "component", "line"), "most likely counts in every line", "counts", low=0),
+            "continuum_draws": Variable(("draw", "component"), "most likely counts in the continuum", "counts", low=0),
+            "feasible_lines": Variable(
+                ("transform", "component", "line"),
+                "counts in the lines at the ends of the ranges; NaN for lines that have none",
+                "counts",
+                low=0,
+            ),
+        },
+        coords=("line",),
+    )
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -120,9 +133,26 @@ class LineUnmixing(Unmixing):
         return tuple(str(line) for line in self.data["line"].values)
 
     @property
+    def uncertain(self) -> bool:
+        """Whether the numbers come with an uncertainty, bool: ranges."""
+        return True
+
+    def note(self) -> str:
+        """Say what a reader of the table must know of its ranges.
+
+        Returns
+        -------
+        str
+            A sentence.
+        """
+        doubt = "" if self.converged else "The fit did not end as it should: do not rely on these ranges. "
+        held = f"hold all at once with a probability of {100 * float(self.data.attrs['prob']):.0f} %"
+        return f"{doubt}Most likely values; ranges are joint likelihood ranges, which {held}."
+
+    @property
     def line_counts(self) -> Estimate:
-        """Counts of every line in the image, dims (component, line)."""
-        return self._banded(self.data["line_draws"], "counts", self.data["feasible_lines"])
+        """Counts of every line in the image, dims (component, line): `intensities` under another name."""
+        return self.intensities
 
     @property
     def detections(self) -> xr.Dataset:
@@ -138,8 +168,8 @@ class LineUnmixing(Unmixing):
         known = low.notnull().all("component").values
         return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
-    def intensities(self, lines: Sequence[str]) -> xr.DataArray:
-        """Most likely line intensities of every component.
+    def intensities_of(self, lines: Sequence[str]) -> Estimate:
+        """Counts in some lines of every component.
 
         Parameters
         ----------
@@ -148,20 +178,18 @@ class LineUnmixing(Unmixing):
 
         Returns
         -------
-        xarray.DataArray, dims (draw, component, line), float64
-            One draw, in counts of the whole image.
+        RangedEstimate, dims (component, line)
+            In counts of the whole image: the most likely ones, the only draw, with ranges.
 
         Raises
         ------
         InputError
             When a line was not fitted.
         """
-        unknown = [line for line in lines if line not in self.lines]
-        if unknown:
-            raise InputError(
-                f"the line {unknown[0]!r}", f"one of {list(self.lines)}", f"fit.ratio({self.lines[0]!r}, ...)"
-            )
-        return self.data["line_draws"].sel(line=list(lines))
+        return self._banded(self._line_draws(lines), "counts", self._feasible_intensities(lines))
+
+    def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
+        return self.data["line_draws"].sel(line=self.checked_lines(lines))
 
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
@@ -193,7 +221,7 @@ class LineUnmixing(Unmixing):
         found = super().composition(exact, film=exact_film, seed=seed)
         if exact == dict(k_factors) and exact_film == film:
             return found
-        many = self.intensities(list(k_factors)).isel(draw=np.zeros(FACTOR_DRAWS, int))
+        many = self._line_draws(list(k_factors)).isel(draw=np.zeros(FACTOR_DRAWS, int))
         spread = self._composition(many, k_factors, seed, film)
         return {name: self._widened(estimate, spread[name].sd) for name, estimate in found.items()}
 

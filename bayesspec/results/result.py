@@ -1,21 +1,32 @@
-"""What every result is: one labelled Dataset with its provenance, that can be saved, opened and handed on."""
+"""What every result is: one labelled Dataset with its provenance, that can be saved, opened and handed on.
+
+A kind of result is a subclass with its table of variables (``schema``). What is shown of it, checked and compared is
+asked of the result itself: ``facts``, ``table``, ``figures``, ``expected_counts``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.load import to_hyperspy
-from bayesspec.results.estimate import Estimate, to_arviz
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame, attributes
+from bayesspec.results.drawing import Drawing
+from bayesspec.results.estimate import PROB, Estimate, to_arviz
+from bayesspec.results.prediction import Prediction, prediction, rate_floor, row_blocks
+from bayesspec.results.schema import SELECTION, STATISTICS, Schema, Values
+from bayesspec.results.table import Table
 from bayesspec.spectroscopy.composition import KFactor
 from bayesspec.spectroscopy.thin_film import Film, film_composition
-
-STATISTICS = ("mean", "sd", "lower", "upper")
 
 
 class FitError(RuntimeError):
@@ -25,14 +36,38 @@ class FitError(RuntimeError):
 class Result:
     """A labelled Dataset and what can be read off it.
 
+    A kind of result of your own is a subclass: give it a ``kind``, a ``schema`` and, so that ``bs.check`` and
+    ``bs.compare`` take it, `expected_counts`. Make it by `from_values`.
+
     Parameters
     ----------
     data : xarray.Dataset
         Everything the result consists of; its attributes carry seed, priors, versions and status.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the kind in files; `bs.open` finds the class by it.
+    schema : Schema
+        Variables, coordinates and attributes that it holds.
+    part : str
+        The dim of what the counts are divided into, ``"phase"`` or ``"component"``; empty where they are not divided.
+    axis : str
+        The dim of the channels that it predicts counts for.
+    heading : str
+        What stands over it in a report.
+    pictures : tuple of str
+        Variables that `to_hyperspy` hands on.
+    in_counts : bool
+        Whether its line intensities are counts of the whole measurement, not shares.
     """
 
     kinds: ClassVar[dict[str, type[Result]]] = {}
     kind: ClassVar[str] = ""
+    schema: ClassVar[Schema] = Schema()
+    part: ClassVar[str] = ""
+    axis: ClassVar[str] = "energy"
+    heading: ClassVar[str] = "Result"
     pictures: ClassVar[tuple[str, ...]] = ()
     in_counts: ClassVar[bool] = False
 
@@ -41,6 +76,63 @@ class Result:
 
     def __init_subclass__(cls) -> None:
         Result.kinds[cls.kind] = cls
+
+    @classmethod
+    def from_values(
+        cls,
+        values: Mapping[str, Values],
+        frame: Frame | None = None,
+        *,
+        name: str,
+        method: str,
+        verdict: str,
+        status: Status | str = Status.CONVERGED,
+        converged: bool | None = None,
+        settings: Mapping[str, Any] | None = None,
+        selection: xr.Dataset | None = None,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make a result from its variables; all results are made here.
+
+        Parameters
+        ----------
+        values : mapping of str to array, or of str to (array, dict)
+            Values by the names of ``schema.variables``; of pixels or channels in use alone where that is what there is.
+        frame : Frame or None
+            Coordinates, and which pixels and channels are in use; ``None`` for neither.
+        name : str
+            Name of the sample or file.
+        method : str
+            How the result was obtained.
+        verdict : str
+            What was found, in words.
+        status : Status or str
+            How the fit ended: an outcome such as ``Status.CONVERGED``, or a sentence.
+        converged : bool or None
+            Whether it ended as it should; ``None`` for what the outcome says.
+        settings : mapping or None
+            Seed, priors and options, for the provenance.
+        selection : xarray.Dataset or None
+            Scores of the numbers of phases or components that were tried, dims (candidate,).
+        attrs : mapping or None
+            Attributes that the kind has beside those of every result.
+
+        Returns
+        -------
+        Result
+            Of this class.
+
+        Raises
+        ------
+        InputError
+            When a variable is missing, unknown, or does not fit the schema.
+        """
+        own = attributes(name=name, method=method, status=status, converged=converged, settings=settings or {})
+        own |= {"verdict": verdict, "result": cls.kind, **(attrs or {})}
+        data = cls.schema.dataset(values, frame or Frame(), own)
+        if selection is not None:
+            data = data.assign({f"{SELECTION}{score}": table for score, table in selection.data_vars.items()})
+        return cls(data)
 
     @property
     def name(self) -> str:
@@ -64,20 +156,256 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """How many phases or components the data show, in words, str."""
-        return str(self.data.attrs["verdict"])
+        """What the data show, in words, such as how many phases or components, str."""
+        return str(self.data.attrs.get("verdict", ""))
+
+    @property
+    def number(self) -> int:
+        """Number of phases or components, int; 1 where the counts are not divided."""
+        return int(self.data.sizes.get(self.part, 1))
+
+    @property
+    def draws(self) -> int:
+        """Number of joint draws, int; 1 where there are none."""
+        return int(self.data.sizes.get("draw", 1))
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the numbers come with an uncertainty, bool."""
+        return self.draws > 1
+
+    @property
+    def total_counts(self) -> int:
+        """Number of counts that the result was made from, int; 0 where it is not known."""
+        return int(self.data["sum_spectrum"].sum()) if "sum_spectrum" in self.data else 0
 
     @property
     def selection(self) -> xr.Dataset:
         """Scores of every number of phases or components that was tried, dims (candidate,)."""
-        prefix = "selection_"
-        chosen = {str(n): str(n).removeprefix(prefix) for n in self.data.data_vars if str(n).startswith(prefix)}
+        chosen = {str(n): str(n).removeprefix(SELECTION) for n in self.data.data_vars if str(n).startswith(SELECTION)}
         return self.data[list(chosen)].rename(chosen)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Seed, priors, versions and settings by name."""
         return dict(json.loads(self.data.attrs["provenance"]))
+
+    # What the result predicts, for checks and comparisons
+
+    def expected_counts(self, rows: slice = slice(None)) -> npt.NDArray[np.float64]:
+        """Counts that the result expects in every pixel and channel.
+
+        Parameters
+        ----------
+        rows : slice
+            Rows of pixels.
+
+        Returns
+        -------
+        array, shape (y, x, channel), float64
+            Expected counts, in the channels of `axis`; NaN in excluded pixels.
+
+        Raises
+        ------
+        InputError
+            When this kind of result predicts no image.
+        """
+        raise InputError(
+            f"{type(self).__name__} by {self.method}, which predicts no image",
+            "phases, components, or another result that expects counts in every pixel",
+            "bs.check(bs.unmix(si, rank=4), si)",
+        )
+
+    @property
+    def counts_shape(self) -> tuple[int, int, int]:
+        """Shape (y, x, channel) of the counts that it expects, tuple of int; 0 for a dim that it does not have."""
+        y, x, channels = (int(self.data.sizes.get(dim, 0)) for dim in ("y", "x", self.axis))
+        return y, x, channels
+
+    def predictions(self, image: SpectrumImage | None) -> Iterator[Prediction]:
+        """Counts and what the result predicts for them, in blocks of pixels.
+
+        Parameters
+        ----------
+        image : SpectrumImage or None
+            The counts that the result was made from; ``None`` where it holds them itself.
+
+        Yields
+        ------
+        Prediction
+            A block of pixels. Here rates are `expected_counts`, the fit is taken to have taken up nothing, and counts
+            belong to the parts in equal shares.
+
+        Raises
+        ------
+        InputError
+            When the image is missing or has another shape.
+        """
+        image = self.own_image(image)
+        channels, floor = image.valid_channels, rate_floor(image)
+        for rows in row_blocks(image.shape):
+            expected = self.expected_counts(rows)[..., channels]
+            known = image.valid[rows] & np.isfinite(expected).all(axis=2)
+            rates = np.maximum(expected[known], floor)
+            shares = np.full((len(rates), self.number, rates.shape[1]), 1.0 / self.number)
+            yield prediction(image, rows, known, rates, np.zeros_like(rates), shares)
+
+    def own_image(self, image: SpectrumImage | None) -> SpectrumImage:
+        """Refuse what is not the image that the result was made from.
+
+        Parameters
+        ----------
+        image : SpectrumImage or None
+            What is said to be it.
+
+        Returns
+        -------
+        SpectrumImage
+            The same.
+
+        Raises
+        ------
+        InputError
+            When it is missing or has another shape.
+        """
+        wanted = self.counts_shape
+        if image is None or image.shape != wanted:
+            found = "no image" if image is None else f"an image of shape {image.shape}"
+            raise InputError(found, f"the image of shape {wanted} that was decomposed", "bs.check(fit, si)")
+        return image
+
+    def agreement(self, other: Result) -> float:
+        """How far a result of other counts of the same sample agrees.
+
+        Parameters
+        ----------
+        other : Result
+            A result by the same method.
+
+        Returns
+        -------
+        float
+            In the unit of `agreement_words`; NaN where nothing can be compared.
+        """
+        return float("nan")
+
+    def agreement_words(self, value: float) -> str:
+        """Print an agreement.
+
+        Parameters
+        ----------
+        value : float
+            From `agreement`.
+
+        Returns
+        -------
+        str
+            Such as ``"1.25 degrees"`` or ``"98.5 %"``.
+        """
+        return "–" if np.isnan(value) else f"{value:.2f} degrees"
+
+    def comparable_spectra(self) -> npt.NDArray[np.float64] | None:
+        """Spectra that can be compared with true ones, one by one.
+
+        Returns
+        -------
+        array, shape (component, energy), float64, or None
+            Spectra in any scale; ``None`` where components have no meaning of their own.
+        """
+        return None
+
+    # What is shown of it
+
+    def facts(self, reference: str | None = None) -> list[str]:
+        """Sentences with the numbers.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        list of str
+            For the summary of a report.
+        """
+        sizes = [f"{self.data.sizes['y']} × {self.data.sizes['x']} pixels"] if "y" in self.data.sizes else []
+        counts = [f"{self.total_counts:,} counts"] if self.total_counts else []
+        return [", ".join(sizes + counts) + "."] if sizes or counts else []
+
+    def warnings(self) -> list[str]:
+        """Sentences on what must not be concluded.
+
+        Returns
+        -------
+        list of str
+            For the summary of a report; empty where there is nothing to say.
+        """
+        found = [] if self.converged else [f"The fit did not end as it should. {self.status}"]
+        found += self.doubts()
+        if not self.uncertain:
+            found.append(f"{self.method} gives no uncertainty: differences cannot be judged from these numbers alone.")
+        return found
+
+    def doubts(self) -> list[str]:
+        """Sentences on what must not be concluded from a result of this kind.
+
+        Returns
+        -------
+        list of str
+            Those beside what `warnings` says of all results.
+        """
+        return []
+
+    def table(self, reference: str | None = None) -> Table:
+        """Numbers as strings, with their intervals.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        Table
+            The table of a report.
+        """
+        return Table(self.heading, ("", ""), (("verdict", self.verdict),), "" if self.uncertain else self.note())
+
+    def note(self) -> str:
+        """Say what a reader of the table must know of its intervals.
+
+        Returns
+        -------
+        str
+            One or two sentences.
+        """
+        if not self.uncertain:
+            return f"{self.method} gives no uncertainty."
+        doubt = "" if self.converged else "The fit did not end as it should: do not rely on these intervals. "
+        return (
+            f"{doubt}In parentheses one standard deviation, in units of the last digits; intervals are equal-tailed "
+            f"and hold {100 * PROB:.0f} % of {self.draws} joint draws, so that covariances count."
+        )
+
+    def figures(self, reference: str | None = None) -> list[Drawing]:
+        """Figures that show it.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        list of Drawing
+            In the order of a report; here the choice of the number of parts, where there was one.
+        """
+        table = self.selection
+        if "score" not in table or table.sizes["candidate"] < 2:
+            return []
+        caption = "Score of every candidate; bars are standard errors, the orange point is the choice."
+        return [Drawing("phase_selection" if self.part == "phase" else "rank_selection", "selection", caption)]
 
     def _statistics(self, name: str) -> xr.Dataset:
         """Mean, sd, lower and upper of one quantity, with what their interval is."""
@@ -155,13 +483,13 @@ def open_result(path: str | Path) -> Any:
 
     Returns
     -------
-    Segmentation or Unmixing
-        The result.
+    Result
+        Of the class that saved it.
 
     Raises
     ------
     InputError
-        When the file does not exist or holds no result.
+        When the file does not exist, holds no result, or not all that its kind of result holds.
     """
     if not Path(path).is_file():
         raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
@@ -172,4 +500,37 @@ def open_result(path: str | Path) -> Any:
     kind = data.attrs.get("result")
     if kind not in Result.kinds:
         raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
-    return Result.kinds[kind](data)
+    found = Result.kinds[kind]
+    found.schema.refuse(data, f"{path}, a {kind},", "the file as it was saved: copy it again")
+    return found(data)
+
+
+def listed(
+    results: Result | Iterable[Result], needed: str, do: str, found: str = "results of the type"
+) -> list[Result]:
+    """Take one result or several, and refuse what is none.
+
+    Parameters
+    ----------
+    results : Result or iterable of Result
+        What was given.
+    needed, do : str
+        What is needed and what to type, for the error.
+    found : str
+        What was found, before the name of its type.
+
+    Returns
+    -------
+    list of Result
+        One or more.
+
+    Raises
+    ------
+    InputError
+        When there is none, or something else among them.
+    """
+    given = [results] if isinstance(results, Result) else list(results)
+    wrong = [type(result).__name__ for result in given if not isinstance(result, Result)]
+    if not given or wrong:
+        raise InputError(f"{found} {', '.join(dict.fromkeys(wrong))}" if wrong else "no results", needed, do)
+    return given

@@ -2,41 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.status import Status
+from bayesspec.labels import accuracy
+from bayesspec.results.dataset import Frame
 from bayesspec.results.dose_plan import DOSES, DosePlan, plan
-from bayesspec.results.estimate import Estimate, ratio_of
+from bayesspec.results.drawing import Drawing
+from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import PhaseComparison, compare
+from bayesspec.results.prediction import Prediction
 from bayesspec.results.result import Result
+from bayesspec.results.schema import Schema, Values, Variable
+from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.thin_film import Film
+from bayesspec.spectroscopy.windows import drawn_intensities
 
 DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
+LEAST_SHARE = 1e-9
+"""Smallest share of a line in the counts of a phase that is taken for a prediction: none has no likelihood."""
+Floats = npt.NDArray[np.float64]
 
 
-class Segmentation(Result):
+class Segmentation(LineResult):
     """Phases of an image: labels, probabilities, compositions and their joint posterior draws.
 
     Phases are ordered by area, the largest first.
     """
 
     kind = "segmentation"
+    part = "phase"
+    axis = "line"
+    heading = "Phases"
     pictures = ("labels", "probabilities")
+    schema = Schema(
+        {
+            "labels": Variable(("y", "x"), "most probable phase, -1 where a pixel has none", low=-1),
+            "probabilities": Variable(
+                ("y", "x", "phase"), "probability of each phase", dtype=np.float32, low=0.0, high=1.0
+            ),
+            "intensity_draws": Variable(
+                ("draw", "phase", "line"), "joint draws of line intensities, as shares of a phase's counts"
+            ),
+            "fraction_draws": Variable(
+                ("draw", "phase"), "joint draws of the share of the image's pixels", low=0.0, high=1.0
+            ),
+            "composition_draws": Variable(
+                ("draw", "phase", "window"),
+                "joint draws of each window's share of a phase's counts, which the intensities follow from",
+                needed=False,
+            ),
+            "response": Variable(("line", "window"), "line intensity per expected count of each window", needed=False),
+            "counts": Variable(("y", "x", "line"), "counts in the windows of the lines", "counts", low=0),
+            "net": Variable(
+                ("y", "x", "line"), "line intensities of single pixels", "counts", needed=False, dtype=np.float32
+            ),
+            "scatter": Variable(
+                ("phase",), "scatter of the composition within a phase, sd of a log ratio", needed=False, low=0.0
+            ),
+        },
+        coords=("y", "x", "line"),
+        attributes={"resolved": "1 where the ratios of the phases are resolved, else 0"},
+    )
+
+    @classmethod
+    def from_draws(
+        cls,
+        maps: LineMaps,
+        composition_draws: npt.ArrayLike,
+        probabilities: npt.ArrayLike,
+        *,
+        method: str,
+        fraction_draws: npt.ArrayLike | None = None,
+        scatter: npt.ArrayLike | None = None,
+        status: Status | str = Status.CONVERGED,
+        converged: bool | None = None,
+        verdict: str | None = None,
+        resolved: bool = True,
+        mixed_share: float = 0.0,
+        selection: xr.Dataset | None = None,
+        settings: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Make a segmentation of what any method finds, with everything that goes with it.
+
+        Parameters
+        ----------
+        maps : LineMaps
+            The counts that were segmented.
+        composition_draws : array, shape (draw, phase, window), float64
+            Joint draws of the share of each of ``maps.windows`` in the counts of a phase, background included; without
+            the first dim a point estimate. NaN where a phase is not resolved.
+        probabilities : array, shape (y, x, phase) or (pixel, phase), float
+            Probability of each phase in every pixel, or in those that are not excluded; NaN where a pixel has no phase.
+        method : str
+            What the method is called in tables and figures.
+        fraction_draws : array, shape (draw, phase), float64, or None
+            Joint draws of the share of the pixels in each phase; ``None``, with a point estimate, for that of the
+            labels.
+        scatter : array, shape (phase,), float64, or None
+            Standard deviation, from pixel to pixel, of a log ratio within each phase; ``None`` for none.
+        status : Status or str
+            How the fit ended: an outcome such as ``bs.Status.CONVERGED``, or a sentence.
+        converged : bool or None
+            Whether it ended as it should; needed beside a sentence.
+        verdict : str or None
+            What was found, in words; ``None`` for the number of phases.
+        resolved : bool
+            Whether the counts resolve the ratios of the phases.
+        mixed_share : float
+            Share of the pixels that hold more than one phase.
+        selection : xarray.Dataset or None
+            Scores of the numbers of phases that were tried, dims (candidate,): ``score``, ``error``, ``bic``,
+            ``verdict``.
+        settings : mapping or None
+            Seed, priors and options, for the provenance.
+        seed : int
+            Seed of the draws of the background's shape, see ``maps.response_errors``.
+
+        Returns
+        -------
+        Segmentation
+            Phases in the order given; put the largest first.
+
+        Raises
+        ------
+        InputError
+            When shapes do not fit, or draws come without those of the fractions.
+
+        Examples
+        --------
+        >>> import bayesspec as bs
+        >>> maps = bs.simulate.iron_oxide_lines(400, (16, 16), seed=0)
+        >>> labels = maps.truth["labels"]
+        >>> pooled = [[maps.counts[labels == k].sum(axis=0) for k in range(2)]]
+        >>> seg = bs.Segmentation.from_draws(maps, pooled / np.sum(pooled, axis=2, keepdims=True), np.eye(2)[labels],
+        ...     method="known labels")
+        >>> seg.n_phases
+        2
+        """
+        compositions = np.asarray(composition_draws, np.float64)
+        compositions = compositions if compositions.ndim == 3 else compositions[None]
+        n = compositions.shape[1] if compositions.ndim == 3 else 0
+        frame = Frame.of(maps).with_coords(phase=np.arange(n))
+        known = frame.placed(np.asarray(probabilities, np.float32), ("y", "x", "phase"))
+        if compositions.shape[2:] != (len(maps.windows),) or known.shape != (*maps.valid.shape, n):
+            raise InputError(
+                f"compositions of shape {np.shape(composition_draws)} and probabilities {np.shape(probabilities)}",
+                f"(draw, phase, {len(maps.windows)}) of the windows {list(maps.windows)}, and {maps.valid.shape} phase",
+                "bs.Segmentation.from_draws(maps, composition_draws, probabilities, method='mine')",
+            )
+        known = np.where(maps.valid[..., None], known, np.float32(np.nan))
+        labels = np.where(np.isfinite(known).all(axis=2), np.nan_to_num(known).argmax(axis=2), -1).astype(np.int16)
+        response, errors = np.asarray(maps.response), np.asarray(maps.response_errors)
+        values: dict[str, Values] = {
+            "labels": labels,
+            "probabilities": known,
+            "intensity_draws": drawn_intensities(
+                compositions, response, errors if len(compositions) > 1 else errors[:0], seed
+            ),
+            "fraction_draws": _fractions(labels, n, len(compositions), fraction_draws),
+            "counts": np.asarray(maps.counts),
+            "net": maps.net(),
+            "scatter": np.zeros(n) if scatter is None else scatter,
+        }
+        if len(compositions) > 1:
+            values |= {"composition_draws": compositions, "response": response}
+        return cls.from_values(
+            values,
+            frame,
+            name=maps.name,
+            method=method,
+            verdict=verdict or f"{n} phase{'s' if n != 1 else ''}",
+            status=status,
+            converged=converged,
+            settings={
+                **(settings or {}),
+                "lines": list(maps.lines),
+                "counts_per_pixel": maps.counts_per_pixel,
+                "acquisition": asdict(maps.acquisition),
+            },
+            selection=selection,
+            attrs={
+                "resolved": int(resolved),
+                "mixed_share": mixed_share,
+                "acquisition": json.dumps(asdict(maps.acquisition)),
+            },
+        )
 
     @property
     def n_phases(self) -> int:
         """Number of phases, int."""
-        return int(self.data.sizes["phase"])
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """Names of the lines, tuple of str."""
-        return tuple(str(line) for line in self.data["line"].values)
+        return self.number
 
     @property
     def labels(self) -> xr.DataArray:
@@ -74,44 +244,25 @@ class Segmentation(Result):
         """
         return self.data["scatter"]
 
-    @property
-    def intensities(self) -> xr.DataArray:
-        """Joint draws of line intensities, as shares of a phase's counts, dims (draw, phase, line)."""
-        return self.data["intensity_draws"]
-
-    def ratio(self, numerator: str, denominator: str) -> Estimate:
-        """Ratio of two lines in every phase.
+    def intensities_of(self, lines: Sequence[str]) -> Estimate:
+        """Intensities of some lines in every phase, background and overlap accounted for.
 
         Parameters
         ----------
-        numerator, denominator : str
-            Names of lines, such as ``"Fe_Ka"`` and ``"O_Ka"``.
+        lines : sequence of str
+            Names of mapped lines, such as ``["Fe_Ka", "O_Ka"]``.
 
         Returns
         -------
-        Estimate, dims (phase,)
-            Ratio of the line intensities, background and overlap accounted for.
+        Estimate, dims (phase, line)
+            Joint draws, as shares of a phase's counts.
 
         Raises
         ------
         InputError
             When a line was not mapped.
         """
-        self._lines(numerator, denominator)
-        name = f"{numerator}/{denominator}"
-        return ratio_of(
-            self.intensities.sel(line=numerator, drop=True),
-            self.intensities.sel(line=denominator, drop=True),
-            name,
-        )
-
-    def _lines(self, numerator: str, denominator: str) -> list[str]:
-        """Both names; refuses lines that were not mapped."""
-        for line in (numerator, denominator):
-            if line not in self.lines:
-                do = f"seg.ratio({self.lines[0]!r}, {self.lines[-1]!r})"
-                raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", do)
-        return [numerator, denominator]
+        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "share of a phase's counts")
 
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
         """Difference of one line ratio between two phases, with their covariance.
@@ -167,7 +318,7 @@ class Segmentation(Result):
             When a phase or the reference does not exist, the phases are the same, the margin is negative, or the
             result comes without draws.
         """
-        return compare(self.intensities, first, second, reference=reference, margin=margin)
+        return compare(self.intensities.draws, first, second, reference=reference, margin=margin)
 
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
@@ -194,7 +345,7 @@ class Segmentation(Result):
         InputError
             When a k-factor belongs to no mapped line or is not positive.
         """
-        return self._composition(self.intensities, k_factors, seed, film)
+        return self._composition(self.data["intensity_draws"], k_factors, seed, film)
 
     def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
         """Forecast what another dose would make of a ratio in this sample.
@@ -219,13 +370,14 @@ class Segmentation(Result):
         InputError
             When a line was not mapped, or there are no two phases with known compositions.
         """
-        if self.n_phases < 2 or "response" not in self.data or not np.isfinite(self.intensities).all():
+        known = bool(np.isfinite(self.data["intensity_draws"]).all())
+        if self.n_phases < 2 or "response" not in self.data or not known:
             raise InputError(
                 f"{self.n_phases} phase(s) by {self.method}: {self.verdict}",
                 "two phases or more whose ratios are resolved by bs.segment",
                 "bs.plan_dose(ratios=(0.783, 0.698)) with the ratios you expect",
             )
-        known = self._lines(numerator, denominator)
+        pair = self.checked_lines([numerator, denominator])
         labels, counts = self.labels.values, self.data["counts"].sum("line").values
         around = gaussian_filter((labels >= 0) * 1.0, 2).clip(1e-9)
         dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), 2) / around
@@ -234,7 +386,7 @@ class Segmentation(Result):
         live = self.provenance["acquisition"]["live_time_s"]
         return plan(
             self.data["composition_draws"].mean("draw").values,
-            self.data["response"].sel(line=known).values,
+            self.data["response"].sel(line=pair).values,
             labels,
             thickness,
             doses=np.array(sorted(doses), np.float64),
@@ -244,6 +396,230 @@ class Segmentation(Result):
             counts_per_second=total / live if live else None,
         )
 
+    # What it predicts
+
+    @property
+    def total_counts(self) -> int:
+        """Counts in the windows of the lines, of the pixels that have a phase, int."""
+        return int(np.asarray(self.data["counts"].values)[self.labels.values >= 0].sum())
+
+    def expected_counts(self, rows: slice = slice(None)) -> Floats:
+        """Counts in the windows of the lines that the labels expect, given how many a pixel holds.
+
+        Parameters
+        ----------
+        rows : slice
+            Rows of pixels.
+
+        Returns
+        -------
+        array, shape (y, x, line), float64
+            A pixel's counts in the proportions of its most probable phase; NaN where a pixel has none.
+        """
+        known, counts, labels, composition = self._counted()
+        expected = np.full(self.counts_shape, np.nan)
+        expected[known] = counts.sum(axis=1, keepdims=True) * composition[labels]
+        return expected[rows]
+
+    def _counted(self) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDArray[np.intp], Floats]:
+        """Pixels with a phase (y, x), their counts (pixel, line), labels (pixel,), and each phase's shares of lines."""
+        counts, shares = self.data["counts"].values.astype(np.float64), self.probabilities.values
+        known = np.isfinite(shares).all(axis=2) & (counts.sum(axis=2) > 0)
+        pooled = shares[known].astype(np.float64).T @ counts[known]
+        composition = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1e-12)
+        return known, counts[known], shares[known].argmax(axis=1), np.maximum(composition, LEAST_SHARE)
+
+    def predictions(self, image: SpectrumImage | None = None) -> Iterator[Prediction]:
+        """Counts in the windows of the lines, and those that the labels expect.
+
+        Parameters
+        ----------
+        image : SpectrumImage or None
+            Not needed: the segmentation holds its counts.
+
+        Yields
+        ------
+        Prediction
+            All pixels; a pixel's total is given and takes up one degree of freedom.
+        """
+        known, counts, labels, composition = self._counted()
+        share = composition[labels]
+        rates = counts.sum(axis=1, keepdims=True) * share
+        one = np.eye(len(composition))[labels][:, :, None] * np.ones(counts.shape[1])
+        yield Prediction(np.flatnonzero(known.ravel()), counts, rates, share, one)
+
+    def agreement(self, other: Result) -> float:
+        """Share of the pixels with the same label, phases paired.
+
+        Parameters
+        ----------
+        other : Result
+            A segmentation of the same pixels.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        return accuracy(self.labels, other.data["labels"])
+
+    def agreement_words(self, value: float) -> str:
+        """Print an agreement in percent.
+
+        Parameters
+        ----------
+        value : float
+            From `agreement`.
+
+        Returns
+        -------
+        str
+            Such as ``"98.5 %"``.
+        """
+        return f"{100 * value:.1f} %"
+
+    # What is shown of it
+
+    def line_images(self) -> Floats:
+        """Maps of the line intensities of single pixels.
+
+        Returns
+        -------
+        array, shape (y, x, line), float64
+            Counts, background and overlap taken off; NaN where a pixel has no phase.
+        """
+        net = self.data["net" if "net" in self.data else "counts"].values.astype(np.float64)
+        return np.where(self.labels.values[..., None] < 0, np.nan, net)
+
+    def _against(self, reference: str | None) -> tuple[list[str], str]:
+        """Lines above, and the line below the ratios that are shown."""
+        below = reference or self.lines[-1]
+        return [line for line in self.lines if line != below], below
+
+    def facts(self, reference: str | None = None) -> list[str]:
+        """Areas and, of two lines, the ratio of every phase.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below the ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        above, below = self._against(reference)
+        area = [text for _, text in Estimate(100 * self.fractions.draws, "area").rows()]
+        facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
+        if len(above) != 1:
+            more = "The line ratios of the phases are in the table below."
+            return [*super().facts(reference), *(f"{fact}." for fact in facts), more]
+        ratio = self.ratio(above[0], below)
+        found = []
+        for fact, (value, interval) in zip(facts, cells(ratio), strict=True):
+            known = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
+            found.append(f"{fact}; {above[0]}/{below} = {value}{known}.")
+        return super().facts(reference) + found
+
+    def doubts(self) -> list[str]:
+        """What must not be concluded: ratios that are not resolved, pixels without a phase.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        found = []
+        known = np.isfinite(self.data["intensity_draws"].values)
+        if "overlap within" in self.verdict and not self.data.attrs.get("resolved", 1):
+            found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
+        elif "cannot be resolved" in self.verdict or not self.data.attrs.get("resolved", 1):
+            given = ": the ratio given is that of the mixture" if known.all() else ""
+            which = "some" if known.any() and not known.all() else "the"
+            found.append(f"The ratios of {which} phases cannot be resolved at this dose{given}.")
+        if not known.any():
+            found.append("No standard errors exist for this fit: ratios are not resolved.")
+        empty = int((self.labels.values < 0).sum())
+        if empty:
+            found.append(f"{empty:,} pixels are excluded or hold no counts, and have no phase.")
+        return found
+
+    def table(self, reference: str | None = None) -> Table:
+        """Area and line ratios of every phase.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below the ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        Table
+            One row a phase, or one row a ratio where there are several.
+
+        Raises
+        ------
+        InputError
+            When the reference was not mapped.
+        """
+        above, below = self._against(reference)
+        ratios = {f"{line}/{below}": cells(self.ratio(line, below)) for line in above or [below]}
+        area = cells(self.fractions.scaled(100.0, f"{self.fractions.name} (%)"))
+        if len(ratios) == 1:
+            name, values = next(iter(ratios.items()))
+            rows: list[tuple[str, ...]] = [(str(k), area[k][0], *values[k]) for k in range(self.n_phases)]
+            columns = ["phase", "area (%)", name, f"{100 * PROB:.0f} % interval"]
+        else:
+            rows = [(name, *("\n".join(c) for c in values)) for name, values in {"area (%)": area, **ratios}.items()]
+            columns = ["", *(f"phase {phase}" for phase in range(self.n_phases))]
+        doubt = f" Areas: {self.area_note}." if self.area_note else ""
+        return Table("Phases and line ratios", tuple(columns), tuple(rows), self.note() + doubt)
+
+    def figures(self, reference: str | None = None) -> list[Drawing]:
+        """Maps of the lines and phases, counts of two lines, ratios, and the choice of the number.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below the ratios; ``None`` for the last one.
+
+        Returns
+        -------
+        list of Drawing
+            In the order of a report.
+        """
+        above, _ = self._against(reference)
+        maps = "Line intensities, background and overlap taken off; grey pixels are excluded."
+        scatter = "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios."
+        ratio = (
+            "Line ratios of the phases; open circles have no interval, arrows mark ends that are open or off the axis."
+        )
+        axes = {"numerator": above[0] if above else None, "denominator": reference}
+        figures = {
+            "maps": Drawing("element_maps", "element_maps", maps),
+            "phases": Drawing("phases", "phase_map", "Most probable phase of each pixel."),
+            "counts": Drawing("counts", "count_scatter", scatter, axes),
+            "ratios": Drawing("ratios", "ratios", ratio, {"denominator": reference}),
+        }
+        orders = {1: ("maps", "phases"), 2: ("phases", "counts", "maps", "ratios")}  # figures of like height in pairs
+        shown = orders.get(len(self.lines), ("maps", "phases", "ratios"))
+        return [figures[name] for name in shown] + super().figures(reference)
+
     def __repr__(self) -> str:
         valid = np.asarray(self.labels) >= 0
         return f"<Segmentation {self.name!r} by {self.method}: {self.verdict}; {int(valid.sum())} pixels>"
+
+
+def _fractions(labels: npt.NDArray[np.int16], n: int, draws: int, given: npt.ArrayLike | None) -> npt.ArrayLike:
+    """Shares of the pixels, those of the labels where none are given and none are needed."""
+    if given is not None:
+        return given
+    if draws > 1:
+        raise InputError(
+            f"{draws} draws of compositions and none of the areas",
+            "joint draws of the share of the pixels in each phase: a constant would be an area without an error",
+            "bs.Segmentation.from_draws(..., fraction_draws=shares)",
+        )
+    area = np.bincount(labels[labels >= 0], minlength=n)
+    return area[None] / area.sum()

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
+from scipy.linalg import subspace_angles
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.status import Status
+from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
-from bayesspec.results.dataset import summed_image
-from bayesspec.results.estimate import BandedEstimate, Estimate, ratio_of
-from bayesspec.results.result import STATISTICS, Result
+from bayesspec.results.dataset import Frame, image_attributes, summed_image
+from bayesspec.results.drawing import Drawing
+from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, ratio_of
+from bayesspec.results.line_result import LineResult
+from bayesspec.results.prediction import MOST_LEVERAGE, Prediction, prediction, rate_floor, row_blocks
+from bayesspec.results.result import Result
+from bayesspec.results.schema import IMAGE, INTERVAL, STATISTICS, Schema, Values, Variable, statistics
+from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.line_maps import default_lines
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
 FEWEST_EFFECTIVE = 20.0
 """Effective draws of a component below which no interval of it is told."""
+SUM_TOLERANCE = 1e-3
+"""Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
+SHARE = "share of the component's counts per channel"
 
 # Lines of components: intensities, ratios and compositions with intervals, or bands where these are not known
 
 
-class ComponentLines(Result):
+class ComponentLines(LineResult):
     """A result with spectra of components, whose lines can be measured."""
+
+    part = "component"
+    heading = "Components"
 
     @property
     def rank(self) -> int:
         """Number of components, int."""
-        return int(self.data.sizes["component"])
+        return self.number
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the lines of `intensities`, tuple of str: the highest recorded alpha line of every element."""
+        return tuple(default_lines(self.sum_image))
 
     def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
         """Estimate with the range of the same quantity over all feasible factorisations."""
@@ -56,24 +78,29 @@ class ComponentLines(Result):
         """The summed spectrum as a 1 x 1 image, with the image's detector and elements."""
         return summed_image(self.data)
 
-    def intensities(self, lines: Sequence[str]) -> xr.DataArray:
-        """Line intensities of every component, background and overlapping lines accounted for.
+    def intensities_of(self, lines: Sequence[str]) -> Estimate:
+        """Intensities of some lines in every component, background and overlapping lines accounted for.
 
         Parameters
         ----------
         lines : sequence of str
-            Names of lines, such as ``["Fe_Ka", "Pt_La"]``.
+            Names of lines, such as ``["Fe_Ka", "Pt_La"]``, whether or not the image names their elements.
 
         Returns
         -------
-        xarray.DataArray, dims (draw, component, line), float64
-            Joint draws, as shares of a component's counts.
+        Estimate, dims (component, line)
+            Joint draws, as shares of a component's counts; its interval is the feasible band where the counts alone do
+            not determine it.
 
         Raises
         ------
         InputError
             When a line is not known, outside the axis, or cannot be told from another.
         """
+        return self._banded(self._line_draws(lines), "share of a component's counts", self._feasible_intensities(lines))
+
+    def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
+        """Joint draws of line intensities, dims (draw, component, line)."""
         return self._intensities(self.data["spectra_draws"], lines, drawn=True)
 
     def _intensities(self, spectra: xr.DataArray, lines: Sequence[str], *, drawn: bool = False) -> xr.DataArray:
@@ -109,7 +136,7 @@ class ComponentLines(Result):
             When a line cannot be measured.
         """
         name = f"{numerator}/{denominator}"
-        draws = _ratio(self.intensities([numerator, denominator]), name)
+        draws = _ratio(self._line_draws([numerator, denominator]), name)
         feasible = self._feasible_intensities([numerator, denominator])
         if feasible is None:
             return draws
@@ -166,7 +193,7 @@ class ComponentLines(Result):
         InputError
             When a line cannot be measured or its k-factor is not positive.
         """
-        found = self._composition(self.intensities(list(k_factors)), k_factors, seed, film)
+        found = self._composition(self._line_draws(list(k_factors)), k_factors, seed, film)
         feasible = self._feasible_intensities(list(k_factors))
         if feasible is None:
             return found
@@ -191,6 +218,164 @@ class Unmixing(ComponentLines):
 
     kind = "unmixing"
     pictures = ("spectra_mean", "abundances_mean")
+    schema = Schema(
+        {
+            **statistics("spectra", ("component", "energy"), "spectra, each summing to 1", SHARE, outside=0.0),
+            **statistics("abundances", ("y", "x", "component"), "abundances", "counts"),
+            "spectra_draws": Variable(
+                ("draw", "component", "energy"), "joint draws of the spectra", SHARE, dtype=np.float32, outside=0.0
+            ),
+            "total_draws": Variable(("draw", "component"), "joint draws of a component's counts", "counts"),
+            "sum_spectrum": Variable(("energy",), "counts summed over the image", "counts", low=0),
+            "effective_draws": Variable(
+                ("component",), "independent draws that the draws are worth", needed=False, low=0.0
+            ),
+            "stability": Variable(
+                ("component",), "mean cosine with the same component in fits from other starts", needed=False
+            ),
+            "singular_values": Variable(("component",), "singular values, noise = 1", needed=False, low=0.0),
+            **statistics("background", ("y", "x"), "counts of the background", "counts", needed=False),
+            "background_shapes": Variable(
+                ("background", "energy"),
+                "shapes of the background, each summing to 1",
+                "share per channel",
+                needed=False,
+            ),
+            "background_total_draws": Variable(
+                ("draw", "background"), "joint draws of the counts of each shape", "counts", needed=False
+            ),
+            "feasible_transforms": Variable(
+                ("transform", "part", "from_part"),
+                "factorisations at the limits of what fits as well: each spectrum (and shape of the background) as a "
+                "combination of those found",
+                needed=False,
+            ),
+            "feasible_fractions": Variable(
+                ("transform", "component"), "share of all counts in each component, in these", needed=False
+            ),
+            "feasible_spectra_lower": Variable(
+                ("component", "energy"), "band of the spectra over these, its noise included", SHARE, needed=False
+            ),
+            "feasible_spectra_upper": Variable(("component", "energy"), "upper end of the band", SHARE, needed=False),
+        },
+        coords=("y", "x", "energy", "component"),
+        attributes={**INTERVAL, **IMAGE},
+    )
+
+    @classmethod
+    def from_draws(
+        cls,
+        image: SpectrumImage,
+        spectra_draws: npt.ArrayLike,
+        abundances: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+        *,
+        method: str,
+        total_draws: npt.ArrayLike | None = None,
+        status: Status | str = Status.CONVERGED,
+        converged: bool | None = None,
+        verdict: str | None = None,
+        prob: float = PROB,
+        interval: str = "equal-tailed",
+        selection: xr.Dataset | None = None,
+        settings: Mapping[str, Any] | None = None,
+        variables: Mapping[str, Values] | None = None,
+        coords: Mapping[str, Any] | None = None,
+        elements: Sequence[str] | None = None,
+    ) -> Self:
+        """Make an unmixing of what any method finds, with everything that goes with it.
+
+        Parameters
+        ----------
+        image : SpectrumImage
+            The image that was unmixed.
+        spectra_draws : array, shape (draw, component, energy) or (draw, component, channel), float
+            Joint draws of the spectra, on the whole energy axis or on the channels that are not excluded; absolute
+            values sum to 1. Without the first dim a point estimate.
+        abundances : array, or mapping of str to array
+            Abundances in counts, of all pixels (y, x, component) or of those that are not excluded (pixel, component).
+            Draws of them, with a first dim as long as that of the spectra's; or ``mean``, ``sd``, ``lower`` and
+            ``upper``; or, with a point estimate, the values alone.
+        method : str
+            What the method is called in tables and figures.
+        total_draws : array, shape (draw, component), float64, or None
+            Joint draws of the counts of each component in the image; ``None`` for the sums of `abundances`. Needed with
+            draws of the spectra where `abundances` are none.
+        status : Status or str
+            How the fit ended: an outcome such as ``bs.Status.CONVERGED``, or a sentence.
+        converged : bool or None
+            Whether it ended as it should; needed beside a sentence.
+        verdict : str or None
+            What was found, in words; ``None`` for the number of components.
+        prob : float
+            Probability of the intervals.
+        interval : str
+            Kind of the intervals.
+        selection : xarray.Dataset or None
+            Scores of the ranks that were tried, dims (candidate,): ``score``, ``error``, ``verdict``.
+        settings : mapping or None
+            Seed, priors and options, for the provenance.
+        variables : mapping of str to array, or None
+            Further variables of ``Unmixing.schema``, or others in place of those that are computed here.
+        coords : mapping or None
+            Coordinates of their dims.
+        elements : sequence of str or None
+            Elements of the components; ``None`` for those of the image.
+
+        Returns
+        -------
+        Unmixing
+            Components in the order given; put the largest first.
+
+        Raises
+        ------
+        InputError
+            When shapes do not fit, spectra do not sum to 1, or the draws of the totals are missing.
+
+        Examples
+        --------
+        >>> import bayesspec as bs
+        >>> image = bs.simulate.particles(400, (12, 12), seed=0).rebin(energy=8)
+        >>> rng = np.random.default_rng(0)
+        >>> counts = image.counts.reshape(144, -1)
+        >>> spectra = rng.dirichlet(counts.sum(axis=0) + 0.5, size=(50, 1))
+        >>> abundances = rng.gamma(counts.sum(axis=1) + 0.5, size=(50, 144))[..., None]
+        >>> fit = bs.Unmixing.from_draws(image, spectra, abundances, method="one component")
+        >>> fit.rank, round(float(fit.fractions.mean[0]))
+        (1, 1)
+        """
+        draws = np.asarray(spectra_draws)
+        draws = draws if draws.ndim == 3 else draws[None]
+        frame = Frame.of(image).with_coords(component=np.arange(draws.shape[1]), **(coords or {}))
+        draws = frame.placed(draws, ("draw", "component", "energy"), 0.0)
+        _check_spectra(draws, image)
+        drawn, totals = _drawn_abundances(abundances, frame, len(draws), draws.shape[1])
+        totals = totals if total_draws is None else np.asarray(total_draws)
+        if totals is None:
+            raise InputError(
+                f"{len(draws)} draws of the spectra and none of the abundances",
+                "joint draws of the counts of each component: a constant would be a share without an error",
+                "bs.Unmixing.from_draws(..., total_draws=totals)",
+            )
+        values: dict[str, Values] = {
+            **_drawn_statistics("spectra", draws.astype(np.float32, copy=False), prob),
+            **(_drawn_statistics("abundances", drawn, prob) if drawn is not None else _statistics(abundances, frame)),
+            "spectra_draws": draws,
+            "total_draws": totals,
+            "sum_spectrum": image.sum_spectrum(),
+            **(variables or {}),
+        }
+        return cls.from_values(
+            values,
+            frame,
+            name=image.name,
+            method=method,
+            verdict=verdict or f"{draws.shape[1]} component{'s' if draws.shape[1] != 1 else ''}",
+            status=status,
+            converged=converged,
+            settings=settings,
+            selection=selection,
+            attrs={"prob": prob, "interval": interval, **image_attributes(image, elements)},
+        )
 
     @property
     def spectra(self) -> xr.Dataset:
@@ -327,5 +512,278 @@ class Unmixing(ComponentLines):
             table["stability"] = self.data["stability"]
         return xr.Dataset(table, attrs={"band": "all factorisations that fit as well, within the noise"})
 
+    # What it predicts
+
+    def expected_counts(self, rows: slice = slice(None)) -> npt.NDArray[np.float64]:
+        """Mean abundances times mean spectra.
+
+        Parameters
+        ----------
+        rows : slice
+            Rows of pixels.
+
+        Returns
+        -------
+        array, shape (y, x, energy), float64
+            Expected counts; NaN in excluded pixels, 0 in excluded channels.
+        """
+        abundances = self.data["abundances_mean"].values[rows].astype(np.float64)
+        return np.asarray(abundances @ self.data["spectra_mean"].values.astype(np.float64), np.float64)
+
+    def predictions(self, image: SpectrumImage | None) -> Iterator[Prediction]:
+        """Counts and what the components predict for them, in blocks of pixels.
+
+        Parameters
+        ----------
+        image : SpectrumImage or None
+            The image that was unmixed.
+
+        Yields
+        ------
+        Prediction
+            A block of pixels; the abundances of a pixel have taken up what their least-squares fit takes up.
+
+        Raises
+        ------
+        InputError
+            When the image is missing or has another shape.
+        """
+        image = self.own_image(image)
+        channels, floor = image.valid_channels, rate_floor(image)
+        spectra = self.data["spectra_mean"].values[:, channels].astype(np.float64)
+        maps = self.data["abundances_mean"].values
+        for rows in row_blocks(image.shape):
+            known = image.valid[rows] & np.isfinite(maps[rows]).all(axis=2)
+            weights = maps[rows][known].astype(np.float64)
+            rates = np.maximum(weights @ spectra, floor)
+            shares = weights[:, :, None] * spectra / rates[:, None]
+            yield prediction(image, rows, known, rates, _leverage(weights, spectra, rates), shares)
+
+    def comparable_spectra(self) -> npt.NDArray[np.float64] | None:
+        """Spectra that can be compared with true ones, one by one.
+
+        Returns
+        -------
+        array, shape (component, energy), float32
+            Mean spectra.
+        """
+        return np.asarray(self.data["spectra_mean"].values)
+
+    def agreement(self, other: Result) -> float:
+        """Mean angle between spectra, paired, or between the spaces that they span where the other's cannot be paired.
+
+        Parameters
+        ----------
+        other : Result
+            A result with spectra on the same energy axis.
+
+        Returns
+        -------
+        float
+            Degrees.
+        """
+        theirs = other.comparable_spectra()
+        if theirs is None:
+            return other.agreement(self)
+        return matched_angle(np.asarray(self.comparable_spectra()), theirs)
+
+    # What is shown of it
+
+    @property
+    def _negative(self) -> bool:
+        return bool((self.data["spectra_mean"].values < 0).any())
+
+    def facts(self, reference: str | None = None) -> list[str]:
+        """Share of the counts of every component.
+
+        Parameters
+        ----------
+        reference : str or None
+            Not used.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        share = () if self._negative else 100 * self.fractions.draws.mean("draw").values
+        return super().facts(reference) + [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
+
+    def doubts(self) -> list[str]:
+        """What must not be concluded: spectra that are negative in places.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        words = "Spectra or abundances are negative in places: they are no spectra of substances."
+        return [words] if self._negative else []
+
+    def table(self, reference: str | None = None) -> Table:
+        """Share of the counts of every component.
+
+        Parameters
+        ----------
+        reference : str or None
+            Not used.
+
+        Returns
+        -------
+        Table
+            One row a component; with the effective number of draws where it is known.
+        """
+        share = cells(self.fractions.scaled(100.0, f"{self.fractions.name} (%)"))
+        columns = ["component", "share of counts (%)", f"{100 * PROB:.0f} % interval (%)"]
+        effective = self.data.get("effective_draws")
+        if effective is not None:
+            columns.append("effective draws")
+        rows = []
+        for component, (value, interval) in enumerate(share):
+            row = [str(component), value, interval]
+            row += [] if effective is None else [f"{float(effective[component]):.0f}"]
+            rows.append(tuple(row))
+        return Table("Components", tuple(columns), tuple(rows), self.note())
+
+    def figures(self, reference: str | None = None) -> list[Drawing]:
+        """Spectra, maps, the summed spectrum, and the choice of the rank.
+
+        Parameters
+        ----------
+        reference : str or None
+            Not used.
+
+        Returns
+        -------
+        list of Drawing
+            In the order of a report.
+        """
+        spectra = "Spectra of the components, with the band of their intervals; dashed: X-ray lines of the elements."
+        maps = "Abundances of the components, and their standard deviations."
+        return [
+            Drawing("spectra", "component_spectra", spectra),
+            Drawing("abundances", "abundance_maps", maps),
+            Drawing("sum_spectrum", "sum_spectrum", "Spectrum summed over the image."),
+            *super().figures(reference),
+        ]
+
     def __repr__(self) -> str:
         return f"<Unmixing {self.name!r} by {self.method}: {self.rank} components; {self.verdict}>"
+
+
+def matched_angle(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:
+    """Mean angle between spectra that are paired.
+
+    Parameters
+    ----------
+    first, second : array, shape (component, energy), float
+        Spectra in any scale.
+
+    Returns
+    -------
+    float
+        Degrees.
+    """
+    partner = match_components(first, second)
+    return float(np.mean(spectral_angle(first[partner >= 0], second[partner[partner >= 0]])))
+
+
+def spanned_angle(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:
+    """Mean angle between the spaces that spectra span.
+
+    Parameters
+    ----------
+    first, second : array, shape (component, energy), float
+        Spectra in any scale; NaN in excluded channels.
+
+    Returns
+    -------
+    float
+        Degrees.
+    """
+    spaces = (np.nan_to_num(spectra.T.astype(np.float64)) for spectra in (first, second))
+    return float(np.degrees(subspace_angles(*spaces)).mean())
+
+
+def _leverage(
+    weights: npt.NDArray[np.float64], spectra: npt.NDArray[np.float64], rates: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Share of the deviance of each count (pixel, channel) that the abundances of its pixel have taken up."""
+    information = np.einsum("pc,ic,jc->pij", 1.0 / rates, spectra, spectra, optimize=True)
+    information += 1e-9 * np.trace(information, axis1=1, axis2=2)[:, None, None] * np.eye(len(spectra))
+    inverse = np.linalg.inv(information)
+    leverage = np.einsum("pij,ic,jc->pc", inverse, spectra, spectra, optimize=True) / rates
+    # components that a pixel does not hold are held at zero by the prior and take up nothing
+    active = (weights > 0.5 * np.sqrt(inverse.diagonal(axis1=1, axis2=2))).sum(axis=1) / len(spectra)
+    return np.minimum(leverage * active[:, None], MOST_LEVERAGE)
+
+
+# From draws to variables
+
+
+def _check_spectra(draws: npt.NDArray[Any], image: SpectrumImage) -> None:
+    if draws.ndim != 3 or draws.shape[2] != image.shape[2] or not draws.size:
+        needed = f"(draw, component, {image.shape[2]}), or with the {int(image.valid_channels.sum())} channels in use"
+        raise InputError(f"spectra_draws of shape {draws.shape}", needed, "bs.Unmixing.from_draws(image, draws, ...)")
+    sums = np.abs(draws).sum(axis=2, dtype=np.float64)
+    off = np.abs(sums - 1.0) > SUM_TOLERANCE
+    if (off & (sums != 0)).any():
+        draw, component = np.argwhere(off & (sums != 0))[0]
+        raise InputError(
+            f"a spectrum that sums to {sums[draw, component]:.4g} (draw {draw}, component {component})",
+            "spectra that sum to 1, so that abundances are counts",
+            "scale = spectra.sum(axis=-1); spectra / scale[..., None], abundances * scale[:, None]",
+        )
+
+
+def _drawn_statistics(name: str, draws: npt.NDArray[Any], prob: float) -> dict[str, Values]:
+    """Mean, sd, lower and upper over the draws; of a single one the value alone."""
+    if len(draws) == 1:
+        return _statistics({"mean": draws[0]}, None, name)
+    ends = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    found = (draws.mean(axis=0), draws.std(axis=0, ddof=1), *ends)
+    return {f"{name}_{s}": values for s, values in zip(STATISTICS, found, strict=True)}
+
+
+def _statistics(
+    given: npt.ArrayLike | Mapping[str, npt.ArrayLike], frame: Frame | None, name: str = "abundances"
+) -> dict[str, Values]:
+    """Variables of the statistics given; NaN where they are not known, and in excluded pixels."""
+    table = dict(given) if isinstance(given, Mapping) else {"mean": given}
+    if "mean" not in table or set(table) - set(STATISTICS):
+        raise InputError(
+            f"{name} with {sorted(table)}", f"mean, and of {list(STATISTICS)} what is known", "dict(mean=)"
+        )
+    unknown = np.full_like(np.asarray(table["mean"], np.float32), np.nan)
+    found = {s: np.asarray(table.get(s, unknown)) for s in STATISTICS}
+    if frame is not None:
+        found = {s: frame.placed(values, ("y", "x", "component")) for s, values in found.items()}
+        found = {s: np.where(np.asarray(frame.valid)[..., None], values, np.nan) for s, values in found.items()}
+    return {f"{name}_{s}": values for s, values in found.items()}
+
+
+def _drawn_abundances(
+    given: npt.ArrayLike | Mapping[str, npt.ArrayLike], frame: Frame, draws: int, components: int
+) -> tuple[npt.NDArray[Any] | None, npt.NDArray[np.float64] | None]:
+    """Draws of the abundances (draw, pixel, component), where they are given, and draws of the totals."""
+    valid = np.asarray(frame.valid)
+    table = given if isinstance(given, Mapping) else {"mean": given}
+    values = np.asarray(table.get("mean"))
+    pixels = int(valid.sum())
+    if not isinstance(given, Mapping) and values.shape in (
+        (draws, *valid.shape, components),
+        (draws, pixels, components),
+    ):
+        drawn = values[:, valid] if values.ndim == 4 else values
+        return drawn, drawn.sum(axis=1, dtype=np.float64)
+    if values.shape not in ((*valid.shape, components), (pixels, components)):
+        raise InputError(
+            f"abundances of shape {values.shape}",
+            f"(y, x, component) = {(*valid.shape, components)}, or ({pixels}, {components}) of the pixels in use; or "
+            f"{draws} draws of them",
+            "bs.Unmixing.from_draws(image, spectra_draws, abundances, method='mine')",
+        )
+    if draws > 1:
+        return None, None
+    whole = frame.placed(values, ("y", "x", "component"))
+    return None, np.asarray(np.nansum(whole, axis=(0, 1), dtype=np.float64))[None]

@@ -26,7 +26,7 @@ def absorption_factors(
         Composition of the film, summing to 1.
     lines : list of str
         Lines.
-    mass_thickness : xarray.DataArray, dims (...)
+    mass_thickness : xarray.DataArray, dims (...) or (..., line)
         In kg/m^2.
     elevation_deg : float
         Take-off angle in degrees.

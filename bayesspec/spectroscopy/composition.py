@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 import xraydb
 
@@ -12,6 +13,57 @@ from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 KFactor = float | tuple[float, float]
+
+
+class KFactors(Mapping[str, tuple[float, float]]):
+    """k-factors that were found together: a mapping from line to value and standard deviation, with joint draws.
+
+    What the factors have in common, such as the line of reference, leaves the compositions as it should.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray, dims (draw, line)
+        Joint draws, positive.
+    source : str
+        Where they come from.
+    """
+
+    def __init__(self, draws: xr.DataArray, source: str) -> None:
+        self.draws, self.source = draws.transpose("draw", "line"), source
+
+    def __getitem__(self, line: str) -> tuple[float, float]:
+        if line not in self.draws["line"].values:
+            raise KeyError(line)
+        values = self.draws.sel(line=line).values
+        return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(str(line) for line in self.draws["line"].values)
+
+    def __len__(self) -> int:
+        return self.draws.sizes["line"]
+
+    def drawn(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.float64]:
+        """Take joint draws.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        n : int
+            How many.
+
+        Returns
+        -------
+        array, shape (n, line), float64
+            Each draw as often as any other, in a random order.
+        """
+        places = np.concatenate([rng.permutation(self.draws.sizes["draw"]) for _ in range(-(-n // len(self.draws)))])
+        return np.asarray(self.draws.values[places[:n]], np.float64)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{line}: {mean:.3f} +- {sd:.3f}" for line, (mean, sd) in self.items())
+        return f"<KFactors {values}; {self.source}>"
 
 
 def cliff_lorimer(intensities: xr.DataArray, k_factors: Mapping[str, KFactor], *, seed: int) -> xr.Dataset:
@@ -78,9 +130,13 @@ def weighted_intensities(intensities: xr.DataArray, factors: Mapping[str, KFacto
     """
     lines = list(factors)
     _check(lines, factors, [str(line) for line in intensities["line"].values])
-    means, sds = np.array([value if isinstance(value, tuple) else (value, 0.0) for value in factors.values()]).T
-    noise = np.random.default_rng(seed).standard_normal((intensities.sizes["draw"], len(lines)))
-    drawn = xr.DataArray(np.abs(means + sds * noise), dims=("draw", "line"), coords={"line": lines})
+    rng, n = np.random.default_rng(seed), intensities.sizes["draw"]
+    if isinstance(factors, KFactors):
+        values = factors.drawn(rng, n)
+    else:
+        means, sds = np.array([value if isinstance(value, tuple) else (value, 0.0) for value in factors.values()]).T
+        values = np.abs(means + sds * rng.standard_normal((n, len(lines))))
+    drawn = xr.DataArray(values, dims=("draw", "line"), coords={"line": lines})
     return intensities.sel(line=lines).clip(min=0) * drawn
 
 

@@ -36,6 +36,28 @@ SLOWER = 0.6
 """Exponent by which the background of a pixel may fall more slowly or faster than that of the sum."""
 
 
+def edge_name(name: str) -> str:
+    """Name of an edge by its shell, however its subshells are written.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"Ti_L23"``, ``"Ti_L2,3"``, ``"Ti_L3"``, ``"La_M45"`` or ``"O_K"``.
+
+    Returns
+    -------
+    str
+        ``"Ti_L"``, ``"La_M"``, ``"O_K"``; a name that is none of these as it is.
+
+    Examples
+    --------
+    >>> edge_name("Ti_L2,3")
+    'Ti_L'
+    """
+    match = re.fullmatch(r"([A-Z][a-z]?)_(?:(K)1?|(L)(?:2,?3|3|2)?|(M)(?:4,?5|5|4)?)", str(name))
+    return f"{match[1]}_{match[2] or match[3] or match[4]}" if match else str(name)
+
+
 def edges_in_range(element: str, low_ev: float, high_ev: float) -> dict[str, float]:
     """Major edges of an element with room for a background below and for the edge above.
 
@@ -81,7 +103,7 @@ def chosen_edges(image: SpectrumImage, elements: Sequence[str] | None, edges: Se
     elements : sequence of str or None
         Elements of the sample; ``None`` takes those of the image.
     edges : sequence of str
-        Edges asked for by name, ``"Ti_L"``; with `elements` left out, these alone.
+        Edges asked for by name, ``"Ti_L"`` or ``"Ti_L23"``; with `elements` left out, these alone.
 
     Returns
     -------
@@ -113,11 +135,11 @@ def chosen_edges(image: SpectrumImage, elements: Sequence[str] | None, edges: Se
             )
         found |= inside
     for name in edges:
-        match = re.fullmatch(r"([A-Z][a-z]?)_[KLM]", name)
-        inside = edges_in_range(match[1] if match else name.split("_")[0], low, high)
-        if name not in inside:
+        known = edge_name(name)
+        inside = edges_in_range(known.split("_")[0], low, high)
+        if known not in inside:
             raise InputError(f"the edge {name!r}", f"one that is recorded: {', '.join(inside)}", "edges=['Ti_L']")
-        found[name] = inside[name]
+        found[known] = inside[known]
     if not found:
         raise InputError("neither elements nor edges", "the elements of the sample", "elements=['Ti', 'O']")
     return dict(sorted(found.items(), key=lambda pair: pair[1]))

@@ -201,7 +201,7 @@ def element_maps(
     InputError
         When there are neither lines nor elements, or when a line cannot be measured.
     """
-    lines = list(lines) if lines is not None else _default_lines(image, elements)
+    lines = list(lines) if lines is not None else default_lines(image, elements)
     if image.acquisition.resolution_mn_ka_ev is None:
         warnings.warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
@@ -226,7 +226,26 @@ def element_maps(
     )
 
 
-def _default_lines(image: SpectrumImage, elements: Sequence[str] | None) -> list[str]:
+def default_lines(image: SpectrumImage, elements: Sequence[str] | None = None) -> list[str]:
+    """Name the line that each element is mapped by where none is named.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Energy axis and beam.
+    elements : sequence of str or None
+        Elements; ``None`` takes those of the image.
+
+    Returns
+    -------
+    list of str
+        The highest recorded alpha line of every element.
+
+    Raises
+    ------
+    InputError
+        When there are no elements, or one has no line on the axis.
+    """
     elements = list(elements) if elements is not None else list(image.elements)
     if not elements:
         raise InputError(

@@ -30,16 +30,21 @@ class Film:
     elevation_deg : float, optional
         Take-off angle of the detector in degrees; without it the file's. With zeta-factors and none, absorption is
         left out.
+    absorption_sd : float
+        Relative standard deviation of the mass absorption coefficient of the film for each line.
     """
 
     mass_thickness: KFactor | None = None
     dose_electrons: float | None = None
     elevation_deg: float | None = None
+    absorption_sd: float = 0.05
 
     def exact(self) -> Film:
-        """The film with its thickness taken as exact."""
+        """The film with thickness and absorption taken as exact."""
         thickness = self.mass_thickness
-        return replace(self, mass_thickness=thickness[0]) if isinstance(thickness, tuple) else self
+        return replace(
+            self, mass_thickness=thickness[0] if isinstance(thickness, tuple) else thickness, absorption_sd=0.0
+        )
 
 
 def film_composition(
@@ -87,12 +92,22 @@ def film_composition(
         if not in_counts:
             raise InputError("shares of the counts", "counts", "bs.unmix(si, elements=[...]) or bs.fit_lines(si)")
         return zeta_factors_composition(
-            intensities, factors, dose_electrons=film.dose_electrons, elevation_deg=angle, seed=seed
+            intensities,
+            factors,
+            dose_electrons=film.dose_electrons,
+            elevation_deg=angle,
+            absorption_sd=film.absorption_sd,
+            seed=seed,
         )
     if angle is None or film.mass_thickness is None:
         raise InputError("no take-off angle in the file", "the detector's", "bs.Film(5e-4, elevation_deg=22)")
     return absorbed_composition(
-        intensities, factors, mass_thickness=film.mass_thickness, elevation_deg=angle, seed=seed
+        intensities,
+        factors,
+        mass_thickness=film.mass_thickness,
+        elevation_deg=angle,
+        absorption_sd=film.absorption_sd,
+        seed=seed,
     )
 
 
@@ -102,6 +117,7 @@ def zeta_factors_composition(
     *,
     dose_electrons: float,
     elevation_deg: float | None = None,
+    absorption_sd: float = 0.0,
     seed: int,
 ) -> xr.Dataset:
     """Turn line intensities in counts into composition and mass thickness.
@@ -116,6 +132,8 @@ def zeta_factors_composition(
         Number of electrons that hit what the counts come from: current x live time / elementary charge.
     elevation_deg : float or None
         Take-off angle of the detector in degrees; with it, absorption in the film is corrected.
+    absorption_sd : float
+        Relative standard deviation of the mass absorption coefficient of the film for each line.
     seed : int
         Seed of the draws of uncertain factors.
 
@@ -143,7 +161,7 @@ def zeta_factors_composition(
     def thickness_of(factor: xr.DataArray | float) -> xr.DataArray:
         return (drawn * factor).sum("line") / dose_electrons
 
-    table, thickness = _absorbed(intensities, zeta_factors, thickness_of, elevation_deg, seed)
+    table, thickness = _absorbed(intensities, zeta_factors, thickness_of, elevation_deg, absorption_sd, seed)
     return table.assign(mass_thickness=thickness.assign_attrs(units="kg/m^2"))
 
 
@@ -153,6 +171,7 @@ def absorbed_composition(
     *,
     mass_thickness: KFactor,
     elevation_deg: float,
+    absorption_sd: float = 0.0,
     seed: int,
 ) -> xr.Dataset:
     """Turn line intensities into a composition by k-factors, with absorption in a film of known mass thickness.
@@ -167,6 +186,8 @@ def absorbed_composition(
         Density times thickness in kg/m^2 (100 nm of 5 g/cm^3: 5e-4), or value and standard deviation.
     elevation_deg : float
         Take-off angle of the detector in degrees.
+    absorption_sd : float
+        Relative standard deviation of the mass absorption coefficient of the film for each line.
     seed : int
         Seed of the draws of uncertain factors.
 
@@ -185,7 +206,7 @@ def absorbed_composition(
         raise InputError(f"mass_thickness={mass_thickness} kg/m^2", "a positive value", "mass_thickness=(5e-4, 5e-5)")
     rng = np.random.default_rng([seed, 1])
     thickness = xr.DataArray(np.abs(mean + sd * rng.standard_normal(intensities.sizes["draw"])), dims="draw")
-    return _absorbed(intensities, k_factors, lambda _: thickness, elevation_deg, seed)[0]
+    return _absorbed(intensities, k_factors, lambda _: thickness, elevation_deg, absorption_sd, seed)[0]
 
 
 def _absorbed(
@@ -193,6 +214,7 @@ def _absorbed(
     factors: Mapping[str, KFactor],
     thickness_of: Callable[[xr.DataArray | float], xr.DataArray],
     elevation_deg: float | None,
+    absorption_sd: float,
     seed: int,
 ) -> tuple[xr.Dataset, xr.DataArray]:
     """Alternate composition and absorption until they agree; without an angle nothing is absorbed."""
@@ -200,7 +222,14 @@ def _absorbed(
     table, lines = cliff_lorimer(intensities, factors, seed=seed), list(factors)
     if elevation_deg is None:
         return table, thickness_of(factor)
+    n = intensities.sizes["draw"]
+    noise = np.random.default_rng([seed, 6]).standard_normal((n, len(lines))) * (n > 1)  # one draw: no uncertainty
+    coefficient = xr.DataArray(
+        np.maximum(1 + absorption_sd * noise, 0.0), dims=("draw", "line"), coords={"line": lines}
+    )
     for _ in range(ITERATIONS):
-        factor = absorption_factors(table["weight_percent"] / 100, lines, thickness_of(factor), elevation_deg)
+        factor = absorption_factors(
+            table["weight_percent"] / 100, lines, thickness_of(factor) * coefficient, elevation_deg
+        )
         table = cliff_lorimer(intensities.sel(line=lines) * factor, factors, seed=seed)
     return table, thickness_of(factor)

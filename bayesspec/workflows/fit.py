@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError
 from bayesspec.inference.svi import run_svi
-from bayesspec.results.dataset import attributes
 from bayesspec.results.estimate import Estimate
 from bayesspec.results.result import FitError, Result
 
@@ -36,6 +35,7 @@ class ModelFit(Result):
     """Posterior draws of the sites of a model, by name."""
 
     kind = "model fit"
+    heading = "Model"
 
     def __getitem__(self, site: str) -> Estimate:
         """Estimate of a site, with the dims that the model gives it."""
@@ -108,21 +108,20 @@ def fit(
             max_steps=max_steps,
             progress=lambda done, _: bar.update(done - bar.n),
         )
-    sites = {name: _labelled(name, values, model.DIMS) for name, values in found.draws.items()}
-    name = getattr(model, "__name__", type(model).__name__).rsplit(".", 1)[-1]
-    attrs = attributes(
-        name=name,
-        method="stochastic variational inference, mean-field normal",
-        status=str(found.status),
-        converged=found.status.ok,
-        settings={"seed": seed, "draws": draws, "steps": len(found.losses), "loss": float(found.losses[-1])},
-    )
     if strict and not found.status.ok:
         raise FitError(str(found.status))
-    return ModelFit(xr.Dataset(sites, attrs=attrs))
+    sites = {name: _labelled(name, values, model.DIMS) for name, values in found.draws.items()}
+    return ModelFit.from_values(
+        sites,
+        name=getattr(model, "__name__", type(model).__name__).rsplit(".", 1)[-1],
+        method="stochastic variational inference, mean-field normal",
+        verdict=f"draws of {', '.join(sites)}",
+        status=found.status,
+        settings={"seed": seed, "draws": draws, "steps": len(found.losses), "loss": float(found.losses[-1])},
+    )
 
 
-def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], Any]:
+def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:
     own = tuple(dims.get(name, ()))
     if np.ndim(values) != 1 + len(own):
         raise InputError(
@@ -130,4 +129,4 @@ def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> tupl
             "one name in DIMS for every dimension of a site",
             f"DIMS = {{{name!r}: ({', '.join(repr(f'dim_{i}') for i in range(np.ndim(values) - 1))},)}}",
         )
-    return ("draw", *own), values
+    return xr.DataArray(values, dims=("draw", *own))

@@ -9,41 +9,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
-from bayesspec.results.dataset import attributes
-from bayesspec.results.estimate import Estimate
-from bayesspec.results.line_fit import LineFit
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame
+from bayesspec.results.edge_fit import EdgeFit
+from bayesspec.spectroscopy.core_loss import fit_core_loss
 from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
 from bayesspec.workflows.divide_gain import poisson_counts
 
 MISFIT = 2.0
+DENSITY_DRAWS = 1000
 Floats = npt.NDArray[np.float64]
 PRIOR = "None: edges and background are not negative; draws are refits of counts drawn from the fit, about the fit."
-
-
-class EdgeFit(LineFit):
-    """Edges fitted to one spectrum: draws of their counts in the 100 eV above each onset, and the fitted curve.
-
-    The draws are a parametric bootstrap: they show how the counts would scatter in repeats.
-    """
-
-    kind = "edge fit"
-
-    def composition(self, *args: Any, **factors: Any) -> dict[str, Estimate]:
-        """Not there: ratios of edges become compositions through cross sections, which are left to others.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(
-            f"factors {args or factors} for edges", "cross sections, which differ by set-up", "fit.ratio('C_K', 'O_K')"
-        )
 
 
 def fit_edges(
@@ -51,6 +31,7 @@ def fit_edges(
     elements: Sequence[str] | None = None,
     edges: Sequence[str] = (),
     *,
+    low_loss: SpectrumImage | None = None,
     seed: int = 0,
     draws: int = 100,
 ) -> EdgeFit:
@@ -60,6 +41,10 @@ def fit_edges(
     shape near its onset and falls off smoothly beyond. Counts of a camera are divided by the gain first, with a
     warning that names it. Onsets are those of the elements: an edge may begin up to 16 eV lower.
 
+    Where beam energy and collection angle are known, K and L edges are fitted once more by their hydrogenic cross
+    sections, folded with the low loss, with a fine structure that is free over 30 eV: ``fit.areal_density()``,
+    ``fit.atomic_ratio("Ti_L23", "O_K")`` and ``fit.composition()``.
+
     Parameters
     ----------
     image : SpectrumImage
@@ -67,7 +52,10 @@ def fit_edges(
     elements : sequence of str or None
         Elements of the sample; ``None`` takes those of the image.
     edges : sequence of str
-        Edges to fit by name, such as ``"Ti_L"``; without elements these alone.
+        Edges to fit by name, such as ``"Ti_L"`` or ``"Ti_L23"``; without elements these alone.
+    low_loss : SpectrumImage or None
+        The low loss of the same area, with the zero loss at 0 eV: plural scattering is folded in, and atoms are counted
+        per nm^2. ``None`` takes single scattering: ratios hold for thin samples.
     seed : int
         Seed of the draws.
     draws : int
@@ -81,43 +69,99 @@ def fit_edges(
     Raises
     ------
     InputError
-        When the image is not EELS in eV, nothing is named, or an edge is not known or not recorded.
+        When the image is not EELS in eV, nothing is named, an edge is not known or not recorded, or the low loss does
+        not hold the zero loss.
     """
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_edges(si, draws=100)")
     onsets = chosen_edges(image, elements, edges)
-    image = poisson_counts(image)
+    recorded, image = image, poisson_counts(image)
     design, spans = edge_design(image, onsets)
     counts = image.sum_spectrum()[design.channels]
     fit = fit_intensities(design.matrix, counts)
     drawn = _refits(design.matrix, fit, spans, np.random.default_rng(seed), draws)
     others = fit.intensities[None, spans[-1][1] :]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
-    data = xr.Dataset(
+    acquisition = asdict(image.acquisition)
+    densities, frame, more = _densities(image, onsets, low_loss, _incident(recorded, image, low_loss), seed)
+    return EdgeFit.from_values(
         {
-            "intensity_draws": (("draw", "line"), drawn, {"units": f"counts within {WINDOW_EV:.0f} eV"}),
-            "other_draws": (("draw", "other"), np.repeat(others, draws, axis=0), {"units": "counts"}),
-            "counts": (("energy",), counts, {"units": "counts"}),
-            "rate": (("energy",), fit.rate, {"units": "counts"}),
+            "intensity_draws": (drawn, {"units": f"counts within {WINDOW_EV:.0f} eV"}),
+            "other_draws": np.repeat(others, draws, axis=0),
+            "counts": counts,
+            "rate": fit.rate,
+            **densities,
         },
-        coords={
-            "line": list(onsets),
-            "onset": ("line", list(onsets.values()), {"units": "eV"}),
-            "other": list(design.backgrounds),
-            "energy": ("energy", design.energy, {"units": image.energy_unit}),
-        },
+        frame.with_coords(
+            line=list(onsets),
+            onset=("line", list(onsets.values()), {"units": "eV"}),
+            other=list(design.backgrounds),
+            energy=("energy", design.energy, {"units": image.energy_unit}),
+        ),
+        name=image.name,
+        method="Poisson edge fit",
+        verdict=f"{len(onsets)} edges" + _note(misfit) + _section_note(more.get("section_misfit", 1.0)),
+        status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
+        settings={"seed": seed, "draws": draws, "prior": PRIOR, "acquisition": acquisition},
+        attrs={"misfit": misfit, "acquisition": json.dumps(acquisition)} | more,
     )
-    settings = {"seed": seed, "draws": draws, "prior": PRIOR, "acquisition": asdict(image.acquisition)}
-    status = "Converged: the result can be used as it stands." if fit.converged else "The fit did not settle."
-    attrs = attributes(
-        name=image.name, method="Poisson edge fit", status=status, converged=fit.converged, settings=settings
-    )
-    attrs |= {
-        "verdict": f"{len(onsets)} edges" + _note(misfit),
-        "misfit": misfit,
-        "acquisition": json.dumps(asdict(image.acquisition)),
+
+
+def _densities(
+    image: SpectrumImage,
+    onsets: dict[str, float],
+    low_loss: SpectrumImage | None,
+    incident: tuple[float, str],
+    seed: int,
+) -> tuple[dict[str, Any], Frame, dict[str, Any]]:
+    """Atoms per area of the edges that have a cross section; what stands against it goes into an attribute."""
+    try:
+        found = fit_core_loss(image, onsets, low_loss)
+    except InputError as error:
+        if low_loss is not None:
+            raise
+        return {}, Frame(), {"areal": 0, "no_sections": error.found}
+    rng = np.random.default_rng([seed, 1])
+    drawn = rng.multivariate_normal(found.density, found.covariance, DENSITY_DRAWS) / incident[0]
+    values = {
+        "density_draws": np.maximum(drawn, 0.0),
+        "density_parts": np.stack([found.shot_noise, found.covariance - found.shot_noise]) / incident[0] ** 2,
+        "section_rate": found.rate,
     }
-    return EdgeFit(data.assign_attrs(attrs))
+    coords = {
+        "edge": list(found.edges),
+        "other_edge": list(found.edges),
+        "part": ["counts", "background"],
+        "edge_onset": ("edge", list(found.onsets), {"units": "eV"}),
+        "section_energy": ("section_energy", found.energy, {"units": "eV"}),
+    }
+    attrs = {
+        "areal": int(low_loss is not None),
+        "no_sections": "",
+        "section_misfit": found.dispersion,
+        "incident": incident[1],
+    }
+    return values, Frame(coords), attrs
+
+
+def _section_note(misfit: float) -> str:
+    if misfit <= MISFIT:
+        return ""
+    return (
+        f"; densities: the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts, and their intervals are "
+        "that much wider"
+    )
+
+
+def _incident(recorded: SpectrumImage, image: SpectrumImage, low_loss: SpectrumImage | None) -> tuple[float, str]:
+    """Electrons of the core loss for one count of the low loss, and what was assumed."""
+    if low_loss is None:
+        return 1.0, "no low loss: ratios of densities only, single scattering"
+    events = float(image.sum_spectrum().sum()) / max(float(recorded.sum_spectrum().sum()), 1e-300)
+    times = [one.acquisition.live_time_s for one in (image, low_loss)]
+    if times[0] is None or times[1] is None:
+        return events, "the low loss is taken to have the exposure of the core loss"
+    return events * times[0] / times[1], f"exposures {times[0]:g} s and {times[1]:g} s"
 
 
 def _refits(

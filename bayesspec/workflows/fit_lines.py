@@ -9,12 +9,13 @@ from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
-from bayesspec.results.dataset import attributes
+from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
 from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape
 from bayesspec.spectroscopy.residual_lines import ResidualLine, residual_lines
@@ -98,26 +99,30 @@ def _result(
 ) -> LineFit:
     counts = image.sum_spectrum()[design.channels]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
-    data = xr.Dataset(
+    return LineFit.from_values(
         {
-            "intensity_draws": (("draw", "line"), drawn[:, : design.n_lines], {"units": "counts"}),
-            "other_draws": (("draw", "other"), drawn[:, design.n_lines :], {"units": "counts"}),
-            "counts": (("energy",), counts, {"units": "counts"}),
-            "rate": (("energy",), fit.rate, {"units": "counts"}),
+            "intensity_draws": drawn[:, : design.n_lines],
+            "other_draws": drawn[:, design.n_lines :],
+            "counts": counts,
+            "rate": fit.rate,
+            "variance_parts": variance_parts(design.matrix, fit.intensities, design.n_lines),
         },
-        coords={
-            "line": list(design.lines),
-            "other": list(design.backgrounds),
-            "energy": ("energy", design.energy, {"units": image.energy_unit}),
-        },
+        Frame(
+            {
+                "line": list(design.lines),
+                "other_line": list(design.lines),
+                "part": list(PARTS),
+                "other": list(design.backgrounds),
+                "energy": ("energy", design.energy, {"units": image.energy_unit}),
+            }
+        ),
+        name=image.name,
+        method="Poisson line fit",
+        verdict=f"{design.n_lines} lines" + _notes(misfit, left),
+        status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
+        settings=settings,
+        attrs={"misfit": misfit, "acquisition": json.dumps(asdict(image.acquisition))},
     )
-    status = "Converged: the result can be used as it stands." if fit.converged else "The fit did not settle."
-    attrs = attributes(
-        name=image.name, method="Poisson line fit", status=status, converged=fit.converged, settings=settings
-    )
-    verdict = f"{design.n_lines} lines" + _notes(misfit, left)
-    attrs |= {"verdict": verdict, "misfit": misfit, "acquisition": json.dumps(asdict(image.acquisition))}
-    return LineFit(data.assign_attrs(attrs))
 
 
 def _notes(misfit: float, left: list[ResidualLine]) -> str:

@@ -7,71 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
-import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
-from bayesspec.results.dataset import attributes, pixel_coords
-from bayesspec.results.result import Result
-from bayesspec.workflows.condensed_design import CondensedDesign, condensed_design
+from bayesspec.inference.status import Status
+from bayesspec.results.dataset import Frame
+from bayesspec.results.intensity_maps import IntensityMaps
+from bayesspec.workflows.condensed_design import condensed_design
 
 PRIOR = "Intensities in a pixel: flat where they are not negative; the continuum has the shape it has in the sum."
-
-
-class IntensityMaps(Result):
-    """Intensities of lines and continuum in every pixel, in counts, with their standard deviations."""
-
-    kind = "intensity maps"
-    pictures = ("intensities", "sd")
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """Names of the lines, tuple of str."""
-        return tuple(str(line) for line in self.data["line"].values)
-
-    @property
-    def intensities(self) -> xr.DataArray:
-        """Counts of each line, dims (y, x, line), float32; NaN where a pixel is excluded."""
-        return self.data["intensities"]
-
-    @property
-    def sd(self) -> xr.DataArray:
-        """Standard deviations of the intensities, dims (y, x, line), float32."""
-        return self.data["sd"]
-
-    @property
-    def continuum(self) -> xr.DataArray:
-        """Counts of the continuum, dims (y, x), float32."""
-        return self.data["continuum"]
-
-    def map(self, line: str) -> xr.DataArray:
-        """Take one line.
-
-        Parameters
-        ----------
-        line : str
-            Name of a line.
-
-        Returns
-        -------
-        xarray.DataArray, dims (y, x), float32
-            Counts.
-
-        Raises
-        ------
-        InputError
-            When it was not fitted.
-        """
-        if line not in self.lines:
-            raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", f"maps.map({self.lines[0]!r})")
-        return self.data["intensities"].sel(line=line)
-
-    def __repr__(self) -> str:
-        ny, nx = self.data.sizes["y"], self.data.sizes["x"]
-        return f"<IntensityMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}>"
 
 
 def model_maps(
@@ -117,37 +62,18 @@ def model_maps(
             bar.update(done - bar.n)
 
         intensities, variances, converged = fit_pixels(counts, condensed.matrix, progress=progress)
-    return _result(image, condensed, intensities, variances, converged=converged)
-
-
-def _result(
-    image: SpectrumImage,
-    condensed: CondensedDesign,
-    intensities: npt.NDArray[np.float32],
-    variances: npt.NDArray[np.float32],
-    *,
-    converged: bool,
-) -> IntensityMaps:
-    design, n = condensed.design, condensed.design.n_lines
-
-    def grid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        whole = np.full((*image.shape[:2], *values.shape[1:]), np.nan, np.float32)
-        whole[image.valid] = values
-        return whole
-
-    units = {"units": "counts"}
-    data = xr.Dataset(
+    n, acquisition = condensed.design.n_lines, asdict(image.acquisition)
+    return IntensityMaps.from_values(
         {
-            "intensities": (("y", "x", "line"), grid(intensities[:, :n]), units),
-            "sd": (("y", "x", "line"), grid(np.sqrt(variances[:, :n])), units),
-            "continuum": (("y", "x"), grid(intensities[:, n:].sum(axis=1)), units),
+            "intensities": intensities[:, :n],
+            "sd": np.sqrt(variances[:, :n]),
+            "continuum": intensities[:, n:].sum(axis=1),
         },
-        coords=pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {"line": list(design.lines)},
+        Frame.of(image).with_coords(line=list(condensed.design.lines)),
+        name=image.name,
+        method="Poisson line maps",
+        verdict=f"{n} lines",
+        status=Status.CONVERGED if converged else Status.NOT_SETTLED,
+        settings={"prior": PRIOR, "bins": len(condensed.starts), "acquisition": acquisition},
+        attrs={"acquisition": json.dumps(acquisition)},
     )
-    settings = {"prior": PRIOR, "bins": len(condensed.starts), "acquisition": asdict(image.acquisition)}
-    status = "Converged: the result can be used as it stands." if converged else "The step limit was reached."
-    attrs = attributes(
-        name=image.name, method="Poisson line maps", status=status, converged=converged, settings=settings
-    )
-    attrs |= {"verdict": f"{n} lines", "acquisition": json.dumps(asdict(image.acquisition))}
-    return IntensityMaps(data.assign_attrs(attrs))

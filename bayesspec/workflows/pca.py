@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,18 +14,18 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
+from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
-from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.inference.status import Status
-from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.dataset import Frame, image_attributes
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import FitError
 from bayesspec.results.selection import candidates
-from bayesspec.workflows.poisson_check import noise_note
+from bayesspec.workflows.poisson_check import noise_note, odd_channels
 from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
@@ -103,12 +102,12 @@ def pca(
     check_prob(prob)
     if link not in LINKS:
         raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
-    counts = count_matrix_of(image)
+    counts = counts_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
-    table, verdict, chosen = choose_rank(image, numbers, jax.random.key(seed))
+    table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, jax.random.key(seed))
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
-        parts = _fit(counts, chosen, link, Layout(image.valid) if neighbours else None, bar)
+        parts = _fit(counts, chosen, link, bar, neighbours=neighbours)
     if parts.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     result = _result(image, parts, table, verdict, prob, draws, {"seed": seed, "link": link, "neighbours": neighbours})
@@ -117,13 +116,13 @@ def pca(
     return result
 
 
-def _fit(counts: npt.NDArray[Any], rank: int, link: str, layout: Layout | None, bar: tqdm) -> _Parts:
+def _fit(counts: Counts, rank: int, link: str, bar: tqdm, *, neighbours: bool) -> _Parts:
     def progress(done: int, total: int) -> None:
         bar.total = total
         bar.update(done - bar.n)
 
     if link == "linear":
-        sums = fit_linear(counts, rank, layout=layout, progress=progress)
+        sums = fit_linear(counts, rank, neighbours=neighbours, progress=progress)
         empty, bound = np.full(counts.shape[1], np.nan), float("nan")
         covariances = sums.channel_covariance, sums.scores, sums.score_covariance
         return _Parts(sums.loadings, empty, *covariances, sums.status, bound)
@@ -148,50 +147,36 @@ def _result(
     noise = parts.score_covariance.diagonal(axis1=1, axis2=2)
     power = np.square(parts.scores).mean(axis=0)
     reliability = power / np.maximum(power + noise.mean(axis=0), 1e-20)
-    unit = "log counts" if link == "log" else "counts"
-    variables = _statistics(
-        "components", parts.components, widths, reach, image.valid_channels, ("component", "energy")
-    )
+    unit = {"units": "log counts" if link == "log" else "counts"}
     log_sd = np.sqrt(np.maximum(parts.channel_covariance[:, 0, 0], 0.0))
-    variables |= _statistics("mean_log", parts.mean_log, log_sd, reach, image.valid_channels, ("energy",))
-    variables |= _maps(image, parts, np.sqrt(np.maximum(noise, 0.0)), reach, unit)
-    whole = np.full((image.shape[2], *parts.channel_covariance.shape[1:]), np.nan, np.float32)
-    whole[image.valid_channels] = parts.channel_covariance
-    variables["channel_covariance"] = (("energy", "term", "other_term"), whole)
+    scores = _statistics("scores", parts.scores, np.sqrt(np.maximum(noise, 0.0)), reach)
     sampled = np.random.default_rng(settings["seed"]).standard_normal((draws, *parts.components.shape))
-    sampled = np.einsum("cij,djc->dic", _roots(own), sampled) + parts.components
-    variables["components_draws"] = (
-        ("draw", "component", "energy"),
-        _wide(sampled.astype(np.float32), image.valid_channels),
+    return PrincipalComponents.from_values(
+        {
+            **_statistics("components", parts.components, widths, reach),
+            **_statistics("mean_log", parts.mean_log, log_sd, reach),
+            **{name: (values, unit) for name, values in scores.items()},
+            "score_covariance": (parts.score_covariance.astype(np.float32), {"units": f"{unit['units']} squared"}),
+            "channel_covariance": parts.channel_covariance.astype(np.float32),
+            "components_draws": np.einsum("cij,djc->dic", _roots(own), sampled) + parts.components,
+            "reliability": reliability,
+            "sum_spectrum": image.sum_spectrum(),
+        },
+        Frame.of(image).with_coords(component=np.arange(rank)),
+        name=image.name,
+        method=f"Poisson PCA, {link} link",
+        verdict=verdict + _weak(reliability),
+        status=parts.status,
+        settings=settings
+        | {
+            "model": "poisson_pca",
+            "prior": PRIORS[link],
+            "bound": parts.bound,
+            "counts_per_pixel": image.counts_per_pixel,
+        },
+        selection=table,
+        attrs={"link": link, "prob": prob, "interval": "equal-tailed", **image_attributes(image)},
     )
-    variables["reliability"] = (("component",), reliability)
-    variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), {"units": "counts"})
-    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
-        "energy": ("energy", image.energy, {"units": image.energy_unit}),
-        "component": np.arange(rank),
-    }
-    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
-    data = xr.Dataset(variables, coords=coords).assign(selection)
-    settings |= {
-        "model": "poisson_pca",
-        "prior": PRIORS[link],
-        "bound": parts.bound,
-        "counts_per_pixel": image.counts_per_pixel,
-    }
-    method = f"Poisson PCA, {link} link"
-    attrs = attributes(
-        name=image.name, method=method, status=str(parts.status), converged=parts.status.ok, settings=settings
-    )
-    attrs |= {
-        "verdict": verdict + _weak(reliability),
-        "link": link,
-        "prob": prob,
-        "interval": "equal-tailed",
-        "energy_unit": image.energy_unit,
-        "elements": json.dumps(list(image.elements)),
-        "acquisition": json.dumps(asdict(image.acquisition)),
-    }
-    return PrincipalComponents(data.assign_attrs(attrs))
 
 
 def _weak(reliability: npt.NDArray[np.float64]) -> str:
@@ -208,37 +193,7 @@ def _roots(covariance: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :], np.float64)
 
 
-def _wide(values: npt.NDArray[Any], channels: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """Values on the whole energy axis; NaN in excluded channels."""
-    whole = np.full((*values.shape[:-1], len(channels)), np.nan, values.dtype)
-    whole[..., channels] = values
-    return whole
-
-
-def _statistics(
-    name: str,
-    mean: npt.NDArray[Any],
-    sd: npt.NDArray[Any],
-    reach: float,
-    channels: npt.NDArray[np.bool_],
-    dims: tuple[str, ...],
-) -> dict[str, Any]:
-    values = _four(mean, sd, reach)
-    return {f"{name}_{s}": (dims, _wide(v.astype(np.float32), channels)) for s, v in values.items()}
-
-
-def _four(mean: npt.NDArray[Any], sd: npt.NDArray[Any], reach: float) -> dict[str, npt.NDArray[Any]]:
-    return {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
-
-
-def _maps(image: SpectrumImage, parts: _Parts, sd: npt.NDArray[np.float64], reach: float, unit: str) -> dict[str, Any]:
-    """Statistics of the scores on the whole image; NaN in excluded pixels."""
-    found: dict[str, Any] = {}
-    for name, one in _four(parts.scores, sd, reach).items():
-        grid = np.full((*image.shape[:2], one.shape[1]), np.nan, np.float32)
-        grid[image.valid] = one
-        found[f"scores_{name}"] = (("y", "x", "component"), grid, {"units": unit})
-    whole = np.full((*image.shape[:2], *parts.score_covariance.shape[1:]), np.nan, np.float32)
-    whole[image.valid] = parts.score_covariance
-    found["score_covariance"] = (("y", "x", "component", "other_component"), whole, {"units": f"{unit} squared"})
-    return found
+def _statistics(name: str, mean: npt.NDArray[Any], sd: npt.NDArray[Any], reach: float) -> dict[str, npt.NDArray[Any]]:
+    """Mean, standard deviation and the normal interval of one quantity."""
+    found = {"mean": mean, "sd": sd, "lower": mean - reach * sd, "upper": mean + reach * sd}
+    return {f"{name}_{s}": values.astype(np.float32) for s, values in found.items()}

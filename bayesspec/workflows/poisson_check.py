@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
+from bayesspec.image.counts import Counts
+from bayesspec.image.pixel_blocks import summed
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel, dispersion, noise_level
 from bayesspec.inference.noise.drift import Drift, find_drift
 from bayesspec.inference.noise.outliers import outliers
 from bayesspec.inference.noise.singular_values import SpectralRank, tracy_widom_rank
-from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.results.dataset import pixel_coords
 from bayesspec.spectroscopy.window_background import line_fwhm
 
@@ -125,12 +124,12 @@ def _named(flags: npt.NDArray[np.int8], what: str) -> str:
     return "; ".join(words)
 
 
-def noise_note(counts: npt.NDArray[Any]) -> str:
+def noise_note(counts: Counts) -> str:
     """Warn where the noise is clearly not that of counts.
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), integer
+    counts : Counts
         Counts.
 
     Returns
@@ -151,15 +150,15 @@ def noise_note(counts: npt.NDArray[Any]) -> str:
     return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
-def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> NoiseCheck:
+def check_noise(counts: Counts, channels: npt.NDArray[np.int8], *, drift: bool = True) -> NoiseCheck:
     """Test the counts of an image, and find the rank with what was found.
 
     Parameters
     ----------
-    image : SpectrumImage
+    counts : Counts
         Counts.
-    key : jax.Array
-        Random key.
+    channels : numpy.ndarray (energy,), int8
+        Dead and hot channels, as `odd_channels` finds them.
     drift : bool
         Whether to look for a drift of the energy axis, which takes several fits.
 
@@ -173,45 +172,55 @@ def check_noise(image: SpectrumImage, *, key: jax.Array, drift: bool = True) -> 
     InputError
         When there are no counts.
     """
-    counts = count_matrix_of(image)
-    channels = _odd_channels(image)
-    pixels = outliers(image.intensity(), image.valid)
+    sums = np.zeros(counts.valid.shape, np.int64)
+    sums[counts.valid] = counts.matrix.sum(axis=1, dtype=np.int64)
+    pixels = outliers(sums, counts.valid)
     raw = tracy_widom_rank(counts, level=LEVEL)
-    kept = counts[pixels[image.valid] == 0][:, channels[image.valid_channels] == 0]
-    clean = kept if kept.any() else counts
+    kept = counts.without(pixels != 0, channels != 0)
+    clean = kept if kept.largest else counts
     noise = noise_level(clean)
     cleaned = tracy_widom_rank(clean, level=LEVEL)
-    nowhere = np.full(image.shape[:2], np.nan)
+    nowhere = np.full(counts.valid.shape, np.nan)
     found = NoiseCheck(noise, None, nowhere, channels, pixels, raw, cleaned, cleaned.rank)
     if found.overdispersed:
         corrected = tracy_widom_rank(clean, level=LEVEL, dispersion=noise.gain, scatter=noise.scatter)
         found = replace(found, corrected=corrected)
     if not drift or found.corrected.rank < 1:
         return found
-    kept_image = image.with_mask(pixels != 0).with_mask(channels != 0) if kept.any() else image
-    shifts, where = _drift(kept_image, found, key)
+    shifts, where = _drift(clean, found)
     return replace(found, drift=shifts, drift_map=where)
 
 
-def _drift(image: SpectrumImage, found: NoiseCheck, key: jax.Array) -> tuple[Drift | None, npt.NDArray[np.float64]]:
+def _drift(counts: Counts, found: NoiseCheck) -> tuple[Drift | None, npt.NDArray[np.float64]]:
     """Drift of the energy axis and its map, in blocks of pixels where the image is large."""
-    size = int(np.ceil(np.sqrt(image.valid.sum() * image.valid_channels.sum() / LARGEST)))
-    small = image.rebin(y=size, x=size) if size > 1 else image
-    where = np.full(image.shape[:2], np.nan)
+    size = int(np.ceil(np.sqrt(counts.matrix.size / LARGEST)))
+    small, where = summed(counts, size), np.full(counts.valid.shape, np.nan)
     if not small.valid.any():
         return None, where
     noise = {"dispersion": found.noise.gain, "scatter": found.noise.scatter / size} if found.overdispersed else {}
-    drift = find_drift(count_matrix_of(small), Layout(small.valid), key=key, **noise)
+    drift = find_drift(small, **noise)
     if drift is not None:
-        shifts = np.full(small.shape[:2], np.nan)
+        shifts = np.full(small.valid.shape, np.nan)
         shifts[small.valid] = drift.shifts
-        whole = shifts.repeat(size, axis=0).repeat(size, axis=1)
+        down, across = np.minimum(size, where.shape)
+        whole = shifts.repeat(down, axis=0).repeat(across, axis=1)
         where[: whole.shape[0], : whole.shape[1]] = whole
     return drift, where
 
 
-def _odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
-    """Dead and hot channels; none are sought where channels are so wide that one may hold most of a line."""
+def odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
+    """Find dead and hot channels; none are sought where channels are so wide that one may hold most of a line.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    numpy.ndarray (energy,), int8
+        1 where a channel is hot, -1 where it is dead.
+    """
     found = outliers(image.sum_spectrum(), image.valid_channels)
     if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
         return found
@@ -227,7 +236,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     image : SpectrumImage
         Counts of an EDS or EELS image.
     seed : int
-        Seed of the fits that look for a drift.
+        Of no effect: nothing is drawn. It is there because all workflows take one.
 
     Returns
     -------
@@ -251,7 +260,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     -----
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, for dispersion and rank.
     """
-    found = check_noise(image, key=jax.random.key(seed))
+    found = check_noise(counts_of(image), odd_channels(image))
     if found.problems:
         warnings.warn("; ".join(found.problems), stacklevel=2)
     drift = found.drift

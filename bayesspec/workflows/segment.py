@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import jax
@@ -21,12 +19,10 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
-from bayesspec.results.dataset import attributes, pixel_coords
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectroscopy.line_maps import LineMaps
-from bayesspec.spectroscopy.windows import drawn_intensities
 from bayesspec.workflows.spectral_maps import maps_of
 
 HIDDEN = (
@@ -225,50 +221,28 @@ def _result(
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
     order = fits.order(measured)
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
-    labels = np.where(measured, np.nan_to_num(probabilities).argmax(axis=2), -1).astype(np.int16)
     drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
-    response, errors = np.asarray(maps.response), np.asarray(maps.response_errors)
-    intensities = drawn_intensities(drawn.compositions[:, order], response, errors, seed)
-    variables = {
-        "labels": (("y", "x"), labels),
-        "probabilities": (("y", "x", "phase"), probabilities),
-        "intensity_draws": (("draw", "phase", "line"), intensities),
-        "composition_draws": (("draw", "phase", "window"), drawn.compositions[:, order]),
-        "fraction_draws": (("draw", "phase"), drawn.shares[:, order]),
-        "response": (("line", "window"), response),
-        "counts": (("y", "x", "line"), np.asarray(maps.counts), {"units": "counts"}),
-        "net": (("y", "x", "line"), maps.net().astype(np.float32), {"units": "counts"}),
-        "scatter": (("phase",), _scatter(fit)[order], {"long_name": "scatter within a phase, sd of a log ratio"}),
-    }
-    coords = pixel_coords((shape[0], shape[1]), maps.pixel_size, maps.pixel_unit) | {
-        "line": list(maps.lines),
-        "window": list(maps.windows),
-        "phase": np.arange(fit.n_phases),
-    }
-    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
-    settings = {
-        "seed": seed,
-        "draws": draws,
-        "model": "composition_mixture",
-        "prior": PRIOR,
-        "lines": list(maps.lines),
-        "counts_per_pixel": maps.counts_per_pixel,
-        "acquisition": asdict(maps.acquisition),
-    }
-    attrs = attributes(
-        name=maps.name,
+    return Segmentation.from_draws(
+        maps,
+        drawn.compositions[:, order],
+        probabilities,
         method="composition mixture",
-        status=fit.status.message,
-        converged=fit.status.converged and fit.status.definite,
-        settings=settings,
+        fraction_draws=drawn.shares[:, order],
+        scatter=_scatter(fit)[order],
+        status=fit.status,
+        verdict=phase_verdict(fits, path, table["candidate"].values.tolist(), order),
+        resolved=fits.resolved,
+        mixed_share=fits.mixed.share,
+        selection=table,
+        settings={
+            "seed": seed,
+            "draws": draws,
+            "model": "composition_mixture",
+            "prior": PRIOR,
+            "Newton steps": fit.convergence.iterations,
+        },
+        seed=seed,
     )
-    attrs |= {
-        "verdict": phase_verdict(fits, path, table["candidate"].values.tolist(), order),
-        "resolved": int(fits.resolved),
-        "mixed_share": fits.mixed.share,
-        "acquisition": json.dumps(asdict(maps.acquisition)),
-    }
-    return Segmentation(xr.Dataset(variables | selection, coords=coords, attrs=attrs))
 
 
 def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:

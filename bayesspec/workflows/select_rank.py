@@ -12,13 +12,14 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
+from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import rank_scores
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
-from bayesspec.workflows.poisson_check import NoiseCheck, check_noise
+from bayesspec.workflows.poisson_check import NoiseCheck, check_noise, odd_channels
 
 FITTED_SHARE = 0.8
 COARSE_TOLERANCE = 2e-5
@@ -50,7 +51,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     ranks : int or iterable of int
         Numbers of components to choose from.
     seed : int
-        Seed of the division into fitted and held-out counts, and of the fits.
+        Seed of the division into fitted and held-out counts.
 
     Returns
     -------
@@ -75,28 +76,32 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807 (the proposal); Neufeld et al. (2024),
     arXiv:2301.07276 (held-out counts); Nakajima et al. (2013), J. Mach. Learn. Res. 14, 1 (the evidence).
     """
-    numbers = candidates(ranks, "rank", min(count_matrix_of(image).shape))
-    key = jax.random.key(seed)
-    check = check_noise(image, key=key)
+    counts = counts_of(image)
+    numbers = candidates(ranks, "rank", min(counts.shape))
+    check = check_noise(counts, odd_channels(image))
     if check.problems:
         warnings.warn("; ".join(check.problems), stacklevel=2)
-    table, verdict, chosen, evidence = _choose(image, numbers, key, check)
+    table, verdict, chosen, evidence = _choose(counts, numbers, jax.random.key(seed), check)
     words = "; ".join([verdict, *check.problems])
     named = {"spectral_rank": evidence.spectral, "held_out_rank": evidence.held_out, "bound_rank": evidence.bound}
     return table.assign_attrs(rank=chosen, verdict=words, **named)
 
 
-def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tuple[xr.Dataset, str, int]:
+def choose_rank(
+    counts: Counts, channels: npt.NDArray[np.int8], numbers: list[int], key: jax.Array
+) -> tuple[xr.Dataset, str, int]:
     """Choose a rank as `select_rank` does, where there is a choice.
 
     Parameters
     ----------
-    image : SpectrumImage
+    counts : Counts
         Counts.
+    channels : numpy.ndarray (energy,), int8
+        Dead and hot channels, as `odd_channels` finds them.
     numbers : list of int
         Ranks to choose from, increasing.
     key : jax.Array
-        Random key of the division into fitted and held-out counts, and of the fits.
+        Random key of the division into fitted and held-out counts.
 
     Returns
     -------
@@ -115,22 +120,22 @@ def choose_rank(image: SpectrumImage, numbers: list[int], key: jax.Array) -> tup
     if len(numbers) == 1:
         table = held_out_table(numbers, np.zeros((1, 2)))
         return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
-    check = check_noise(image, key=key)
-    table, verdict, chosen, _ = _choose(image, numbers, key, check)
+    check = check_noise(counts, channels)
+    table, verdict, chosen, _ = _choose(counts, numbers, key, check)
     if check.drift is not None:
         verdict += f"; {check.drift_words}"
     return table, verdict, chosen
 
 
 def _choose(
-    image: SpectrumImage, numbers: list[int], key: jax.Array, check: NoiseCheck
+    counts: Counts, numbers: list[int], key: jax.Array, check: NoiseCheck
 ) -> tuple[xr.Dataset, str, int, _Evidence]:
     """Let the three voices speak."""
-    counts = count_matrix_of(coarser(image))
-    possible = [number for number in numbers if number <= min(counts.shape)]
+    coarse = coarser(counts)
+    possible = [number for number in numbers if number <= min(coarse.shape)]
     with tqdm(total=max(possible), desc="rank", disable=None, leave=False) as bar:
         scores = rank_scores(
-            counts,
+            coarse,
             possible,
             key=key,
             fraction=FITTED_SHARE,

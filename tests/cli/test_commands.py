@@ -139,3 +139,10 @@ def test_wrong_ratios_end_with_2():
         ended = CliRunner().invoke(cli.main, ["plan", "--ratios", ratios])
         assert ended.exit_code == 2
         assert said in ended.stderr
+
+
+def test_info_says_where_programs_are_kept():
+    ended = CliRunner().invoke(cli.main, ["info", "--cache"])
+    assert ended.exit_code == 0
+    assert "compiled programs" in ended.output
+    assert CliRunner().invoke(cli.main, ["info"]).exit_code == 2

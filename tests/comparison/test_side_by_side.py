@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multinomial, poisson
 
 from bayesspec import InputError, LineMaps, SpectrumImage, classical, element_maps, simulate
-from bayesspec.comparison.scores import component_deviance, phase_deviance
+from bayesspec.comparison.deviance import component_deviance, phase_deviance
 from bayesspec.comparison.side_by_side import compare
 
 

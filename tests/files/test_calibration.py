@@ -122,9 +122,21 @@ def test_beam_and_detector():
     acquired = image(metadata={"Acquisition_instrument": instrument})[0].acquisition
     assert (acquired.beam_energy_kev, acquired.elevation_deg, acquired.live_time_s) == (15.0, 18.0, 60.0)
     assert acquired.resolution_mn_ka_ev is None
+    assert (acquired.real_time_s, acquired.beam_current_na, acquired.collection_mrad) == (None, None, None)
+    detector["real_time"] = 72.0
+    instrument["SEM"]["beam_current"] = 1.1
+    acquired = image(metadata={"Acquisition_instrument": instrument})[0].acquisition
+    assert (acquired.real_time_s, acquired.beam_current_na) == (72.0, 1.1)
     detector |= {"energy_resolution_MnKa": 128.0, "live_time": -1.0, "elevation_angle": float("nan")}
     acquired = image(metadata={"Acquisition_instrument": instrument})[0].acquisition
     assert (acquired.resolution_mn_ka_ev, acquired.live_time_s, acquired.elevation_deg) == (128.0, None, None)
+
+
+def test_angles_of_an_energy_loss_spectrometer():
+    spectrometer = {"collection_angle": 33.0}
+    instrument = {"TEM": {"beam_energy": 200.0, "convergence_angle": 30.0, "Detector": {"EELS": spectrometer}}}
+    acquired = image(metadata={"Acquisition_instrument": instrument})[0].acquisition
+    assert (acquired.convergence_mrad, acquired.collection_mrad) == (30.0, 33.0)
 
 
 def test_the_resolution_that_bruker_states_as_a_variance():

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from bayesspec.errors import InputError
 from bayesspec.image import counts as counts_module
-from bayesspec.image.counts import LARGEST, as_counts, count_dtype
+from bayesspec.image.counts import LARGEST, Counts, as_counts, count_dtype
 
 
 class Sparse:
@@ -92,3 +92,44 @@ def test_a_sparse_array_is_made_dense():
 
 def test_an_unmasked_masked_array_is_taken():
     np.testing.assert_array_equal(as_counts(np.ma.array([1, 2])), [1, 2])
+
+
+def placed() -> Counts:
+    """Counts of 5 of 6 pixels and 3 of 4 channels."""
+    valid, channels = np.ones((2, 3), bool), np.array([True, False, True, True])
+    valid[0, 1] = False
+    return Counts(np.arange(1, 16, dtype=np.uint8).reshape(5, 3), valid, channels)
+
+
+def test_counts_in_use_are_taken_as_they_are_and_arrays_are_put_in_one_column() -> None:
+    counts = placed()
+    assert Counts.of(counts) is counts
+    one = Counts.of([[1, 0], [0, 300]])
+    assert (one.shape, one.valid.shape, one.channels.shape) == ((2, 2), (2, 1), (2,))
+    assert one.matrix.dtype == np.uint16
+    with pytest.raises(InputError, match="add to 0"):
+        Counts.of(counts.other(np.zeros((5, 3), np.uint8)))
+    with pytest.raises(InputError, match=r"shape \(3,\)"):
+        Counts.of([1, 2, 3])
+
+
+def test_pixels_and_channels_that_are_left_out_leave_the_others_in_their_places() -> None:
+    counts = placed()
+    pixels, channels = np.zeros((2, 3), bool), np.zeros(4, bool)
+    assert counts.without(pixels, channels) is counts
+    pixels[1, 0] = channels[3] = True
+    pixels[0, 1] = channels[1] = True  # not in use anyway
+    part = counts.without(pixels, channels)
+    np.testing.assert_array_equal(part.matrix, [[1, 2], [4, 5], [10, 11], [13, 14]])
+    np.testing.assert_array_equal(part.valid, [[True, False, True], [False, True, True]])
+    np.testing.assert_array_equal(part.channels, [True, False, True, False])
+
+
+@pytest.mark.parametrize(("pixels", "channels"), [(1, 3), (397, 100), (399, 100), (3000, 200), (70, 2**19)])
+def test_blocks_are_cut_once_and_hold_as_many_pixels_as_is_said(pixels: int, channels: int) -> None:
+    counts = Counts.in_one_column(np.ones((pixels, channels), np.uint8))
+    blocks = counts.blocks
+    assert counts.blocks is blocks
+    assert blocks.counts.shape[0] * blocks.counts.shape[1] == counts.filled
+    assert counts.filled % 8 == 0
+    np.testing.assert_array_equal(blocks.join(blocks.counts), counts.matrix)

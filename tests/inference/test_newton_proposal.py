@@ -9,7 +9,7 @@ from bayesspec.inference.newton_proposal import newton_proposal, pair_products, 
 
 
 @pytest.mark.parametrize("kept", [None, 0.7])
-def test_newton_proposal_has_its_mean_and_density(strict, kept):
+def test_newton_proposal_has_its_mean_and_density(kept):
     rng = np.random.default_rng(0)
     roots = rng.normal(size=(5, 3, 3))
     matrices = np.einsum("nij,nkj->nik", roots, roots) + 0.5 * np.eye(3)

@@ -1,5 +1,7 @@
 """The compiled variational loop on models whose posterior is known."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +17,16 @@ from bayesspec.inference.svi import run_svi
 DATA = jnp.asarray(np.random.default_rng(0).normal(2.0, 1.0, (40, 3)))
 
 
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """Strict dtypes alone: NumPyro's guides promote ranks where they draw."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 def model(data, *, scale=1.0):
     mean = numpyro.sample("mean", dist.Normal(0.0, 5.0).expand([3]).to_event(1))
-    numpyro.sample("data", dist.Normal(mean, scale).to_event(1).expand([data.shape[0]]), obs=data)
+    numpyro.sample("data", dist.Normal(jnp.broadcast_to(mean, data.shape), scale).to_event(2), obs=data)
 
 
 def test_finds_the_normal_posterior():
@@ -84,6 +93,22 @@ def test_interruption_keeps_the_best():
     fit = run_svi(model, (DATA,), key=jax.random.key(0), chunk=50, draws=2, progress=stop)
     assert fit.status is Status.INTERRUPTED
     assert len(fit.losses) == 100
+
+
+def test_a_model_may_ask_for_the_values_of_its_arguments():
+    def looking(data):
+        model(data, scale=float(np.asarray(data).std()))
+
+    fit = run_svi(looking, (DATA,), key=jax.random.key(0), chunk=300, draws=500)
+    np.testing.assert_allclose(fit.draws["mean"].mean(axis=0), np.asarray(DATA).mean(axis=0), atol=0.06)
+    other = run_svi(looking, (DATA + 1.0,), key=jax.random.key(0), chunk=300, draws=500)
+    np.testing.assert_allclose(other.draws["mean"].mean(axis=0), np.asarray(DATA).mean(axis=0) + 1.0, atol=0.06)
+
+
+def test_a_given_guide_is_left_as_it_was():
+    guide = autoguide.AutoNormal(model)
+    run_svi(model, (DATA,), key=jax.random.key(0), guide=guide, chunk=20, max_steps=20, draws=2)
+    assert guide.prototype_trace is None
 
 
 def test_refuses_no_draws():

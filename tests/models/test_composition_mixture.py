@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import composition_mixture
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
@@ -12,6 +11,7 @@ from numpyro.infer.util import log_density
 from bayesspec.inference.mixture.fit_number import log_joint
 from bayesspec.inference.mixture.log_joint import Pixels
 from bayesspec.inference.mixture.scatter import Scattered, log_likelihood
+from bayesspec.models import composition_mixture
 
 
 def point(rng, pixels=40, channels=4, phases=3, covariates=2):
@@ -85,7 +85,7 @@ def test_runs_under_nuts_and_canonical_orders_the_phases():
     assert start["composition"].shape == (2, 2)
     kernel = NUTS(composition_mixture.model, init_strategy=init_to_value(values=start))
     sampler = MCMC(kernel, num_warmup=100, num_samples=100, progress_bar=False)
-    sampler.run(jax.random.key(1), counts, phases=2)
+    sampler.run(jax.random.PRNGKey(1), counts, phases=2)
     draws = composition_mixture.canonical(sampler.get_samples())
     np.testing.assert_allclose(draws["composition"].mean(axis=0)[:, 0], [0.8, 0.3], atol=0.05)
     np.testing.assert_allclose(draws["composition"].sum(axis=2), 1.0, rtol=1e-5)

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_nmf
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
 from bayesspec.inference.nmf.prior import NmfPrior, log_joint
+from bayesspec.models import poisson_nmf
 
 
 def point(rng, pixels=12, channels=9, rank=2, fixed=0):
@@ -74,7 +74,7 @@ def test_dims_name_every_axis_of_every_latent_site():
 def test_runs_under_nuts_as_it_stands():
     counts, _, abundances, _, _ = point(np.random.default_rng(1), pixels=6, channels=5)
     sampler = MCMC(NUTS(poisson_nmf.model), num_warmup=100, num_samples=100, progress_bar=False)
-    sampler.run(jax.random.key(0), jnp.asarray(counts), rank=2)
+    sampler.run(jax.random.PRNGKey(0), jnp.asarray(counts), rank=2)
     total = sampler.get_samples()["abundances"].sum(axis=2).mean(axis=0)
     assert np.all(np.isfinite(total))
     np.testing.assert_allclose(total.sum(), counts.sum(), rtol=0.15)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayesspec.models import poisson_pca
 from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
@@ -14,6 +13,7 @@ from bayesspec.inference.pca.blocks import Scores, log_rates
 from bayesspec.inference.pca.denoised_rates import products_with_errors
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.models import poisson_pca
 
 
 def simulated(pixels=40, channels=8, seed=0):
@@ -73,7 +73,7 @@ def test_bound_lies_below_the_evidence_and_close_to_it():
 def test_log_rates_agree_with_nuts():
     counts = simulated()
     sampler = MCMC(NUTS(poisson_pca.model), num_warmup=200, num_samples=500, progress_bar=False)
-    sampler.run(jax.random.key(0), jnp.asarray(counts), rank=1)
+    sampler.run(jax.random.PRNGKey(0), jnp.asarray(counts), rank=1)
     draws = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     theirs = draws["mean_log"][:, None] + draws["scores"] @ draws["loadings"]
     fit = fit_pca(counts, 1)
@@ -91,11 +91,11 @@ def test_linear_rates_agree_with_nuts():
     spectra, abundances = rng.dirichlet(np.full(8, 2.0), 2), rng.gamma(2.0, 200.0, (40, 2))
     counts = rng.poisson(abundances @ spectra)
     sampler = MCMC(NUTS(poisson_pca.model), num_warmup=300, num_samples=600, progress_bar=False)
-    sampler.run(jax.random.key(0), jnp.asarray(counts), rank=2, link="linear")
+    sampler.run(jax.random.PRNGKey(0), jnp.asarray(counts), rank=2, link="linear")
     draws = {name: np.asarray(value) for name, value in sampler.get_samples().items()}
     weight = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
     theirs = weight * (draws["scores"] @ draws["loadings"])
-    fit = fit_linear(counts, 2, layout=None)
+    fit = fit_linear(counts, 2)
     mean, variance = products_with_errors(fit.scores, fit.score_covariance, fit.loadings, fit.channel_covariance)
     sd = theirs.std(axis=0)
     assert np.sqrt(np.mean(((mean - theirs.mean(axis=0)) / sd) ** 2)) < 0.25

@@ -7,8 +7,8 @@ import pytest
 
 from bayesspec import InputError
 from bayesspec.comparison.side_by_side import compare
-from bayesspec.comparison.table import cells
 from bayesspec.reporting import report, save_figures
+from bayesspec.results.table import cells
 
 
 class Page(HTMLParser):

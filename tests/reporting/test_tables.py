@@ -1,6 +1,6 @@
 """Numbers as they are printed."""
 
-from bayesspec.reporting.tables import phase_table, selection_table
+from bayesspec.reporting.tables import selection_table
 
 
 def test_several_ratios_stand_under_each_other(clusters):
@@ -8,7 +8,7 @@ def test_several_ratios_stand_under_each_other(clusters):
         intensity_draws=(("draw", "phase", "line"), [[[0.8, 0.1, 0.2], [0.1, 0.1, 0.5]]])
     )
     seg = type(clusters)(data.assign_coords(line=["Fe_Ka", "O_Ka", "Si_Ka"]))
-    table = phase_table(seg, "O_Ka")
+    table = seg.table("O_Ka")
     assert table.columns == ("", "phase 0", "phase 1")
     assert [row[0] for row in table.rows] == ["area (%)", "Fe_Ka/O_Ka", "Si_Ka/O_Ka"]
     assert table.rows[1][1].startswith("8\n")

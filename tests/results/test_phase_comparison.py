@@ -64,7 +64,7 @@ def test_a_segmentation_compares_its_phases(seg: bs.Segmentation) -> None:
 
 
 def test_phases_that_are_not_resolved_are_not_compared(seg: bs.Segmentation) -> None:
-    blank = bs.Segmentation(seg.data.assign(intensity_draws=seg.intensities * np.nan))
+    blank = bs.Segmentation(seg.data.assign(intensity_draws=seg.intensities.draws * np.nan))
     found = blank.compare_phases(0, 1)
     assert np.isnan(found.overall)
     assert np.isnan(found.probability).all()

@@ -6,13 +6,13 @@ import pytest
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.pixel_blocks import coarser, likeness, pixel_block
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel
 from bayesspec.inference.noise.singular_values import SpectralRank
 from bayesspec.plot import scree
-from bayesspec.workflows.poisson_check import NoiseCheck
+from bayesspec.workflows.poisson_check import NoiseCheck, odd_channels
 from bayesspec.workflows.select_rank import (
     _decide,
     _Evidence,
@@ -33,8 +33,12 @@ def image_of(counts_per_pixel: float, side: int = 24, seed: int = 0) -> Spectrum
     return SpectrumImage(rng.poisson(counts_per_pixel * shares @ spectra), energy=ENERGY)
 
 
+def choice(image: SpectrumImage, numbers: list[int]) -> tuple[xr.Dataset, str, int]:
+    return choose_rank(counts_of(image), odd_channels(image), numbers, jax.random.key(0))
+
+
 def test_three_components_are_chosen_and_every_rank_is_scored() -> None:
-    table, verdict, chosen = choose_rank(image_of(300), [1, 2, 3, 4], jax.random.key(0))
+    table, verdict, chosen = choice(image_of(300), [1, 2, 3, 4])
     assert chosen == 3
     assert verdict.startswith("3 components")
     assert table["score"].values[:2].max() < -100
@@ -42,23 +46,24 @@ def test_three_components_are_chosen_and_every_rank_is_scored() -> None:
 
 
 def test_a_rank_that_was_asked_for_is_kept() -> None:
-    _, verdict, chosen = choose_rank(image_of(300), [2], jax.random.key(0))
+    _, verdict, chosen = choice(image_of(300), [2])
     assert (chosen, verdict) == (2, "2 components, as asked")
 
 
 def test_blocks_grow_as_counts_fall_and_keep_all_counts() -> None:
-    assert [pixel_block(image_of(c)) for c in (600, 200, 40, 1)] == [1, 2, 3, 3]
-    image = image_of(40)
-    assert coarser(image).shape[:2] == (8, 8)
-    assert coarser(image).counts.sum() == image.counts.sum()
+    assert [pixel_block(counts_of(image_of(c))) for c in (600, 200, 40, 1)] == [1, 2, 3, 3]
+    counts = counts_of(image_of(40))
+    coarse = coarser(counts)
+    assert coarse.valid.shape == (8, 8)
+    assert coarse.matrix.sum() == counts.matrix.sum()
 
 
 def test_pixels_without_likeness_to_their_neighbours_are_not_summed() -> None:
     image = image_of(200)
     order = np.random.default_rng(1).permutation(24 * 24)
     shuffled = SpectrumImage(image.counts.reshape(24 * 24, -1)[order].reshape(image.counts.shape), energy=ENERGY)
-    assert pixel_block(image) == 2
-    assert pixel_block(shuffled) == 1
+    assert pixel_block(counts_of(image)) == 2
+    assert pixel_block(counts_of(shuffled)) == 1
 
 
 def test_likeness_is_the_correlation_of_neighbours_without_their_noise() -> None:
@@ -69,22 +74,22 @@ def test_likeness_is_the_correlation_of_neighbours_without_their_noise() -> None
     rates = np.stack([paired, 1 - paired], axis=2) @ spectra
     mask = np.zeros(paired.shape, bool)
     mask[:7] = True
-    found = likeness(SpectrumImage(rng.poisson(5 * rates), energy=ENERGY).with_mask(mask))
+    found = likeness(counts_of(SpectrumImage(rng.poisson(5 * rates), energy=ENERGY).with_mask(mask)))
     assert found == pytest.approx(0.25, abs=0.04)
-    assert likeness(SpectrumImage(rng.poisson(np.full((30, 30, 64), 0.3)), energy=ENERGY)) == 1.0
+    assert likeness(counts_of(SpectrumImage(rng.poisson(np.full((30, 30, 64), 0.3)), energy=ENERGY))) == 1.0
 
 
 def test_blocks_stay_small_where_excluded_pixels_are_everywhere() -> None:
     mask = np.zeros((24, 24), bool)
     mask[::2, ::2] = True
-    assert pixel_block(image_of(40).with_mask(mask)) == 1
+    assert pixel_block(counts_of(image_of(40).with_mask(mask))) == 1
 
 
 def test_matrix_leaves_out_what_is_excluded() -> None:
     image = image_of(40).with_mask(np.arange(24 * 24).reshape(24, 24) < 100).with_mask(ENERGY > 60)
-    assert count_matrix_of(image).shape == (24 * 24 - 100, 60)
+    assert counts_of(image).shape == (24 * 24 - 100, 60)
     with pytest.raises(InputError, match="no counts in 0 pixels"):
-        count_matrix_of(image.with_mask(np.ones((24, 24), bool)))
+        counts_of(image.with_mask(np.ones((24, 24), bool)))
 
 
 def test_three_voices_make_one_table_and_one_figure() -> None:

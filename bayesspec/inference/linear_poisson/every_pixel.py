@@ -12,6 +12,8 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 
 BLOCK = 4096
+FILLED = 8
+"""Pixels of which a block holds a multiple, empty ones among them: programs are compiled for few numbers of pixels."""
 STEPS = 8
 MOST_STEPS = 160
 TOLERANCE = 1e-4
@@ -20,8 +22,10 @@ PRIOR_COUNTS = 1.0
 
 
 @jax.jit
-def _climb(counts: jax.Array, matrix: jax.Array, intensities: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Some steps of expectation maximisation over blocks, and how much the last gained per pixel (nats)."""
+def _climb(
+    counts: jax.Array, real: jax.Array, matrix: jax.Array, intensities: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Some steps of expectation maximisation over blocks, and how much the last gained per real pixel (nats)."""
     totals = matrix.sum(axis=0)
 
     def loss(y: jax.Array, w: jax.Array) -> jax.Array:
@@ -31,14 +35,14 @@ def _climb(counts: jax.Array, matrix: jax.Array, intensities: jax.Array) -> tupl
     def step(y: jax.Array, w: jax.Array) -> jax.Array:
         return w * ((y / (w @ matrix.T + FLOOR)) @ matrix) / totals[None]
 
-    def block(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        y, w = pair
+    def block(pair: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        y, use, w = pair
         for _ in range(STEPS // 2 - 1):
             w = _accelerated(lambda v: step(y, v), lambda v: loss(y, v), w)
         last = step(y, w)
-        return last, jnp.maximum(loss(y, w) - loss(y, last), 0.0).mean()
+        return last, (jnp.maximum(loss(y, w) - loss(y, last), 0.0) * use).sum() / use.sum()
 
-    moved, gain = jax.lax.map(block, (counts, intensities))
+    moved, gain = jax.lax.map(block, (counts, real, intensities))
     return moved, gain.max()
 
 
@@ -116,19 +120,20 @@ def fit_pixels(
     """
     _check(counts, matrix)
     pixels, columns = len(counts), matrix.shape[1]
-    size = min(BLOCK, pixels)
+    size = min(BLOCK, -(-pixels // FILLED) * FILLED)
     blocks = -(-pixels // size)
     padded = np.zeros((blocks * size, counts.shape[1]), np.float32)
     padded[:pixels] = counts
     scale = matrix.sum(axis=0)
     design = jnp.asarray(matrix / scale, jnp.float32)
     y = jnp.asarray(padded.reshape(blocks, size, -1))
+    real = jnp.asarray((np.arange(blocks * size) < pixels).reshape(blocks, size).astype(np.float32))
     mean = padded[:pixels].mean(axis=0, dtype=np.float64)
     start = np.repeat(np.maximum(padded.sum(axis=1), 1e-3)[:, None] / columns, columns, axis=1)
     w = jnp.asarray(start.reshape(blocks, size, columns), jnp.float32)
     done, gain = 0, np.inf
     while gain > TOLERANCE and done < MOST_STEPS:
-        w, gained = _climb(y, design, w)
+        w, gained = _climb(y, real, design, w)
         gain, done = float(gained), done + STEPS
         if progress is not None:
             progress(done, MOST_STEPS)

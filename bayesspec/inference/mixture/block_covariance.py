@@ -55,7 +55,7 @@ def widened(
     Source: sandwich covariance, White (1982), doi:10.2307/1912526; in blocks for dependent data, Heagerty and Lumley
     (2000), doi:10.1080/01621459.2000.10473914. Coverage: `benchmarks/segmentation.py`.
     """
-    if not fit.status.definite:
+    if not fit.convergence.definite:
         return fit
     block = blocks(np.shape(counts)[0], np.shape(counts)[1])
     if scores_of_pixels is None:

@@ -14,14 +14,15 @@ from scipy.special import logsumexp
 
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture.log_joint import Pixels
+from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
 LARGEST_TOTAL = 2**31
 
 
 @dataclass(frozen=True)
-class MixtureStatus:
-    """How a fit ended.
+class Convergence:
+    """How a fit ended, in numbers.
 
     Parameters
     ----------
@@ -50,13 +51,11 @@ class MixtureStatus:
         return self.smallest_curvature > 0.0
 
     @property
-    def message(self) -> str:
-        """One sentence: how the fit ended and what to do."""
+    def status(self) -> Status:
+        """The outcome, a sentence that says what to do."""
         if not self.definite:
-            return "The observed information is not positive definite: no intervals. Ask for fewer phases."
-        if not self.converged:
-            return f"Not converged after {self.iterations} Newton steps: ask for fewer phases or sum more counts."
-        return f"Converged in {self.iterations} Newton steps."
+            return Status.NOT_DEFINITE
+        return Status.CONVERGED if self.converged else Status.ITERATION_LIMIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +80,8 @@ class MixtureFit:
         Observed information of the log posterior. Parameters: log shares (phase, channel) in C order, then weights
         (phase, 1 + covariate). A unit of information on each phase's sum of log shares fixes what data cannot.
         Empty for a fit that was left early.
-    status : MixtureStatus
-        How the fit ended.
+    convergence : Convergence
+        How the fit ended, in numbers; `status` is the outcome.
     """
 
     log_composition: Floats
@@ -92,7 +91,12 @@ class MixtureFit:
     n_parameters: int
     n_pixels: int
     information: Floats
-    status: MixtureStatus
+    convergence: Convergence
+
+    @property
+    def status(self) -> Status:
+        """How the fit ended, a sentence that says what to do."""
+        return self.convergence.status
 
     @property
     def n_phases(self) -> int:
@@ -121,9 +125,9 @@ class MixtureFit:
         InputError
             If the observed information is not positive definite.
         """
-        if not self.status.definite:
+        if not self.convergence.definite:
             raise InputError(
-                f"observed information with smallest eigenvalue {self.status.smallest_curvature:.3g} at "
+                f"observed information with smallest eigenvalue {self.convergence.smallest_curvature:.3g} at "
                 f"{self.n_phases} phases",
                 "a positive definite one: these data do not tell the phases apart",
                 f"phases={max(1, self.n_phases - 1)}",

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from bayesspec.inference.mixture import log_joint as mode
 from bayesspec.inference.mixture.fit import (
+    Convergence,
     Floats,
     MixtureFit,
-    MixtureStatus,
     checked_counts,
     checked_covariates,
     pixels_of,
@@ -165,20 +165,22 @@ def fitted(
     keep = np.concatenate([np.repeat(here, channels), np.repeat(here, coefficients)])
     information = information[np.ix_(keep, keep)]
     gain = float(found.gain)
-    status = MixtureStatus(
+    convergence = Convergence(
         converged=gain <= tolerance,
         iterations=int(found.iterations),
         gain=gain,
         gradient_norm=float(np.abs(gradient).max()),
         smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
     )
-    return _result(found.parameters, pixels, here, information, status, constant)
+    return _result(found.parameters, pixels, here, information, convergence, constant)
 
 
 def without_information(at: Parameters, pixels: Pixels, active: Array, constant: Array) -> MixtureFit:
     """The active phases at a point that is not looked at any further: it has no information and no draws."""
-    status = MixtureStatus(converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf)
-    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), status, constant)
+    convergence = Convergence(
+        converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf
+    )
+    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), convergence, constant)
 
 
 def _result(
@@ -186,7 +188,7 @@ def _result(
     pixels: Pixels,
     here: NDArray[np.bool_],
     information: Floats,
-    status: MixtureStatus,
+    convergence: Convergence,
     constant: Array | None,
 ) -> MixtureFit:
     constant = log_multinomial(pixels) if constant is None else constant
@@ -201,5 +203,5 @@ def _result(
         n_parameters=phases * (used - 1) + (phases - 1) * coefficients,
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
         information=information,
-        status=status,
+        convergence=convergence,
     )

@@ -10,7 +10,7 @@ from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
-from bayesspec.inference.mixture.fit import Floats, MixtureFit, MixtureStatus, pixels_of
+from bayesspec.inference.mixture.fit import Convergence, Floats, MixtureFit, pixels_of
 from bayesspec.inference.mixture.log_joint import Pixels, log_multinomial
 from bayesspec.inference.mixture.scatter import (
     REACH,
@@ -235,7 +235,7 @@ def _result(found: Climb, pixels: Pixels, number: int, tolerance: float) -> Scat
         n_parameters=2 * phases * (used - 1) + (phases - 1) * at.weights.shape[1],
         n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
         information=0.5 * (profiled + profiled.T),
-        status=MixtureStatus(
+        convergence=Convergence(
             converged=gain <= tolerance,
             iterations=int(found.iterations),
             gain=gain,

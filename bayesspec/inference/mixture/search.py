@@ -102,7 +102,7 @@ def unresolved_fits(start: MixtureFit, unresolved: list[int], counts: Counts, ma
     covariates = both_covariates(start, counts, mask, dose)
     labelled = refit(start, counts, covariates, mask)
     wide = _widened(labelled, counts, covariates, mask)
-    resolved = labelled.status.definite and len(unresolved) < labelled.n_phases
+    resolved = labelled.convergence.definite and len(unresolved) < labelled.n_phases
     return PhaseFits(wide, labelled, covariates, clear=False, resolved=resolved, unresolved=tuple(unresolved))
 
 
@@ -140,18 +140,18 @@ def phase_fits(
     dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
     if best.n_phases == 1:
         none = dose[:, :, :0]
-        return PhaseFits(best, best, none, clear=False, resolved=best.status.definite)
+        return PhaseFits(best, best, none, clear=False, resolved=best.convergence.definite)
     both = both_covariates(best, counts, mask, dose)
     labelled = refit(best, counts, both, mask)
     if isinstance(best, ScatteredFit):
         one = fit_scatter(one, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)
-    clear = best.n_phases == 2 and labelled.status.definite and one.bic - labelled.bic > CLEAR_BIC
+    clear = best.n_phases == 2 and labelled.convergence.definite and one.bic - labelled.bic > CLEAR_BIC
     plain = labelled if clear else refit(best, counts, dose, mask)
     covariates = both if clear else dose
     if clear and not isinstance(best, ScatteredFit):
         labelled = _second_round(best, labelled, counts, both, mask)
     fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, clear, mixed)
-    if plain.status.definite and not clear:
+    if plain.convergence.definite and not clear:
         fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(fits.measured))
     return fits._replace(resolved=fits.resolved and not fits.blurred)
 
@@ -178,7 +178,7 @@ def _second_round(
     both = np.concatenate([covariates, around], axis=2)
     again = with_covariates(labelled, counts, both, mask=mask, weights=weights)
     gain = again.pixel_log_likelihood.sum() - labelled.pixel_log_likelihood.sum()
-    return again if again.status.definite and 2.0 * gain > chi2.ppf(SEEN, added) else labelled
+    return again if again.convergence.definite and 2.0 * gain > chi2.ppf(SEEN, added) else labelled
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:
@@ -266,12 +266,12 @@ def _with_hidden(
     dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
     start = split_hidden(best, found[:room], counts, dose, mask=mask)
     even = with_covariates(start, counts, dose[:, :, :0], mask=mask)
-    if even.status.definite and even.bic < best.bic:
+    if even.convergence.definite and even.bic < best.bic:
         return even, []
     apart = refit(start, counts, both_covariates(start, counts, mask, dose), mask)
     alone = refit(best, counts, both_covariates(best, counts, mask, dose), mask)
     gain = apart.log_likelihood - alone.log_likelihood
-    if not apart.status.definite or gain < 2 * (apart.n_parameters - alone.n_parameters):
+    if not apart.convergence.definite or gain < 2 * (apart.n_parameters - alone.n_parameters):
         return best, []
     return start, [hidden.phase for hidden in found[:room]] + list(range(best.n_phases, start.n_phases))
 

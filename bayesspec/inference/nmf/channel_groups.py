@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.image.counts import count_dtype
-from bayesspec.inference.blocks import PART_ENTRIES
+from bayesspec.image.counts import PART_ENTRIES, count_dtype
 
 MERGED_ROWS = 2048
 """Rows to which the pixels are added for the singular vectors."""
 SPARE = 4
 """Vectors that are iterated beside those that are wanted."""
 ITERATIONS = 3
+"""Power iterations: the vectors are then exact to single precision."""
 SPARSE = 0.1
 """Part of the entries that hold counts below which only those are visited."""
 
@@ -102,7 +102,7 @@ def group_channels(counts: Array, rank: int, groups: int) -> ChannelGroups:
     Notes
     -----
     Source: for the weights Keenan & Kotula (2004), doi:10.1002/sia.1657, eq. 16; for the vectors Halko, Martinsson &
-    Tropp (2011), doi:10.1137/090771806, algorithm 4.4, started from sums of runs of pixels.
+    Tropp (2011), doi:10.1137/090771806, algorithm 4.4.
     """
     run = max(1, len(counts) // MERGED_ROWS)
     whole = len(counts) // run * run
@@ -149,13 +149,11 @@ def _noise_scaled(merged: Array, rows: Array, totals: Array) -> Array:
 
 
 def _leading_vectors(scaled: Array, rank: int) -> Array:
-    """Leading right singular vectors (channel, rank), by iterating a subspace."""
-    wanted = min(rank + SPARE, *scaled.shape)
-    vectors = np.stack([part.sum(axis=0) for part in np.array_split(scaled, wanted)]).T
-    for _ in range(ITERATIONS):
-        vectors = np.linalg.qr(scaled.T @ (scaled @ vectors))[0]
-    turned = np.linalg.svd(scaled @ vectors, full_matrices=False)[2].T
-    return (vectors @ turned)[:, :rank].astype(np.float64)
+    """Leading right singular vectors (channel, rank)."""
+    from sklearn.utils.extmath import randomized_svd
+
+    found = randomized_svd(scaled, rank, n_oversamples=SPARE, n_iter=ITERATIONS, random_state=0)
+    return np.asarray(found[2].T, np.float64)
 
 
 def _divided(points: Array, weights: Array, groups: int) -> Array:

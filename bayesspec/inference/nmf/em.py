@@ -9,7 +9,8 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, em_step, row_divergences
+from bayesspec.image.counts import CountBlocks
+from bayesspec.inference.blocks import em_step, row_divergences
 from bayesspec.inference.status import Status
 
 Progress = Callable[[int, int], None]

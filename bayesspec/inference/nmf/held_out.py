@@ -16,7 +16,8 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from bayesspec.errors import InputError
-from bayesspec.inference.blocks import check_counts, cut, row_divergences
+from bayesspec.image.counts import Counts
+from bayesspec.inference.blocks import row_divergences
 from bayesspec.inference.nmf.mode import NmfMode, Progress, fit_mode
 from bayesspec.inference.nmf.rank_path import rank_path
 
@@ -24,7 +25,19 @@ PSEUDO_COUNTS = 0.5
 """Counts added to each channel of a spectrum, as its prior does: an empty channel is not impossible."""
 
 
-def _generator(key: jax.Array) -> np.random.Generator:
+def generator(key: jax.Array) -> np.random.Generator:
+    """Make a generator of NumPy's, which compiles nothing, of a key.
+
+    Parameters
+    ----------
+    key : jax.Array
+        Random key.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The generator.
+    """
     words = np.asarray(jax.random.key_data(key), np.uint32).ravel()
     return np.random.default_rng([int(word) for word in words])
 
@@ -60,16 +73,16 @@ def thin(counts: npt.ArrayLike, fraction: float, *, key: jax.Array) -> tuple[npt
     whole = np.asarray(counts)
     train = np.zeros(whole.shape, whole.dtype)
     filled = np.nonzero(whole)
-    train[filled] = _generator(key).binomial(whole[filled], fraction)
+    train[filled] = generator(key).binomial(whole[filled], fraction)
     return train, whole - train
 
 
-def held_out_score(test: npt.ArrayLike, mode: NmfMode, *, ratio: float) -> npt.NDArray[np.float64]:
+def held_out_score(test: npt.ArrayLike | Counts, mode: NmfMode, *, ratio: float) -> npt.NDArray[np.float64]:
     """Log likelihood of held-out counts of each pixel under a fit to the other part.
 
     Parameters
     ----------
-    test : array (pixel, channel), integer
+    test : Counts, or array (pixel, channel), integer
         Held-out counts.
     mode : NmfMode
         Fit to the other part.
@@ -87,15 +100,15 @@ def held_out_score(test: npt.ArrayLike, mode: NmfMode, *, ratio: float) -> npt.N
     Half a count is added to each channel of a free spectrum, so that a channel without counts in one part does
     not forbid them in the other.
     """
-    matrix = check_counts(test)
+    known = Counts.of(test)
     w, h = mode.abundances.astype(np.float64), mode.spectra.astype(np.float64).copy()
     free = len(h) - mode.n_fixed
     totals = np.maximum(w.sum(axis=0), 1e-12)[:free, None]
     loose = h[:free] * totals + PSEUDO_COUNTS
     h[:free] = loose / loose.sum(axis=1, keepdims=True)
-    blocks = cut(matrix)
+    blocks = known.blocks
     rows = row_divergences(blocks.counts, blocks.split(w * ratio), jnp.asarray(h.astype(np.float32)))
-    return _row_constants(matrix) - blocks.join(rows).astype(np.float64)
+    return _row_constants(known.matrix) - blocks.join(rows).astype(np.float64)
 
 
 def _row_constants(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -108,7 +121,7 @@ def _row_constants(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def rank_scores(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     ranks: Iterable[int],
     *,
     key: jax.Array,
@@ -121,12 +134,12 @@ def rank_scores(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     ranks : iterable of int
         Numbers of free components.
     key : jax.Array
-        Random key of the division and of the fits.
+        Random key of the division, and of the starts where spectra are fixed.
     fraction : float
         Part of the counts that is fitted.
     fixed_spectra : array (fixed component, channel), float, optional
@@ -141,18 +154,19 @@ def rank_scores(
     numpy.ndarray (rank, pixel), float64
         Scores in nats, from the same division for all ranks.
     """
-    matrix = check_counts(counts)
+    known = Counts.of(counts)
     split_key, fit_key = jax.random.split(key)
-    train, test = thin(matrix, fraction, key=split_key)
+    train, test = (known.other(part) for part in thin(known.matrix, fraction, key=split_key))
     ratio = (1.0 - fraction) / fraction
     wanted = list(ranks)
     path: Iterable[NmfMode] = (
-        fit_mode(train, n, key=fit_key, fixed_spectra=fixed_spectra, tolerance=tolerance) for n in wanted
+        fit_mode(train, n, key=jax.random.fold_in(fit_key, n), fixed_spectra=fixed_spectra, tolerance=tolerance)
+        for n in wanted
     )
     tried = wanted
     if fixed_spectra is None:
         tried = list(range(1, max(wanted) + 1))
-        path = rank_path(train, max(wanted), key=fit_key, tolerance=tolerance)
+        path = rank_path(train, max(wanted), tolerance=tolerance)
     scores = {}
     for done, (rank, mode) in enumerate(zip(tried, path, strict=True), start=1):
         if rank in wanted:

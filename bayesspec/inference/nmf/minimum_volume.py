@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, cut, em_step, row_divergences
+from bayesspec.image.counts import CountBlocks, Counts
+from bayesspec.inference.blocks import em_step, row_divergences
 from bayesspec.inference.nmf.feasible_set import TOLERANCE, FeasibleSet
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_groups import group_pixels
@@ -37,7 +37,7 @@ def compact(
     background: int,
     seed: int,
     *,
-    counts: npt.NDArray[Any] | None = None,
+    counts: npt.ArrayLike | Counts | None = None,
     tolerance: float = TOLERANCE,
 ) -> NmfMode:
     """Draw the spectra together until abundances become zero, or the fit would suffer.
@@ -54,7 +54,7 @@ def compact(
         How many of the fixed spectra, the last, are background, from which the components take nothing.
     seed : int
         Seed of the grouping of pixels.
-    counts : array (pixel, channel), unsigned integer, or None
+    counts : Counts, array (pixel, channel) of integers, or None
         What `mode` was fitted to.
     tolerance : float
         Standard deviations by which an abundance may be negative; fewer where the abundances are smoothed.
@@ -73,7 +73,7 @@ def compact(
         return mode
     feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background, tolerance)
     matrix = feasible.extreme(_smallness(feasible))
-    found = _moved(mode, matrix) if counts is None else _shortened(mode, matrix, cut(counts))
+    found = _moved(mode, matrix) if counts is None else _shortened(mode, matrix, Counts.of(counts).blocks)
     free = len(spectra) - mode.n_fixed
     totals = found.abundances[:, :free].sum(axis=0)
     return found.reordered(np.append(np.argsort(-totals, kind="stable"), np.arange(free, len(spectra))))

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bayesspec.inference.blocks import check_counts, check_fixed, check_rank, cut
+from bayesspec.errors import InputError
+from bayesspec.image.counts import Counts
+from bayesspec.inference.blocks import check_fixed, check_rank
 from bayesspec.inference.nmf.channel_groups import group_channels
 from bayesspec.inference.nmf.em import Descent, Progress, descend
 from bayesspec.inference.nmf.newton import newton_descent
@@ -80,15 +82,15 @@ class NmfMode:
 
 
 def _on_groups(
-    counts: Matrix, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float
+    counts: Counts, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float
 ) -> tuple[Matrix, Matrix, Status]:
     """Fit the counts of groups of channels; carry the fit over to all channels.
 
     A start that these counts hardly improve is near already, and stays as it is.
     """
     w, h = start
-    groups = group_channels(counts, len(h), GROUPS * len(h))
-    blocks = cut(groups.add(counts))
+    groups = group_channels(counts.matrix, len(h), GROUPS * len(h))
+    blocks = Counts.in_one_column(groups.add(counts.matrix)).blocks
     found = descend(blocks, (np.asarray(blocks.split(w)), groups.gather(h).astype(np.float32)), free, tolerance, 1)
     if found.begun - found.divergence < NEAR * found.begun:
         return w, h, found.status
@@ -103,19 +105,19 @@ def _lifted(values: Matrix, start: Matrix) -> Matrix:
     return np.maximum(values, LIFT * values.mean(axis=1, keepdims=True) * (start > 0))
 
 
-def _begin(counts: Matrix, spectra: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
+def _begin(counts: Counts, spectra: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
     """Even abundances beside starting spectra, the fixed ones appended."""
     everything = np.concatenate([spectra, fixed]).astype(np.float32)
-    totals = counts.sum(axis=1, dtype=np.float64)[:, None] / len(everything)
+    totals = counts.matrix.sum(axis=1, dtype=np.float64)[:, None] / len(everything)
     return np.repeat(totals, len(everything), axis=1).astype(np.float32), everything
 
 
-def _best_start(counts: Matrix, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix, Matrix]:
+def _best_start(counts: Counts, rank: int, fixed: Matrix, free: jax.Array, seed: int) -> tuple[Matrix, Matrix, Matrix]:
     """Fit the coarse counts from every start; carry the best fit over to the full counts, with its stability."""
     coarse = coarsen(counts)
-    blocks, known = cut(coarse.counts), coarse.in_runs(fixed)
+    blocks, known = coarse.counts.blocks, coarse.in_runs(fixed)
     fits = []
-    for spectra in starts(coarse.counts, rank, seed):
+    for spectra in starts(coarse.counts.matrix, rank, seed):
         w, h = _begin(coarse.counts, spectra, known)
         found = descend(blocks, (np.asarray(blocks.split(w)), h), free, COARSE_TOLERANCE, COARSE_CYCLES)
         fits.append((found.divergence, found.point))
@@ -136,10 +138,10 @@ def _agreement(spectra: Matrix, others: Matrix, rank: int) -> Matrix:
 
 
 def fit_mode(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     rank: int,
     *,
-    key: jax.Array,
+    key: jax.Array | None = None,
     init: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     fixed_spectra: npt.ArrayLike | None = None,
     tolerance: float = 1e-5,
@@ -150,12 +152,12 @@ def fit_mode(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     rank : int
         Number of components whose spectrum is free.
-    key : jax.Array
-        Random key of the random start.
+    key : jax.Array, optional
+        Random key of the random start; needed where `init` is not given.
     init : (abundances (pixel, component), spectra (component, channel)), float, optional
         Start here instead; abundances in counts, spectra of any scale, those of fixed spectrum last.
     fixed_spectra : array (fixed component, channel), float, optional
@@ -175,7 +177,7 @@ def fit_mode(
     Raises
     ------
     InputError
-        When the counts, the rank or the fixed spectra cannot be used.
+        When the counts, the rank or the fixed spectra cannot be used, or there is neither a key nor a start.
 
     Notes
     -----
@@ -184,23 +186,25 @@ def fit_mode(
     expectation maximisation.
     Source: Lee & Seung (1999), doi:10.1038/44565; Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
-    matrix = check_counts(counts)
-    fixed = check_fixed(fixed_spectra, matrix.shape[1])
-    check_rank(rank, matrix.shape)
+    known = Counts.of(counts)
+    fixed = check_fixed(fixed_spectra, known.shape[1])
+    check_rank(rank, known.shape)
     free = jnp.arange(rank + len(fixed)) < rank
     if init is None:
+        if key is None:
+            raise InputError("neither key nor init", "a random key, or a start", "fit_mode(counts, 4, key=key)")
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1, dtype=jnp.int32))
-        w, h, stability = _best_start(matrix, rank, fixed, free, seed)
+        w, h, stability = _best_start(known, rank, fixed, free, seed)
     else:
         (w, h), stability = _given_start(init), None
-    found = _descended(matrix, (w, h), free, tolerance, max_iterations, progress, given=init is not None)
+    found = _descended(known, (w, h), free, tolerance, max_iterations, progress, given=init is not None)
     w, h = found.point
     order = np.append(np.argsort(-w[:, :rank].sum(axis=0), kind="stable"), np.arange(rank, len(h)))
     return NmfMode(h, w, found.divergence, found.cycles, found.status, len(fixed), stability).reordered(order)
 
 
 def _descended(
-    counts: Matrix,
+    counts: Counts,
     start: tuple[Matrix, Matrix],
     free: jax.Array,
     tolerance: float,
@@ -210,12 +214,12 @@ def _descended(
     given: bool,
 ) -> Descent:
     """Go down from a start by the means that suit the size of the counts; the abundances are not in blocks."""
-    far = given and counts.size >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
+    far = given and counts.filled * counts.shape[1] >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
     (w, h), status = start, Status.ITERATION_LIMIT
     if far:
         w, h, status = _on_groups(counts, start, free, tolerance)
         far = w is not start[0]
-    blocks = cut(counts)
+    blocks = counts.blocks
     found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
     if far and status is not Status.INTERRUPTED:
         found = newton_descent(blocks, found.point, free, tolerance, most, progress)

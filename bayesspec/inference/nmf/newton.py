@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, em_step, product
+from bayesspec.image.counts import CountBlocks
+from bayesspec.inference.blocks import em_step, product
 from bayesspec.inference.nmf.em import Descent, Point, Progress, extrapolated, total, totals
 from bayesspec.inference.status import Status
 from bayesspec.models.poisson_nmf import RATE_FLOOR

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import check_counts
+from bayesspec.image.counts import Counts
 from bayesspec.inference.nmf.channel_groups import group_by_spectra
 from bayesspec.inference.nmf.posterior import Moments, NmfPosterior, add_draw, gamma_quantiles, no_moments
 from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate
@@ -39,14 +39,14 @@ def _step(data: Data, state: State, key: jax.Array, plan: Plan) -> tuple[State, 
     w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))
     sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
-    shape, rate = draw_shape_and_rate(prior_key, state.shape, sum_log, totals, plan.pixels, plan.prior)
+    shape, rate = draw_shape_and_rate(prior_key, state.shape, sum_log, totals, data.pixels, data.prior)
     shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
-    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
+    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / data.pixels
     return state._replace(log_w=log_w, shape=shape, rate=rate), totals, fractions
 
 
 def sample_abundances(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     spectra: NmfPosterior,
     *,
     key: jax.Array,
@@ -57,7 +57,7 @@ def sample_abundances(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts of the single pixels, on the channels of the spectra.
     spectra : NmfPosterior
         Posterior whose spectra came from sums over these pixels.
@@ -79,9 +79,9 @@ def sample_abundances(
         When the counts cannot be used.
     """
     prior = replace(prior or NmfPrior(), seen=())  # of the spectra, which are drawn already
-    matrix, draws = _in_groups(check_counts(counts), spectra)
+    grouped, draws = _in_groups(Counts.of(counts), spectra)
     with jax.enable_x64(True):
-        chain = _chain(matrix, draws[0], spectra, prior)
+        chain = _chain(grouped, draws[0], spectra, prior)
         moments, rows = _run(chain, draws, key, progress)
         mean = chain.blocks.join(moments.mean)
         sd = np.sqrt(chain.blocks.join(moments.squares) / max(float(moments.number) - 1.0, 1.0))
@@ -98,18 +98,20 @@ def sample_abundances(
     )
 
 
-def _in_groups(counts: npt.NDArray[Any], spectra: NmfPosterior) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+def _in_groups(counts: Counts, spectra: NmfPosterior) -> tuple[Counts, npt.NDArray[np.float32]]:
     """Counts and draws of the spectra, added over groups of channels."""
     draws, number = spectra.spectra, GROUPS * spectra.spectra.shape[1]
     if counts.shape[1] < 4 * number:
         return counts, draws
     groups = group_by_spectra(draws.mean(axis=0) * spectra.totals.mean(axis=0)[:, None], number)
-    return groups.add(counts), np.stack([groups.gather(draw) for draw in draws]).astype(np.float32)
+    added = Counts.in_one_column(groups.add(counts.matrix))
+    return added, np.stack([groups.gather(draw) for draw in draws]).astype(np.float32)
 
 
-def _chain(counts: npt.NDArray[Any], first: npt.NDArray[np.float32], spectra: NmfPosterior, prior: NmfPrior) -> Chain:
+def _chain(counts: Counts, first: npt.NDArray[np.float32], spectra: NmfPosterior, prior: NmfPrior) -> Chain:
     """Even abundances beside the first draw of the spectra; building the chain fits them."""
-    even = np.repeat(np.maximum(counts.sum(axis=1, dtype=np.float64), 0.1)[:, None], len(first), axis=1) / len(first)
+    totals = np.maximum(counts.matrix.sum(axis=1, dtype=np.float64), 0.1)
+    even = np.repeat(totals[:, None], len(first), axis=1) / len(first)
     shape = np.clip(spectra.shape[0], 1.01 * prior.shape_range[0], 2.0)
     start = Start(even, first, shape, shape / even.mean(axis=0))
     return Chain(counts, start, len(first) - spectra.n_fixed, prior, coupled=False)

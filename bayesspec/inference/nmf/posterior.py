@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from numpyro import diagnostics
 from scipy.special import gammaincinv
 
 from bayesspec.inference.nmf.mode import NmfMode
@@ -20,17 +21,19 @@ from bayesspec.inference.status import Status
 FEWEST_EFFECTIVE = 20.0
 """Fewer effective draws of a global quantity than this are reported."""
 FEWEST_ACCEPTED = 0.15
+STILL = 1e-20
+"""Variance, over the mean square, of what does not move but for rounding."""
 
 # How many independent draws a chain is worth
 
 
 def effective_sample_size(chains: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Effective sample size of each quantity, from the positive and monotone part of its autocorrelation.
+    """Effective sample size of each quantity, as NumPyro estimates it, no more than there are draws.
 
     Parameters
     ----------
     chains : array (draw, ...), float
-        Successive draws of one chain.
+        Successive draws of one chain, at least two.
 
     Returns
     -------
@@ -42,22 +45,12 @@ def effective_sample_size(chains: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Source: Geyer (1992), doi:10.1214/ss/1177011137, the initial monotone sequence.
     """
     draws = np.asarray(chains, np.float64)
-    flat = draws.reshape(len(draws), -1)
-    return np.array([_one(column) for column in flat.T]).reshape(draws.shape[1:])
-
-
-def _one(column: npt.NDArray[Any]) -> float:
-    n = len(column)
-    centred = column - column.mean()
-    spread = float(centred @ centred)
-    if n < 4 or spread <= 1e-20 * max(float(column @ column), 1e-300):
-        return float(n)
-    spectrum = np.fft.rfft(centred, 2 * n)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:n] / spread
-    sums = correlation[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
-    positive = int(np.argmax(sums <= 0)) if (sums <= 0).any() else len(sums)
-    monotone = np.minimum.accumulate(sums[:positive])
-    return float(min(n, n / max(2.0 * monotone.sum() - 1.0, 1.0 / n)))
+    still = draws.var(axis=0) <= STILL * np.square(draws).mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sizes = diagnostics.effective_sample_size(draws[None])
+    # draws that alternate are worth more than as many independent ones: their estimate may be infinite or negative
+    sizes = np.where(still | (sizes <= 0), len(draws), sizes)
+    return np.asarray(np.minimum(sizes, len(draws)), np.float64)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ from jax.scipy.special import gammaln
 from scipy.special import gammaln as gammaln64
 
 from bayesspec.errors import InputError
-from bayesspec.inference.blocks import PART_ENTRIES, check_counts, cut, row_divergences
+from bayesspec.image.counts import PART_ENTRIES, Counts
+from bayesspec.inference.blocks import row_divergences
 from bayesspec.models.poisson_nmf import CONCENTRATION, FLAT_RATE, RATE_RANGE, SHAPE_RANGE
 
 SHAPE_STEPS = 3
@@ -55,10 +56,6 @@ class NmfPrior:
                 f"a prior concentration or shape of {smallest}", "0.05 or more", "NmfPrior(concentration=0.5)"
             )
 
-    def scaled(self, shape: jax.Array) -> jax.Array:
-        """Shapes of the components whose rate is learned; zero for those of flat prior, (component,)."""
-        return jnp.where(jnp.arange(shape.size) < shape.size - self.flat, shape, 0.0)
-
     def concentrations(self, free: int, channels: int) -> npt.NDArray[np.float64]:
         """Dirichlet concentration of every entry of the spectra.
 
@@ -77,16 +74,61 @@ class NmfPrior:
             row += 0.0 if counts is None else np.asarray(counts)
         return values
 
+    def arrays(self, free: int, components: int, channels: int) -> Prior:
+        """Constants as the data of a program that is compiled once for all of them.
+
+        Parameters
+        ----------
+        free, components, channels : int
+            Number of free components, of all components, and of channels.
+
+        Returns
+        -------
+        Prior
+            The constants.
+        """
+        widths = [float(np.log(np.log(high / low))) for low, high in (self.shape_range, self.rate_range)]
+        return Prior(
+            jnp.asarray(self.concentrations(free, channels), jnp.float64),
+            jnp.asarray(np.arange(components) < components - self.flat),
+            jnp.asarray(self.shape_range, jnp.float64),
+            jnp.asarray(sum(widths), jnp.float64),
+        )
+
+
+class Prior(NamedTuple):
+    """Constants of the prior as a compiled program sees them.
+
+    Parameters
+    ----------
+    concentration : jax.Array (free component, channel), float64
+        Dirichlet concentration of the spectra.
+    learned : jax.Array (component,), bool
+        Whether shape and rate of the abundances are learned; else their prior is flat.
+    shape_range : jax.Array (2,), float64
+        Support of the shape.
+    log_widths : jax.Array (), float64
+        Logarithm of the width of the supports of log shape and log rate, added.
+    """
+
+    concentration: jax.Array
+    learned: jax.Array
+    shape_range: jax.Array
+    log_widths: jax.Array
+
+    def scaled(self, shape: jax.Array) -> jax.Array:
+        """Shapes of the components whose rate is learned; zero for those of flat prior, (component,)."""
+        return jnp.where(self.learned, shape, 0.0)
+
 
 def log_prior(
     log_spectra: jax.Array,
-    concentration: jax.Array,
     sum_log: jax.Array,
     total: jax.Array,
     shape: jax.Array,
     rate: jax.Array,
-    pixels: int,
-    prior: NmfPrior,
+    pixels: jax.Array,
+    prior: Prior,
 ) -> jax.Array:
     """Log density of spectra, abundances, shapes and rates under the prior.
 
@@ -94,15 +136,13 @@ def log_prior(
     ----------
     log_spectra : jax.Array (free component, channel), float64
         Logarithms of the spectra.
-    concentration : jax.Array (free component, channel), float64
-        Dirichlet concentrations.
     sum_log, total : jax.Array (component,), float64
         Sums over the pixels of the log abundances and of the abundances (counts).
     shape, rate : jax.Array (component,), float64
         Parameters of the Gamma prior of the abundances.
-    pixels : int
+    pixels : jax.Array (), float64
         Number of pixels.
-    prior : NmfPrior
+    prior : Prior
         Constants.
 
     Returns
@@ -110,11 +150,11 @@ def log_prior(
     jax.Array (), float64
         Log density in nats.
     """
+    concentration = prior.concentration
     normaliser = gammaln(concentration.sum(axis=1)).sum() - gammaln(concentration).sum()
     spectra = normaliser + ((concentration - 1.0) * log_spectra).sum()
     gamma = pixels * (shape * jnp.log(rate) - gammaln(shape)) + (shape - 1.0) * sum_log - rate * total
-    widths = [float(np.log(np.log(high / low))) for low, high in (prior.shape_range, prior.rate_range)]
-    return spectra + (gamma - jnp.log(shape) - jnp.log(rate) - sum(widths)).sum()
+    return spectra + (gamma - jnp.log(shape) - jnp.log(rate) - prior.log_widths).sum()
 
 
 def count_constant(counts: npt.NDArray[Any]) -> float:
@@ -139,7 +179,7 @@ def count_constant(counts: npt.NDArray[Any]) -> float:
 
 
 def log_joint(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     spectra: npt.ArrayLike,
     abundances: npt.ArrayLike,
     shape: npt.ArrayLike,
@@ -152,7 +192,7 @@ def log_joint(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     spectra : array (component, channel), float
         Probabilities per channel, fixed ones last.
@@ -174,36 +214,32 @@ def log_joint(
     -----
     Source: Cemgil (2009), doi:10.1155/2009/785152, with a Dirichlet prior on the spectra.
     """
-    matrix, w, h = check_counts(counts), np.asarray(abundances, np.float64), np.asarray(spectra, np.float64)
-    blocks = cut(matrix)
+    known, w, h = Counts.of(counts), np.asarray(abundances, np.float64), np.asarray(spectra, np.float64)
+    blocks = known.blocks
     rows = row_divergences(blocks.counts, blocks.split(w), jnp.asarray(h, jnp.float32))
-    likelihood = count_constant(matrix) - float(np.asarray(rows, np.float64).sum())
+    likelihood = count_constant(known.matrix) - float(np.asarray(rows, np.float64).sum())
     free = len(h) - n_fixed
     with jax.enable_x64(True):
         log_h, sum_log, total = np.log(h[:free]), np.log(w).sum(axis=0), w.sum(axis=0)
-        prior = prior or NmfPrior()
-        known = prior.concentrations(free, h.shape[1])
-        a, b, c, d, e, f = (jnp.asarray(part, jnp.float64) for part in (log_h, known, sum_log, total, shape, rate))
-        return likelihood + float(log_prior(a, b, c, d, e, f, len(w), prior))
+        constants = (prior or NmfPrior()).arrays(free, *h.shape)
+        a, b, c, d, e, n = (jnp.asarray(part, jnp.float64) for part in (log_h, sum_log, total, shape, rate, len(w)))
+        return likelihood + float(log_prior(a, b, c, d, e, n, constants))
 
 
-def _log_shape_density(
-    shape: jax.Array, sum_log: jax.Array, total: jax.Array, pixels: int, prior: NmfPrior
-) -> jax.Array:
-    """Log density of log shape given the abundances, the rate integrated out; -inf off the support."""
-    n = float(pixels)
+def _log_shape_density(shape: jax.Array, sum_log: jax.Array, total: jax.Array, n: jax.Array, prior: Prior) -> jax.Array:
+    """Log density of log shape given the abundances of n pixels, the rate integrated out; -inf off the support."""
     value = gammaln(n * shape) - n * gammaln(shape) - n * shape * jnp.log(total) + shape * sum_log
     low, high = prior.shape_range
     return jnp.where((shape > low) & (shape < high), value, -jnp.inf)
 
 
-def _shape_scale(shape: jax.Array, pixels: int) -> jax.Array:
+def _shape_scale(shape: jax.Array, pixels: jax.Array) -> jax.Array:
     """Standard deviation of log shape by its Fisher information, to a few percent, at most one."""
     return 1.0 / jnp.sqrt(1.0 + pixels * (1.0 + shape) / (1.0 + 2.0 * shape))
 
 
 def draw_shape_and_rate(
-    key: jax.Array, shape: jax.Array, sum_log: jax.Array, total: jax.Array, pixels: int, prior: NmfPrior
+    key: jax.Array, shape: jax.Array, sum_log: jax.Array, total: jax.Array, pixels: jax.Array, prior: Prior
 ) -> tuple[jax.Array, jax.Array]:
     """Update the shapes by Metropolis-Hastings with the rates integrated out, then draw the rates.
 
@@ -217,7 +253,7 @@ def draw_shape_and_rate(
         Sums over the pixels of the log abundances and of the abundances (counts).
     pixels : int
         Number of pixels.
-    prior : NmfPrior
+    prior : Prior
         Constants; the support of the rate is taken as unbounded.
 
     Returns
@@ -245,5 +281,4 @@ def draw_shape_and_rate(
     shape_key, rate_key = jax.random.split(key)
     shape = jax.lax.scan(step, shape, jax.random.split(shape_key, SHAPE_STEPS))[0]
     rate = jax.random.gamma(rate_key, pixels * shape, dtype=jnp.float64) / total
-    learned = prior.scaled(shape) > 0
-    return jnp.where(learned, shape, 1.0), jnp.where(learned, rate, FLAT_RATE)
+    return jnp.where(prior.learned, shape, 1.0), jnp.where(prior.learned, rate, FLAT_RATE)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import check_counts, check_rank
+from bayesspec.image.counts import Counts
+from bayesspec.inference.blocks import check_rank
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 
 Array = npt.NDArray[np.float64]
@@ -23,17 +23,15 @@ BLOCK_ENTRIES = 4_000_000
 SHARE = 0.05
 
 
-def rank_path(counts: npt.ArrayLike, largest: int, *, key: jax.Array, tolerance: float = 1e-4) -> Iterator[NmfMode]:
+def rank_path(counts: npt.ArrayLike | Counts, largest: int, *, tolerance: float = 1e-4) -> Iterator[NmfMode]:
     """Fit all ranks up to the largest, one after the other.
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     largest : int
         The largest rank.
-    key : jax.Array
-        Random key, see `fit_mode`.
     tolerance : float
         Of each fit, see `fit_mode`.
 
@@ -47,27 +45,28 @@ def rank_path(counts: npt.ArrayLike, largest: int, *, key: jax.Array, tolerance:
     InputError
         When the counts or the rank cannot be used.
     """
-    matrix = check_counts(counts)
-    check_rank(largest, matrix.shape)
+    known = Counts.of(counts)
+    check_rank(largest, known.shape)
+    matrix = known.matrix
     channel = matrix.sum(axis=0, dtype=np.float64) + 0.5
     w = np.zeros((len(matrix), largest))
     w[:, 0] = matrix.sum(axis=1, dtype=np.float64)
     h = np.tile(channel / channel.sum(), (largest, 1))
     for rank in range(1, largest + 1):
         if rank > 1:
-            w, h = _grown(matrix, w, h, rank, key)
-        mode = fit_mode(matrix, largest, key=key, init=(w, h), tolerance=tolerance)
+            w, h = _grown(known, w, h, rank)
+        mode = fit_mode(known, largest, init=(w, h), tolerance=tolerance)
         w, h = mode.abundances.astype(np.float64), mode.spectra.astype(np.float64)
         yield replace(mode, spectra=mode.spectra[:rank], abundances=mode.abundances[:, :rank])
 
 
-def _grown(matrix: npt.NDArray[Any], w: Array, h: Array, rank: int, key: jax.Array) -> tuple[Array, Array]:
+def _grown(counts: Counts, w: Array, h: Array, rank: int) -> tuple[Array, Array]:
     """Add a component on the side of the residuals that lowers the divergence more."""
     trials = []
-    for spectrum, abundance in _sides(matrix, w, h):
+    for spectrum, abundance in _sides(counts.matrix, w, h):
         more, wider = w * (1 - SHARE), h.copy()
         more[:, rank - 1], wider[rank - 1] = abundance, spectrum
-        trials.append(fit_mode(matrix, w.shape[1], key=key, init=(more, wider), max_iterations=TRIAL_CYCLES))
+        trials.append(fit_mode(counts, w.shape[1], init=(more, wider), max_iterations=TRIAL_CYCLES))
     best = min(trials, key=lambda mode: mode.divergence)
     return best.abundances.astype(np.float64), best.spectra.astype(np.float64)
 

@@ -20,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.inference.blocks import check_counts, choose_runs, cut, merge_counts, product, row_divergences
+from bayesspec.image.counts import Counts, merge_counts
+from bayesspec.inference.blocks import choose_runs, product, row_divergences
 from bayesspec.inference.nmf.background_moves import shapes_of, with_steps
+from bayesspec.inference.nmf.held_out import generator
 from bayesspec.inference.nmf.mixing_moves import Factors, Noise, Step, Target, directions, slopes
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.posterior import Moments, NmfPosterior, add_draw, no_moments, summarise
@@ -90,7 +92,7 @@ def _noise(counts: jax.Array, state: State) -> Noise:
 @partial(jax.jit, static_argnames=("plan",))
 def _information(target: Target, factors: Factors, concentration: jax.Array, plan: Plan) -> jax.Array:
     pairs = directions(plan.free, factors.spectra.shape[0])
-    return slopes(target, plan.merged, factors, pairs, concentration).outer
+    return slopes(target, plan.runs.coupling, factors, pairs, concentration).outer
 
 
 @jax.jit
@@ -115,7 +117,7 @@ class Chain:
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
+    counts : Counts
         Counts.
     start : Start
         Where to start.
@@ -131,7 +133,7 @@ class Chain:
 
     def __init__(
         self,
-        counts: npt.NDArray[Any],
+        counts: Counts,
         start: Start,
         free: int,
         prior: NmfPrior,
@@ -139,30 +141,31 @@ class Chain:
         coupled: bool = True,
         shapes: npt.ArrayLike | None = None,
     ) -> None:
-        self.counts, self.blocks = counts, cut(counts)
-        runs = choose_runs(len(counts), counts.shape[1], self.blocks.counts.shape[1])
+        self.counts, self.blocks = counts, counts.blocks
+        runs = choose_runs(counts.filled, counts.shape[1], self.blocks.counts.shape[1])
         runs = runs if coupled else replace(runs, coupling=1)
         merged = self.blocks.counts
         if runs.coupling > 1:
-            merged = self.blocks.cut_alike(merge_counts(counts, runs.coupling))
-        valid = self.blocks.split(np.ones((len(counts), 1)))
+            merged = self.blocks.cut_alike(merge_counts(counts.matrix, runs.coupling))
+        valid = self.blocks.split(np.ones((counts.shape[0], 1)))
         spectra = jnp.asarray(start.spectra, jnp.float32)
         log_w = jnp.log(jnp.where(valid > 0, self.blocks.split(start.abundances), 1.0))
         shape, rate = (jnp.asarray(v, jnp.float64) for v in (start.shape, start.rate))
         state = State(log_w, spectra, shape, rate, jnp.zeros((), jnp.float64))
-        moves = COUPLING_MOVES[counts.size > FEW_MOVES_FROM]
-        self.plan = Plan(free, len(counts), runs, runs.coupling, moves, prior)
+        moves = COUPLING_MOVES[self.blocks.counts.size > FEW_MOVES_FROM]
+        self.plan = Plan(free, runs, moves)
         empty = Noise(jnp.ones_like(log_w), jnp.ones_like(spectra))
-        concentration = prior.concentrations(free, counts.shape[1])
+        constants = prior.arrays(free, *start.spectra.shape)
+        pixels = jnp.asarray(counts.shape[0], jnp.float64)
         mixed = None if shapes is None else shapes_of(shapes)
-        self.data = Data(self.blocks.counts, merged, valid, empty, jnp.asarray(concentration), mixed)
+        self.data = Data(self.blocks.counts, merged, valid, pixels, empty, constants, mixed)
         self.state = self._with_likelihood(_settle(self.data.counts, state))
         self.directions = len(directions(free, len(start.spectra)))
         self.log_size, self.root = 0.0, np.eye(self.directions)
 
     def _with_likelihood(self, state: State) -> State:
         rows = row_divergences(self.blocks.counts, jnp.exp(state.log_w) * self.data.valid, state.spectra)
-        value = count_constant(self.counts) - float(np.asarray(rows, np.float64).sum())
+        value = count_constant(self.counts.matrix) - float(np.asarray(rows, np.float64).sum())
         return state._replace(log_likelihood=jnp.asarray(value, jnp.float64))
 
     def step(self, key: jax.Array, adapt: float = 0.0) -> Summary:
@@ -193,10 +196,10 @@ class Chain:
         self.data = self.data._replace(noise=noise, shapes=shapes)
         if self.directions == 0:
             return
-        scaled = self.plan.prior.scaled(self.state.shape)
+        scaled = self.data.prior.scaled(self.state.shape)
         target = Target(self.data.merged, self.data.valid, self.data.noise, self.state.shape, scaled)
         factors = Factors(self.state.log_w, self.state.spectra)
-        outer = np.asarray(_information(target, factors, self.data.concentration, self.plan))
+        outer = np.asarray(_information(target, factors, self.data.prior.concentration, self.plan))
         scale = np.sqrt(np.maximum(np.diag(outer), 1e-12))
         correlation = outer / np.outer(scale, scale) + 0.01 * np.eye(len(outer))
         self.root = np.linalg.cholesky(np.linalg.inv(correlation) / np.outer(scale, scale))
@@ -223,7 +226,7 @@ class Chain:
 
 
 def sample(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     mode: NmfMode,
     *,
     key: jax.Array,
@@ -239,7 +242,7 @@ def sample(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         The counts that the mode was fitted to.
     mode : NmfMode
         Where to start; its fixed spectra stay fixed.
@@ -277,15 +280,15 @@ def sample(
     Source: Cemgil (2009), doi:10.1155/2009/785152 (the model); Qi & Minka (2002), Hessian-based Markov chain
     Monte-Carlo algorithms (the proposal).
     """
-    matrix = check_counts(counts)
-    thin = int(np.clip(THINNED_ENTRIES // matrix.size, 1, 5)) if thin is None else thin
-    _check(matrix, mode, draws, warmup, thin)
-    prior, stages = prior or NmfPrior(), warmup_stages(matrix.shape, warmup)
+    known = Counts.of(counts)
+    thin = int(np.clip(THINNED_ENTRIES // known.matrix.size, 1, 5)) if thin is None else thin
+    _check(known.shape, mode, draws, warmup, thin)
+    prior, stages = prior or NmfPrior(), warmup_stages((known.filled, known.shape[1]), warmup)
     total = sum(sweeps for _, sweeps in stages) + draws * thin
     tick = _ticker(total, progress)
     with jax.enable_x64(True):
         warm_key, draw_key = jax.random.split(key)
-        chain = _warm_up(matrix, mode, prior, shapes, stages, warm_key, tick)
+        chain = _warm_up(known, mode, prior, shapes, stages, warm_key, tick)
         kept, moments, accepted, complete = _keep(chain, draws, thin, draw_key, tick)
     return summarise(chain.blocks.join, mode, kept, moments, accepted, probs, complete=complete)
 
@@ -333,7 +336,7 @@ def _begin(mode: NmfMode, prior: NmfPrior) -> Start:
 
 
 def _warm_up(
-    counts: npt.NDArray[Any],
+    counts: Counts,
     mode: NmfMode,
     prior: NmfPrior,
     shapes: npt.ArrayLike | None,
@@ -343,11 +346,12 @@ def _warm_up(
 ) -> Chain:
     """Warm up on ever more pixels: the way from the mode to the bulk is long, a sweep over few pixels is short."""
     start, free = _begin(mode, prior), len(mode.spectra) - mode.n_fixed
-    order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), len(counts)))
+    order = generator(jax.random.fold_in(key, 0)).permutation(counts.shape[0])
     for stride, sweeps in stages:
         chosen = np.sort(order[::stride])
         part = replace(start, abundances=start.abundances[chosen])
-        chain = Chain(counts if stride == 1 else counts[chosen], part, free, prior, shapes=shapes)
+        seen = counts if stride == 1 else Counts.in_one_column(counts.matrix[chosen])
+        chain = Chain(seen, part, free, prior, shapes=shapes)
         chain.warm(sweeps, jax.random.fold_in(key, stride), tick)
         spectra, shape, rate = (np.asarray(v) for v in chain.state[1:4])
         start = Start(_carry(start, spectra), spectra, shape, rate)
@@ -383,10 +387,10 @@ def _keep(
     return kept, moments, np.mean(accepted, axis=0), complete
 
 
-def _check(counts: npt.NDArray[Any], mode: NmfMode, draws: int, warmup: int, thin: int) -> None:
-    if counts.shape != (len(mode.abundances), mode.spectra.shape[1]):
+def _check(shape: tuple[int, int], mode: NmfMode, draws: int, warmup: int, thin: int) -> None:
+    if shape != (len(mode.abundances), mode.spectra.shape[1]):
         raise InputError(
-            f"counts of shape {counts.shape} and a mode of {len(mode.abundances)} x {mode.spectra.shape[1]}",
+            f"counts of shape {shape} and a mode of {len(mode.abundances)} x {mode.spectra.shape[1]}",
             "the counts that the mode was fitted to",
             "sample(counts, fit_mode(counts, rank, key=key), key=key)",
         )

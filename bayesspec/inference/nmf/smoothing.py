@@ -7,8 +7,6 @@ the other predicted. Zero is among the strengths that are tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -16,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, cut, merge, product, row_divergences
+from bayesspec.image.counts import Counts
+from bayesspec.inference.blocks import merge, product, row_divergences
 from bayesspec.inference.newton_proposal import pair_products, pairs
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.nmf.total_variation import Quadratic, joined, no_tension, smooth_maps
@@ -41,41 +40,47 @@ INFORMATION_CHANNELS = 256
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class PixelCounts:
-    """Counts of the pixels in use, and where these lie in the image.
+def centre(counts: Counts) -> Counts:
+    """Take the central part of a large image.
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
+    counts : Counts
         Counts.
-    valid : numpy.ndarray (y, x), bool
-        Pixels in use, in the order of the rows of the counts.
+
+    Returns
+    -------
+    Counts
+        `LARGEST_SIDE` rows and columns of pixels; the same object where there are no more, or no counts in these.
     """
+    valid = counts.valid
+    outside = [(size - min(size, LARGEST_SIDE)) // 2 for size in valid.shape]
+    part = tuple(slice(first, first + LARGEST_SIDE) for first in outside)
+    row = np.full(valid.shape, -1)
+    row[valid] = np.arange(counts.shape[0])
+    rows = row[part][valid[part]]
+    everything = len(rows) == counts.shape[0] or not counts.matrix[rows].any()
+    return counts if everything else Counts(counts.matrix[rows], valid[part], counts.channels)
 
-    counts: Array
-    valid: npt.NDArray[np.bool_]
 
-    @cached_property
-    def blocks(self) -> CountBlocks:
-        """The counts once more, in blocks; kept as long as this object is."""
-        return cut(self.counts)
+def proportional(counts: Counts, means: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Divide every pixel's counts as the means of the abundances are.
 
-    def centre(self) -> PixelCounts:
-        """The central part of a large image; all of a small one."""
-        outside = [(size - min(size, LARGEST_SIDE)) // 2 for size in self.valid.shape]
-        part = tuple(slice(cut, cut + LARGEST_SIDE) for cut in outside)
-        row = np.full(self.valid.shape, -1)
-        row[self.valid] = np.arange(len(self.counts))
-        rows = row[part][self.valid[part]]
-        everything = len(rows) == len(self.counts) or not self.counts[rows].any()
-        return self if everything else PixelCounts(self.counts[rows], self.valid[part])
+    Parameters
+    ----------
+    counts : Counts
+        Counts.
+    means : array (component,), float
+        Mean abundances, in any scale.
 
-    def proportional(self, means: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Abundances to start from: every pixel's counts divided as the means are, (pixel, component)."""
-        shares = np.asarray(means, np.float64)
-        shares = shares / shares.sum()
-        return (np.maximum(self.counts.sum(axis=1, dtype=np.float64), 0.1)[:, None] * shares).astype(np.float32)
+    Returns
+    -------
+    numpy.ndarray (pixel, component), float32
+        Abundances to start from.
+    """
+    shares = np.asarray(means, np.float64)
+    totals = np.maximum(counts.matrix.sum(axis=1, dtype=np.float64), 0.1)
+    return (totals[:, None] * (shares / shares.sum())).astype(np.float32)
 
 
 @jax.jit
@@ -95,13 +100,13 @@ def _expand(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> tup
 
 
 def smoothed_abundances(
-    pixels: PixelCounts, spectra: npt.ArrayLike, strength: float, start: npt.ArrayLike
+    counts: Counts, spectra: npt.ArrayLike, strength: float, start: npt.ArrayLike
 ) -> npt.NDArray[np.float32]:
     """Fit the abundances with a penalty on their total variation, the spectra held.
 
     Parameters
     ----------
-    pixels : PixelCounts
+    counts : Counts
         Counts and where they lie.
     spectra : array (component, channel), float
         Spectra, each summing to one.
@@ -121,7 +126,7 @@ def smoothed_abundances(
     expanded to second order in every round.
     """
     spectra32, w = jnp.asarray(spectra, jnp.float32), np.asarray(start, np.float32)
-    blocks, valid, size = pixels.blocks, pixels.valid, w.shape[1]
+    blocks, valid, size = counts.blocks, counts.valid, w.shape[1]
     mean = np.maximum(w.mean(axis=0, dtype=np.float64), 1e-6)
     price = jnp.asarray(strength / np.sqrt(mean), jnp.float32)
     edges, floor = joined(jnp.asarray(valid)), (LEAST * mean).astype(np.float32)
@@ -156,13 +161,13 @@ def _unpacked(packed: Array, size: int) -> Array:
 
 
 def learned_strength(
-    pixels: PixelCounts, spectra: npt.ArrayLike, means: npt.ArrayLike, *, key: jax.Array
+    counts: Counts, spectra: npt.ArrayLike, means: npt.ArrayLike, *, key: jax.Array
 ) -> tuple[float, dict[float, float]]:
     """Choose the strength that predicts held-out counts best.
 
     Parameters
     ----------
-    pixels : PixelCounts
+    counts : Counts
         Counts and where they lie; of a large image the central part is used.
     spectra : array (component, channel), float
         Spectra, each summing to one.
@@ -178,11 +183,10 @@ def learned_strength(
     scores : dict of float to float
         Divergence of the held-out counts per pixel, nats, for the strengths that were tried.
     """
-    part = pixels.centre()
-    fitted, held = thin(part.counts, FITTED, key=key)
-    known = PixelCounts(fitted, part.valid)
-    blocks, spectra32 = cut(held), jnp.asarray(spectra, jnp.float32)
-    w, rows = known.proportional(means), dict[float, Array]()
+    part = centre(counts)
+    known, held = (part.other(half) for half in thin(part.matrix, FITTED, key=key))
+    blocks, spectra32 = held.blocks, jnp.asarray(spectra, jnp.float32)
+    w, rows = proportional(known, means), dict[float, Array]()
     for strength in STRENGTHS:
         w = smoothed_abundances(known, spectra, strength, w)
         expected = np.maximum(w, 1e-6) * ((1.0 - FITTED) / FITTED)

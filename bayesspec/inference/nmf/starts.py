@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.image.counts import count_dtype
+from bayesspec.image.counts import Counts, count_dtype
 
 COARSE_PIXELS = 4096
 COARSE_CHANNELS = 256
@@ -24,13 +24,13 @@ class Coarse:
 
     Parameters
     ----------
-    counts : numpy.ndarray (coarse pixel, coarse channel), unsigned integer
-        Added counts.
+    counts : Counts
+        Added counts, (coarse pixel, coarse channel).
     pixel_run, channel_run : int
         How many neighbours were added.
     """
 
-    counts: Matrix
+    counts: Counts
     pixel_run: int
     channel_run: int
 
@@ -39,24 +39,25 @@ class Coarse:
         return np.add.reduceat(spectra, np.arange(0, spectra.shape[1], self.channel_run), axis=1)
 
 
-def coarsen(counts: Matrix) -> Coarse:
+def coarsen(counts: Counts) -> Coarse:
     """Add runs of neighbouring pixels and channels until the matrix is small.
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), unsigned integer
+    counts : Counts
         Counts.
 
     Returns
     -------
     Coarse
-        The added counts.
+        The added counts; the same ones where they are few.
     """
-    pixels, channels = counts.shape
-    pixel_run = max(1, min(16, pixels // COARSE_PIXELS))
-    channel_run = max(1, min(8, channels // COARSE_CHANNELS))
-    added = _in_runs(_in_runs(counts, pixel_run).T, channel_run).T
-    return Coarse(added.astype(count_dtype(int(added.max()))), pixel_run, channel_run)
+    pixel_run = max(1, min(16, counts.filled // COARSE_PIXELS))
+    channel_run = max(1, min(8, counts.shape[1] // COARSE_CHANNELS))
+    if pixel_run == channel_run == 1:
+        return Coarse(counts, 1, 1)
+    added = _in_runs(_in_runs(counts.matrix, pixel_run).T, channel_run).T
+    return Coarse(Counts.in_one_column(added.astype(count_dtype(int(added.max())))), pixel_run, channel_run)
 
 
 def _in_runs(values: Matrix, run: int) -> Matrix:
@@ -76,14 +77,14 @@ def _shares(totals: Matrix, run: int) -> Matrix:
     return np.where(sums > 0, totals / np.where(sums > 0, sums, 1.0), 1.0 / sizes)
 
 
-def refine(coarse: Coarse, counts: Matrix, abundances: Matrix, spectra: Matrix) -> tuple[Matrix, Matrix]:
+def refine(coarse: Coarse, counts: Counts, abundances: Matrix, spectra: Matrix) -> tuple[Matrix, Matrix]:
     """Carry coarse factors over to the full counts.
 
     Parameters
     ----------
     coarse : Coarse
         The coarse counts that the factors describe.
-    counts : numpy.ndarray (pixel, channel), unsigned integer
+    counts : Counts
         Full counts.
     abundances : numpy.ndarray (coarse pixel, component), float
         Expected counts in the coarse pixels.
@@ -98,7 +99,7 @@ def refine(coarse: Coarse, counts: Matrix, abundances: Matrix, spectra: Matrix) 
         Divided over the channels in proportion to their totals.
     """
     pixels, channels = counts.shape
-    rows, columns = counts.sum(axis=1, dtype=np.float64), counts.sum(axis=0, dtype=np.float64)
+    rows, columns = (counts.matrix.sum(axis=axis, dtype=np.float64) for axis in (1, 0))
     lifted = abundances + 0.01 * abundances.mean(axis=1, keepdims=True)
     w = np.repeat(lifted, coarse.pixel_run, axis=0)[:pixels] * _shares(rows, coarse.pixel_run)[:, None]
     h = np.repeat(spectra, coarse.channel_run, axis=1)[:, :channels] * _shares(columns, coarse.channel_run)

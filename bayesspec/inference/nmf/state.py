@@ -10,7 +10,7 @@ import jax
 from bayesspec.inference.blocks import Runs
 from bayesspec.inference.nmf.background_moves import Shapes
 from bayesspec.inference.nmf.mixing_moves import Noise
-from bayesspec.inference.nmf.prior import NmfPrior
+from bayesspec.inference.nmf.prior import Prior
 
 
 class State(NamedTuple):
@@ -72,10 +72,12 @@ class Data(NamedTuple):
         Counts, and the same with runs of channels added.
     valid : jax.Array (block, row, 1), float32
         One, and zero in the filling of the last block.
+    pixels : jax.Array (), float64
+        Number of pixels without the filling.
     noise : Noise
         Noise of both factors, for the coupling moves.
-    concentration : jax.Array (free component, channel), float64
-        Dirichlet concentration of the spectra.
+    prior : Prior
+        Constants of the prior.
     shapes : Shapes, optional
         Those that the last spectrum is a mixture of, where its weights are not known.
     """
@@ -83,34 +85,26 @@ class Data(NamedTuple):
     counts: jax.Array
     merged: jax.Array
     valid: jax.Array
+    pixels: jax.Array
     noise: Noise
-    concentration: jax.Array
+    prior: Prior
     shapes: Shapes | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is compiled for.
+    """What a sweep is compiled for: what decides the shapes of its arrays and the length of its loops.
 
     Parameters
     ----------
     free : int
         Number of components with a free spectrum.
-    pixels : int
-        Number of pixels without the filling.
     runs : Runs
-        What is merged where only the information is computed.
-    merged : int
-        Channels merged for the coupling moves.
+        What is merged where only the information is computed, and for the coupling moves.
     moves : int
         Coupling moves in a sweep.
-    prior : NmfPrior
-        Constants of the prior.
     """
 
     free: int
-    pixels: int
     runs: Runs
-    merged: int
     moves: int
-    prior: NmfPrior

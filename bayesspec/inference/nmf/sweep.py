@@ -258,28 +258,27 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
     summary : Summary
         What is kept of it.
     """
-    keys = jax.random.split(key, 5)
-    loose = _loosen(state, keys[0], data.concentration, plan)
+    keys = jax.random.split(key, 6)
+    loose = _loosen(state, keys[0], data.prior.concentration, plan)
     log_w, sums, pixel_gain, pixels_moved = move_pixels(data, loose, keys[1], plan)
     spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
     factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
     if spectra.shape[0] > 1:
         factors, coupling_gain, coupled = coupling_moves(
-            Target(data.merged, data.valid, data.noise, state.shape, plan.prior.scaled(state.shape)),
-            plan.merged,
+            Target(data.merged, data.valid, data.noise, state.shape, data.prior.scaled(state.shape)),
+            plan.runs.coupling,
             data.counts,
             factors,
             step,
             keys[3],
             pairs=directions(plan.free, spectra.shape[0]),
             free=plan.free,
-            concentration=data.concentration,
+            concentration=data.prior.concentration,
             moves=plan.moves,
         )
     shape_gain = jnp.zeros((), jnp.float64)
     if data.shapes is not None:
-        shape_key = jax.random.fold_in(keys[4], 1)
-        factors, shape_gain = move_shape(data.counts, data.valid, data.shapes, factors, shape_key)
+        factors, shape_gain = move_shape(data.counts, data.valid, data.shapes, factors, keys[5])
     likelihood = state.log_likelihood + pixel_gain + channel_gain + coupling_gain + shape_gain
     accepted = jnp.append(jnp.stack([pixels_moved, channels_moved]), coupled)
     return _finish(data, *factors, state.shape, likelihood, accepted, keys[4], plan)
@@ -319,11 +318,11 @@ def _finish(
     w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))
     sum_log = (log_w * data.valid).astype(jnp.float64).sum(axis=(0, 1))
-    shape, rate = draw_shape_and_rate(key, shape, sum_log, totals, plan.pixels, plan.prior)
+    shape, rate = draw_shape_and_rate(key, shape, sum_log, totals, data.pixels, data.prior)
     log_spectra = jnp.log(spectra[: plan.free].astype(jnp.float64))
-    density = log_prior(log_spectra, data.concentration, sum_log, totals, shape, rate, plan.pixels, plan.prior)
+    density = log_prior(log_spectra, sum_log, totals, shape, rate, data.pixels, data.prior)
     shares = w / jnp.maximum(w.sum(axis=2, keepdims=True), 1e-30)
-    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / plan.pixels
+    fractions = shares.astype(jnp.float64).sum(axis=(0, 1)) / data.pixels
     summary = Summary(spectra, totals, fractions, shape, rate, likelihood + density, accepted)
     return State(log_w, spectra, shape, rate, likelihood), summary
 
@@ -349,7 +348,7 @@ def move_pixels(
 
     blocks = (data.counts, state.log_w, data.valid, noise, uniform, kept)
     sums, (log_w, gain, moved) = jax.lax.scan(visit, no_sums(plan.free, data.counts.shape[2]), blocks)
-    return log_w, sums, gain.astype(jnp.float64).sum(), moved.astype(jnp.float64).sum() / plan.pixels
+    return log_w, sums, gain.astype(jnp.float64).sum(), moved.astype(jnp.float64).sum() / data.pixels
 
 
 def _move_channels(
@@ -357,7 +356,7 @@ def _move_channels(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Move every channel, the scale of the spectra being free."""
     normal_key, uniform_key = jax.random.split(key)
-    free, a = plan.free, data.concentration
+    free, a = plan.free, data.prior.concentration
     w = jnp.exp(log_w) * data.valid
     totals = w.astype(jnp.float64).sum(axis=(0, 1))[:free]
     scale = a.sum(axis=1)

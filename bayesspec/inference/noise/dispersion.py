@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import check_counts
+from bayesspec.image.counts import Counts
 from bayesspec.inference.noise.singular_values import merge_sparse, noise_values
 
 SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
@@ -74,14 +74,14 @@ def bulk_quantiles(small: int, long: int, probs: npt.NDArray[np.float64]) -> npt
     return np.interp(probs, share / share[-1], grid)
 
 
-def noise_level(counts: npt.ArrayLike, scatters: Sequence[float] = SCATTERS) -> NoiseLevel:
+def noise_level(counts: npt.ArrayLike | Counts, scatters: Sequence[float] = SCATTERS) -> NoiseLevel:
     """Compare the bulk of the singular values with that of Poisson noise.
 
     Components stand above the bulk, so lines, edges and their shapes do not matter.
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     scatters : sequence of float
         Relative scatters to try, 0 first.
@@ -96,7 +96,7 @@ def noise_level(counts: npt.ArrayLike, scatters: Sequence[float] = SCATTERS) -> 
     InputError
         When the counts cannot be used.
     """
-    merged = merge_sparse(check_counts(counts))
+    merged = merge_sparse(Counts.of(counts).matrix)
     small, long = sorted(merged.shape)
     if small < FEWEST_VALUES:
         return NoiseLevel(1.0, np.inf, 0.0, 1.0)
@@ -126,12 +126,12 @@ def _against_noise(values: npt.NDArray[np.float64], small: int, long: int) -> tu
     return level, distance
 
 
-def dispersion(counts: npt.ArrayLike) -> float:
+def dispersion(counts: npt.ArrayLike | Counts) -> float:
     """Estimate the variance of the noise over its mean: 1 for Poisson counts, the gain for scaled ones.
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
 
     Returns

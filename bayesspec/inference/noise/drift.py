@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.image.counts import Counts
 from bayesspec.inference.nmf.rank_path import rank_path
 from bayesspec.inference.noise.singular_values import tracy_widom_rank
-from bayesspec.inference.pca.score_maps import Layout, smooth_scores
+from bayesspec.inference.pca.score_maps import map_of, smooth_scores
 
 Array = npt.NDArray[np.float64]
 SPREAD = 0.25
@@ -76,40 +76,36 @@ class Shifts(NamedTuple):
     coherence: float
 
 
-def shifts_of(
-    counts: npt.NDArray[Any], abundances: npt.NDArray[Any], spectra: npt.NDArray[Any], layout: Layout
-) -> Shifts:
+def shifts_of(counts: Counts, abundances: npt.NDArray[Any], spectra: npt.NDArray[Any]) -> Shifts:
     """Estimate the shift of every pixel's axis.
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), integer
+    counts : Counts
         Counts.
     abundances : numpy.ndarray (pixel, component)
         Abundances of a factorisation of the counts, in counts.
     spectra : numpy.ndarray (component, channel)
         Its spectra.
-    layout : Layout
-        Where the pixels are.
 
     Returns
     -------
     Shifts
         Shifts with their errors and their coherence.
     """
-    h = spectra.astype(np.float64)
+    h, x = spectra.astype(np.float64), counts.matrix
     slope = -np.gradient(h, axis=1)
-    rate = np.maximum(abundances @ h, FLOOR * counts.mean())
+    rate = np.maximum(abundances @ h, FLOOR * x.mean())
     along = abundances @ slope
-    pull = (along * (counts / rate - 1.0)).sum(axis=1)
+    pull = (along * (x / rate - 1.0)).sum(axis=1)
     own = (np.square(along) / rate).sum(axis=1)
     cross = (along / rate) @ h.T
     within = np.einsum("pc,ic,jc->pij", 1.0 / rate, h, h, optimize=True)
     within += 1e-9 * np.trace(within, axis1=1, axis2=2)[:, None, None] * np.eye(len(h))
     # what a change of the abundances would explain as well is not information on the shift
     information = np.maximum(own - (cross * np.linalg.solve(within, cross[..., None])[..., 0]).sum(axis=1), 1e-9)
-    mean, variance = smooth_scores(information[:, None, None], pull[:, None], layout)
-    together = coherence(layout.to_map(pull / np.sqrt(information)))
+    mean, variance = smooth_scores(information[:, None, None], pull[:, None], counts.valid)
+    together = coherence(map_of(pull / np.sqrt(information), counts.valid))
     return Shifts(mean[:, 0] - mean[:, 0].mean(), np.sqrt(variance[:, 0, 0]), together)
 
 
@@ -170,19 +166,13 @@ def taken_back(counts: npt.NDArray[Any], shifts: Array, *, seed: int, spread: fl
     return result[:, 1:-1]
 
 
-def find_drift(
-    counts: npt.NDArray[Any], layout: Layout, *, key: jax.Array, dispersion: float = 1.0, scatter: float = 0.0
-) -> Drift | None:
+def find_drift(counts: Counts, *, dispersion: float = 1.0, scatter: float = 0.0) -> Drift | None:
     """Explain the components by fewer and a drift, if that is possible, or find a drift beside them.
 
     Parameters
     ----------
-    counts : numpy.ndarray (pixel, channel), integer
+    counts : Counts
         Counts.
-    layout : Layout
-        Where the pixels are.
-    key : jax.Array
-        Random key of fits and moves.
     dispersion, scatter : float
         Noise of the counts, as `tracy_widom_rank` takes it.
 
@@ -195,16 +185,16 @@ def find_drift(
     noise = {"dispersion": dispersion, "scatter": scatter}
     raw = tracy_widom_rank(counts, level=LEVEL, **noise).rank
     # moving counts widens the spectra and may hide a weak component: that is no drift
-    unmoved = tracy_widom_rank(taken_back(counts, np.zeros(len(counts)), seed=0), level=LEVEL, **noise).rank
+    unmoved = tracy_widom_rank(taken_back(counts.matrix, np.zeros(counts.shape[0]), seed=0), level=LEVEL, **noise).rank
     largest = min(max(raw, 1), MOST)
-    for rank, mode in enumerate(rank_path(counts, largest, key=key, tolerance=TOLERANCE), start=1):
-        shifts = shifts_of(counts, mode.abundances, mode.spectra, layout)
+    for rank, mode in enumerate(rank_path(counts, largest, tolerance=TOLERANCE), start=1):
+        shifts = shifts_of(counts, mode.abundances, mode.spectra)
         if shifts.coherence < COHERENT:
             continue
         if rank == raw:
             return Drift(shifts.mean, shifts.error, rank, raw)
         for spread in (SPREAD, 0.0) if unmoved > rank else (0.0,):
-            moved = taken_back(counts, shifts.mean, seed=rank, spread=spread)
+            moved = taken_back(counts.matrix, shifts.mean, seed=rank, spread=spread)
             if tracy_widom_rank(moved, level=LEVEL, **noise).rank <= rank:
                 return Drift(shifts.mean, shifts.error, rank, raw)
     return None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.inference.blocks import check_counts
+from bayesspec.image.counts import Counts
 
 LEAST_COUNTS = 1.0
 """Mean counts that a merged row and a merged column must reach, per square root of their length."""
@@ -154,13 +154,13 @@ def noise_values(merged: npt.NDArray[np.float64], scatter: float = 0.0) -> npt.N
 
 
 def tracy_widom_rank(
-    counts: npt.ArrayLike, *, level: float = 0.05, dispersion: float = 1.0, scatter: float = 0.0
+    counts: npt.ArrayLike | Counts, *, level: float = 0.05, dispersion: float = 1.0, scatter: float = 0.0
 ) -> SpectralRank:
     """Count the singular values that noise alone would not give.
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts. Neighbouring pixels and channels are merged until none is empty and the matrix is small.
     level : float
         Probability that pure noise exceeds the threshold: 0.1, 0.05 or 0.01.
@@ -186,7 +186,7 @@ def tracy_widom_rank(
     """
     if level not in TRACY_WIDOM:
         raise InputError(f"level={level}", f"one of {sorted(TRACY_WIDOM)}", "level=0.05")
-    merged = merge_sparse(check_counts(counts))
+    merged = merge_sparse(Counts.of(counts).matrix)
     values = noise_values(merged, scatter) / np.sqrt(dispersion)
     small, long = sorted(merged.shape)
     threshold = _edge(small, long, level)

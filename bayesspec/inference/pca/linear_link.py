@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, check_counts, check_rank, cut, product
+from bayesspec.image.counts import CountBlocks, Counts
+from bayesspec.inference.blocks import check_rank, product
 from bayesspec.inference.newton_proposal import pair_products, pairs
 from bayesspec.inference.pca.blocks import square
-from bayesspec.inference.pca.score_maps import Layout, smooth_scores
+from bayesspec.inference.pca.score_maps import smooth_scores
 from bayesspec.inference.status import Status
 
 Array = npt.NDArray[np.float64]
@@ -118,18 +119,18 @@ def _start(matrix: npt.NDArray[Any], rank: int) -> tuple[Array, Array]:
 
 
 def fit_linear(
-    counts: npt.ArrayLike, rank: int, *, layout: Layout | None = None, progress: Progress | None = None
+    counts: npt.ArrayLike | Counts, rank: int, *, neighbours: bool = False, progress: Progress | None = None
 ) -> LinearFit:
     """Fit components that add up.
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     rank : int
         Number of components, the mean among them.
-    layout : Layout or None
-        Where in the image the pixels are; ``None`` to let every pixel speak for itself.
+    neighbours : bool
+        Whether the neighbours of a pixel in the image say something about it; else every pixel speaks for itself.
     progress : callable (done, total), optional
         Called after each sweep.
 
@@ -148,9 +149,10 @@ def fit_linear(
     Source: Keenan & Kotula (2004), doi:10.1002/sia.1657 (weights); Tipping & Bishop (1999),
     doi:10.1111/1467-9868.00196 (the posterior of the scores).
     """
-    matrix = check_counts(counts)
+    known = Counts.of(counts)
+    matrix, blocks, valid = known.matrix, known.blocks, known.valid if neighbours else None
     check_rank(rank, matrix.shape)
-    blocks, (scores, loadings) = cut(matrix), _start(matrix, rank)
+    scores, loadings = _start(matrix, rank)
     totals = np.maximum(matrix.sum(axis=1, dtype=np.float64), 0.5)
     channel = np.maximum(matrix.sum(axis=0, dtype=np.float64), 0.5)
     shares = jnp.asarray((channel / channel.sum()).astype(np.float32))
@@ -162,7 +164,7 @@ def fit_linear(
         for sweep in range(SWEEPS):
             h = jnp.asarray(loadings.astype(np.float32))
             information, pull = _pixel_sums(blocks.counts, _split(blocks, scores), dose, h, shares)
-            scores, spread = smooth_scores(_join(blocks, information)[:, square(rank)], _join(blocks, pull), layout)
+            scores, spread = smooth_scores(_join(blocks, information)[:, square(rank)], _join(blocks, pull), valid)
             moments = _packed(scores[:, :, None] * scores[:, None, :] + spread)
             sums = _channel_sums(blocks.counts, _split(blocks, scores), _split(blocks, moments), dose, h, shares)
             before, (loadings, covariance) = loadings, _channels(sums[0], sums[1], rank)

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.inference.blocks import CountBlocks, check_counts, check_rank, cut
+from bayesspec.image.counts import CountBlocks, Counts
+from bayesspec.inference.blocks import check_rank
 from bayesspec.inference.newton_proposal import Proposal, add_diagonal, newton_proposal, pairs
 from bayesspec.inference.pca.blocks import ChannelSums, Scores, inverse, square, sweep
 from bayesspec.inference.status import Status
@@ -190,7 +191,7 @@ class _State(NamedTuple):
 
 
 def fit_pca(
-    counts: npt.ArrayLike,
+    counts: npt.ArrayLike | Counts,
     rank: int,
     *,
     tolerance: float = 1e-6,
@@ -201,7 +202,7 @@ def fit_pca(
 
     Parameters
     ----------
-    counts : array (pixel, channel), integer
+    counts : Counts, or array (pixel, channel), integer
         Counts.
     rank : int
         Number of components beside the mean.
@@ -227,11 +228,11 @@ def fit_pca(
     Source: Chiquet, Mariadassou & Robin (2018), doi:10.1214/18-AOAS1177 (the bound); Liu, Rubin & Wu (1998),
     doi:10.1093/biomet/85.4.755 (parameter expansion).
     """
-    matrix = check_counts(counts)
-    check_rank(rank, matrix.shape)
-    blocks, channels = cut(matrix), matrix.shape[1]
+    known = Counts.of(counts)
+    check_rank(rank, known.shape)
+    blocks, channels = known.blocks, known.shape[1]
     real = jnp.asarray(blocks.split(np.ones((blocks.pixels, 1)))[..., 0])
-    coefficients = starting_coefficients(matrix, rank)
+    coefficients = starting_coefficients(known.matrix, rank)
     state = _State(
         _no_scores(blocks, rank),
         coefficients,

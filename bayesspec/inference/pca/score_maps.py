@@ -7,8 +7,6 @@ their neighbours say as far as that power allows. A map without structure is pul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import dctn, idctn
@@ -21,36 +19,26 @@ GRID = 48
 LEAST_SPECTRUM = 1e-6
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where the pixels of a matrix of counts are in the image.
+def map_of(values: Array, valid: npt.NDArray[np.bool_], fill: float | Array = 0.0) -> Array:
+    """Put the values of pixels in their places in the image.
 
     Parameters
     ----------
+    values : numpy.ndarray (pixel,), float64
+        One value for each pixel in use.
     valid : numpy.ndarray (y, x), bool
-        Which pixels the rows are, in row order.
+        Pixels in use.
+    fill : float or numpy.ndarray (y, x)
+        Values of the other pixels.
+
+    Returns
+    -------
+    numpy.ndarray (y, x), float64
+        The map.
     """
-
-    valid: npt.NDArray[np.bool_]
-
-    def to_map(self, values: Array, fill: float | Array = 0.0) -> Array:
-        """Put the values of the pixels in their places.
-
-        Parameters
-        ----------
-        values : numpy.ndarray (pixel,), float64
-            One value per row of the matrix.
-        fill : float or numpy.ndarray (y, x)
-            Values of the other pixels.
-
-        Returns
-        -------
-        numpy.ndarray (y, x), float64
-            The map.
-        """
-        full = np.full(self.valid.shape, 0.0) + fill
-        full[self.valid] = values
-        return full
+    full = np.full(valid.shape, 0.0) + fill
+    full[valid] = values
+    return full
 
 
 def power_spectrum(scores: Array, noise: float) -> Array:
@@ -80,7 +68,7 @@ def power_spectrum(scores: Array, noise: float) -> Array:
     return np.maximum(power.reshape(scores.shape) - noise, LEAST_SPECTRUM * noise)
 
 
-def smooth_scores(information: Array, pull: Array, layout: Layout | None) -> tuple[Array, Array]:
+def smooth_scores(information: Array, pull: Array, valid: npt.NDArray[np.bool_] | None) -> tuple[Array, Array]:
     """Posterior means and covariances of the scores under learned priors.
 
     Parameters
@@ -89,8 +77,8 @@ def smooth_scores(information: Array, pull: Array, layout: Layout | None) -> tup
         Precision of each pixel's own estimate.
     pull : numpy.ndarray (pixel, component), float64
         Precision times the estimate.
-    layout : Layout or None
-        Where the pixels are; ``None`` to learn a variance for every map in place of its spectrum.
+    valid : numpy.ndarray (y, x), bool, or None
+        Where the pixels are, in row order; ``None`` to learn a variance for every map in place of its spectrum.
 
     Returns
     -------
@@ -107,10 +95,10 @@ def smooth_scores(information: Array, pull: Array, layout: Layout | None) -> tup
     ridge = 1e-3 * np.eye(size)
     estimate = np.linalg.solve(own + ridge, target[..., None])[..., 0]
     noise = np.maximum(np.median(np.linalg.inv(own + ridge).diagonal(axis1=1, axis2=2), axis=0), 1e-6)
-    place = Layout(np.ones((len(pull), 1), bool)) if layout is None else layout
-    if layout is None:
+    place = np.ones((len(pull), 1), bool) if valid is None else valid
+    if valid is None:
         beyond = np.maximum(np.square(estimate).mean(axis=0) - noise, LEAST_SPECTRUM)
-        spectra = [np.full(place.valid.shape, b) for b in beyond]
+        spectra = [np.full(place.shape, b) for b in beyond]
     else:
         spectra = [power_spectrum(_filled(place, e, n), n) for e, n in zip(estimate.T, noise, strict=True)]
     mean = _solve(own, target, spectra, place, estimate)
@@ -118,12 +106,12 @@ def smooth_scores(information: Array, pull: Array, layout: Layout | None) -> tup
     return mean @ back.T, back @ covariance @ back.T
 
 
-def _filled(place: Layout, values: Array, noise: float) -> Array:
+def _filled(place: npt.NDArray[np.bool_], values: Array, noise: float) -> Array:
     """A map whose excluded pixels take the place of what their neighbours say."""
-    whole = place.to_map(values, values.mean())
-    for _ in range(0 if place.valid.all() else 5):
+    whole = map_of(values, place, values.mean())
+    for _ in range(0 if place.all() else 5):
         power = power_spectrum(whole, noise)
-        whole = place.to_map(values, _filter(whole[None], power / (power + noise))[0])
+        whole = map_of(values, place, _filter(whole[None], power / (power + noise))[0])
     return whole
 
 
@@ -133,21 +121,21 @@ def _filter(maps: Array, gain: Array) -> Array:
     return np.asarray(idctn(gain * shaped, axes=(1, 2), norm="ortho"), np.float64)
 
 
-def _solve(own: Array, target: Array, spectra: list[Array], place: Layout, start: Array) -> Array:
+def _solve(own: Array, target: Array, spectra: list[Array], place: npt.NDArray[np.bool_], start: Array) -> Array:
     """Solve (S^-1 + P) a = q for the maps by conjugate gradients on S^(1/2) axes."""
     powers = np.stack(spectra)
     roots = np.sqrt(powers)
 
     def shaped(values: Array) -> Array:
-        return _filter(np.stack([place.to_map(v) for v in values.T]), roots)
+        return _filter(np.stack([map_of(v, place) for v in values.T]), roots)
 
     def seen(maps: Array) -> Array:
-        return _filter(maps, roots)[:, place.valid].T
+        return _filter(maps, roots)[:, place].T
 
     def apply(maps: Array) -> Array:
         return maps + shaped(np.einsum("pij,pj->pi", own, seen(maps)))
 
-    found = np.zeros((own.shape[1], *place.valid.shape))
+    found = np.zeros((own.shape[1], *place.shape))
     rest = shaped(target)
     goal = CLOSE * np.sqrt(np.square(rest).sum())
     z = _filter(rest, 1.0 / (1.0 + powers))

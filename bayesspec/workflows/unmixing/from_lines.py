@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -23,7 +22,7 @@ from bayesspec.inference.linear_poisson.mixing_distribution import (
     share_means,
 )
 from bayesspec.inference.linear_poisson.profile_likelihood import ProfileEnd, allowed_drop, profile_ends
-from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.inference.status import Status
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.spectroscopy.line_families import LineFamily
 from bayesspec.workflows.condensed_design import CondensedDesign, condensed_design
@@ -34,11 +33,6 @@ WIDE = 0.1
 PRIOR = (
     "None. Shares of lines and continuum in a component are not negative; shares of the components in a pixel have any "
     "distribution, its most likely points are found along with the components."
-)
-STATUS = "converged"
-NOT_CONVERGED = (
-    "the likelihood was still rising when the search ended; do not rely on the ranges: sum pixels with si.rebin, "
-    "or ask for fewer components"
 )
 MOST_PIXELS = 1600
 MOST_PLACES = 2000
@@ -129,19 +123,18 @@ def line_unmixing_result(
     totals = each.sum() * np.stack(parts)[:, order]
     intensities = weights * totals[..., None] / condensed.matrix.sum(axis=0)
     reach = np.sqrt(2 * allowed_drop(best.weights, settings["prob"])) * (sds[0] / parts[0])[order]
-    variables = _components(image, condensed, intensities, reach) | _abundances(image, share[:, order] * each[:, None])
     families = condensed.design.families
-    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
-        "energy": ("energy", image.energy, {"units": image.energy_unit}),
-        "component": np.arange(len(order)),
-        "line": list(condensed.design.lines),
-        "candidate": [len(order)],
-    }
-    attrs = attributes(
-        name=image.name,
+    shown = principal_columns(families)
+    return LineUnmixing.from_draws(
+        image,
+        **_components(image, condensed, intensities, reach),
+        abundances={"mean": share[:, order] * each[:, None]},
         method="Poisson line unmixing",
-        status=STATUS if best.converged else NOT_CONVERGED,
-        converged=best.converged,
+        status=Status.CONVERGED if best.converged else Status.ITERATION_LIMIT,
+        verdict=verdict + _open_questions(intensities[..., shown], families),
+        prob=settings["prob"],
+        interval="joint likelihood ranges",
+        selection=xr.Dataset({"verdict": ("candidate", ["as asked"])}, coords={"candidate": [len(order)]}),
         settings={
             "seed": settings["seed"],
             "model": "line families and continuum, shares integrated out",
@@ -150,20 +143,13 @@ def line_unmixing_result(
             "points of the distribution of the shares": len(best.probabilities),
             "acquisition": asdict(image.acquisition),
         },
+        coords={"line": list(condensed.design.lines)},
+        elements=list(dict.fromkeys(family.element for family in families)),
     )
-    attrs |= {
-        "verdict": verdict + _open_questions(intensities[..., principal_columns(families)], families),
-        "energy_unit": image.energy_unit,
-        "elements": json.dumps(list(dict.fromkeys(family.element for family in families))),
-        "acquisition": json.dumps(asdict(image.acquisition)),
-        "prob": settings["prob"],
-        "interval": "joint likelihood ranges",
-    }
-    return LineUnmixing(xr.Dataset(variables, coords=coords).assign_attrs(attrs))
 
 
 def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: Floats, reach: Floats) -> dict[str, Any]:
-    """Lines, totals and spectra: the most likely ones first, as the only draw, then those at the ends of ranges.
+    """Arguments of ``from_draws``: the most likely lines, totals and spectra as the only draw, and what ranges hold.
 
     Counts and fractions at the ends reach further by the uncertainty of each component's amount, relative to it.
     """
@@ -172,36 +158,22 @@ def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: F
     curves = intensities @ design.matrix.T
     totals = curves.sum(axis=2)
     spectra[:, :, design.channels] = curves / np.maximum(totals, 1e-300)[..., None]
-    dims, units = ("component", "energy"), {"units": "share of the component's counts per channel"}
-    counts = {"units": "counts"}
     amounts = np.stack([np.maximum(1 - reach, 0.0), np.ones_like(reach), 1 + reach])
     ranged = (amounts[:, None, :, None] * intensities[:, :, :n]).reshape(-1, len(reach), n)
     ranged[:, :, np.setdiff1d(np.arange(n), principal_columns(design.families))] = np.nan
     fractions = amounts[:, None] * totals / totals.sum(axis=1, keepdims=True)
     return {
-        "line_draws": (("draw", "component", "line"), intensities[:1, :, :n], counts),
-        "continuum_draws": (("draw", "component"), intensities[:1, :, n:].sum(axis=2), counts),
-        "total_draws": (("draw", "component"), totals[:1], counts),
-        "spectra_draws": (("draw", *dims), spectra[:1], units),
-        "feasible_lines": (("transform", "component", "line"), ranged, counts),
-        "feasible_fractions": (("transform", "component"), np.minimum(fractions, 1.0).reshape(-1, len(reach))),
-        "spectra_mean": (dims, spectra[0], units),
-        "spectra_sd": (dims, np.full_like(spectra[0], np.nan), units),
-        "spectra_lower": (dims, spectra.min(axis=0), units),
-        "spectra_upper": (dims, spectra.max(axis=0), units),
-        "sum_spectrum": (("energy",), image.sum_spectrum(), counts),
-        "selection_verdict": (("candidate",), ["as asked"]),
+        "spectra_draws": spectra[:1],
+        "total_draws": totals[:1],
+        "variables": {
+            "line_draws": intensities[:1, :, :n],
+            "continuum_draws": intensities[:1, :, n:].sum(axis=2),
+            "feasible_lines": ranged,
+            "feasible_fractions": np.minimum(fractions, 1.0).reshape(-1, len(reach)),
+            "spectra_lower": spectra.min(axis=0),
+            "spectra_upper": spectra.max(axis=0),
+        },
     }
-
-
-def _abundances(image: SpectrumImage, counts: Floats) -> dict[str, Any]:
-    """Counts of each component in every pixel, on the whole image; without ranges."""
-    dims, units = ("y", "x", "component"), {"units": "counts"}
-    grid = np.full((*image.shape[:2], counts.shape[1]), np.nan, np.float32)
-    unknown = {f"abundances_{name}": (dims, grid, units) for name in ("sd", "lower", "upper")}
-    mean = grid.copy()
-    mean[image.valid] = counts
-    return unknown | {"abundances_mean": (dims, mean, units)}
 
 
 def _open_questions(intensities: Floats, families: Sequence[LineFamily]) -> str:

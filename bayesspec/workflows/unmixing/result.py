@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -14,15 +13,13 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.posterior import NmfPosterior
-from bayesspec.results.dataset import attributes, pixel_coords
+from bayesspec.results.dataset import Frame
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.sampling import UnmixingFit
 
 NOISE_WIDTH = 1.96
 """Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
-SHARE = {"units": "share of the component's counts per channel"}
-COUNTS = {"units": "counts"}
 Variables = dict[str, Any]
 
 
@@ -53,44 +50,36 @@ def unmixing_result(
     Unmixing
         The result.
     """
-    mode, posterior, known, settings = fit.mode, fit.posterior, fit.known, fit.settings
+    mode, posterior, known = fit.mode, fit.posterior, fit.known
     n = posterior.spectra.shape[1] - len(known.background)
     moments = _moments(posterior, n, fit.maps)
-    variables = _spectra(image, posterior.spectra[:, :n], prob) | _abundances(image, moments, n)
-    variables |= _background(image, posterior, moments, known) | _feasible(
-        image, posterior, known, int(settings["seed"])
+    result = Unmixing.from_draws(
+        image,
+        posterior.spectra[:, :n],
+        {name: values[:, :n] for name, values in moments.items()},
+        method="Poisson NMF",
+        total_draws=posterior.totals[:, :n],
+        status=mode.status if not mode.status.ok else posterior.status,
+        verdict=verdict,
+        prob=prob,
+        selection=table,
+        settings=fit.settings
+        | {
+            "model": "poisson_nmf",
+            "counts_per_pixel": image.counts_per_pixel,
+            "divergence": mode.divergence,
+            "acceptance": posterior.acceptance,
+            "background": known.what or "none",
+            "known spectra": len(known.components),
+            "acquisition": asdict(image.acquisition),
+        },
+        variables={
+            "effective_draws": _least_effective(posterior)[:n],
+            **({} if mode.stability is None else {"stability": mode.stability[:n]}),
+            **_background(posterior, moments, known),
+            **_feasible(image, posterior, known, int(fit.settings["seed"])),
+        },
     )
-    variables["total_draws"] = (("draw", "component"), posterior.totals[:, :n], COUNTS)
-    variables["sum_spectrum"] = (("energy",), image.sum_spectrum(), COUNTS)
-    variables["effective_draws"] = (("component",), _least_effective(posterior)[:n])
-    if mode.stability is not None:
-        variables["stability"] = (("component",), mode.stability[:n])
-    coords = pixel_coords(image.shape[:2], image.pixel_size, image.pixel_unit) | {
-        "energy": ("energy", image.energy, {"units": image.energy_unit}),
-        "component": np.arange(n),
-    }
-    selection = {f"selection_{name}": values for name, values in table.data_vars.items()}
-    data = xr.Dataset(variables, coords=coords).assign(selection)
-    both = mode.status if not mode.status.ok else posterior.status
-    settings = settings | {
-        "model": "poisson_nmf",
-        "counts_per_pixel": image.counts_per_pixel,
-        "divergence": mode.divergence,
-        "acceptance": posterior.acceptance,
-        "background": known.what or "none",
-        "known spectra": len(known.components),
-        "acquisition": asdict(image.acquisition),
-    }
-    attrs = attributes(name=image.name, method="Poisson NMF", status=str(both), converged=both.ok, settings=settings)
-    attrs |= {
-        "verdict": verdict,
-        "prob": prob,
-        "interval": "equal-tailed",
-        "energy_unit": image.energy_unit,
-        "elements": json.dumps(list(image.elements)),
-        "acquisition": json.dumps(asdict(image.acquisition)),
-    }
-    result = Unmixing(data.assign_attrs(attrs))
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
 
 
@@ -100,11 +89,12 @@ def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) ->
     if bool(known.all()):
         return data
     limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior), strict=True))
+    frame = Frame.of(image)
     wider: Variables = {}
     for end, outer in (("lower", np.minimum), ("upper", np.maximum)):
         spectra, abundances = data[f"spectra_{end}"], data[f"abundances_{end}"]
         wider[f"spectra_{end}"] = spectra.where(known, outer(spectra, data[f"feasible_spectra_{end}"]))
-        feasible = abundances.copy(data=_grid(image, limits[end].astype(np.float32)))
+        feasible = abundances.copy(data=frame.placed(limits[end].astype(np.float32), ("y", "x", "component")))
         wider[f"abundances_{end}"] = abundances.where(known, outer(abundances, feasible))
     return data.assign(wider).assign_attrs(interval="equal-tailed; feasible band where not identified")
 
@@ -140,21 +130,6 @@ def _least_effective(posterior: NmfPosterior) -> npt.NDArray[np.float64]:
     return np.minimum(least, np.append(mixing, np.full(len(least) - len(mixing), np.inf)))
 
 
-def _spectra(image: SpectrumImage, kept: npt.NDArray[np.float32], prob: float) -> Variables:
-    """Draws and statistics of the spectra on the whole energy axis; zero in excluded channels."""
-    draws = np.zeros((*kept.shape[:2], image.shape[2]), np.float32)
-    draws[:, :, image.valid_channels] = kept
-    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0).astype(np.float32)
-    dims = ("component", "energy")
-    return {
-        "spectra_draws": (("draw", *dims), draws, SHARE),
-        "spectra_mean": (dims, draws.mean(axis=0), SHARE),
-        "spectra_sd": (dims, draws.std(axis=0, ddof=1), SHARE),
-        "spectra_lower": (dims, lower, SHARE),
-        "spectra_upper": (dims, upper, SHARE),
-    }
-
-
 def _moments(
     posterior: NmfPosterior, n: int, maps: npt.NDArray[np.float32] | None
 ) -> dict[str, npt.NDArray[np.float32]]:
@@ -169,35 +144,15 @@ def _moments(
     return {"mean": mean, "sd": posterior.abundance_sd, "lower": lower, "upper": upper}
 
 
-def _abundances(image: SpectrumImage, statistics: dict[str, npt.NDArray[np.float32]], n: int) -> Variables:
-    """Statistics of the abundances on the whole image; NaN in excluded pixels."""
-    return {
-        f"abundances_{name}": (("y", "x", "component"), _grid(image, values[:, :n]), COUNTS)
-        for name, values in statistics.items()
-    }
-
-
-def _grid(image: SpectrumImage, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    grid = np.full((*image.shape[:2], *values.shape[1:]), np.nan, np.float32)
-    grid[image.valid] = values
-    return grid
-
-
 def _background(
-    image: SpectrumImage,
-    posterior: NmfPosterior,
-    statistics: dict[str, npt.NDArray[np.float32]],
-    known: KnownSpectra,
+    posterior: NmfPosterior, statistics: dict[str, npt.NDArray[np.float32]], known: KnownSpectra
 ) -> Variables:
     """Shapes and totals of the background; its counts in every pixel, all shapes together."""
     if not len(known.background):
         return {}
-    sums = {
-        f"background_{name}": (("y", "x"), _grid(image, values[:, -1]), COUNTS) for name, values in statistics.items()
-    }
-    return sums | {
-        "background_shapes": (("background", "energy"), known.background, {"units": "share per channel"}),
-        "background_total_draws": (("draw", "background"), posterior.totals[:, -len(known.background) :], COUNTS),
+    return {f"background_{name}": values[:, -1] for name, values in statistics.items()} | {
+        "background_shapes": known.background,
+        "background_total_draws": posterior.totals[:, -len(known.background) :],
     }
 
 
@@ -216,8 +171,8 @@ def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra
     low[:, image.valid_channels] = np.maximum(limits.min(axis=0) - noise, 0.0)
     high[:, image.valid_channels] = np.maximum(limits.max(axis=0), 0.0) + noise
     return {
-        "feasible_transforms": (("transform", "part", "from_part"), transforms),
-        "feasible_fractions": (("transform", "component"), fractions(feasible, transforms)[:, :n]),
-        "feasible_spectra_lower": (("component", "energy"), low, SHARE),
-        "feasible_spectra_upper": (("component", "energy"), high, SHARE),
+        "feasible_transforms": transforms,
+        "feasible_fractions": fractions(feasible, transforms)[:, :n],
+        "feasible_spectra_lower": low,
+        "feasible_spectra_upper": high,
     }

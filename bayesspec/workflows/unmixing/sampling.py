@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from bayesspec.image.count_matrix import count_matrix_of
-from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block
-from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.image.counts import Counts
+from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block, summed
 from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
@@ -22,7 +21,7 @@ from bayesspec.inference.nmf.posterior import NmfPosterior
 from bayesspec.inference.nmf.prior import NmfPrior
 from bayesspec.inference.nmf.recentring import recentred
 from bayesspec.inference.nmf.sampler import sample
-from bayesspec.inference.nmf.smoothing import PixelCounts, learned_strength, smoothed_abundances
+from bayesspec.inference.nmf.smoothing import learned_strength, smoothed_abundances
 from bayesspec.inference.status import Status
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.start import best_start, neighbour_start, one_shape_start
@@ -87,8 +86,7 @@ class UnmixingFit:
 
 
 def fit_components(
-    image: SpectrumImage,
-    counts: npt.NDArray[Any],
+    counts: Counts,
     rank: int,
     known: KnownSpectra,
     sampling: Sampling,
@@ -98,10 +96,8 @@ def fit_components(
 
     Parameters
     ----------
-    image : SpectrumImage
+    counts : Counts
         Counts.
-    counts : array (pixel, channel), unsigned integer
-        Those in use.
     rank : int
         Number of components without the background.
     known : KnownSpectra
@@ -116,19 +112,20 @@ def fit_components(
     UnmixingFit
         The posterior.
     """
-    block = sampling_block(image)
-    summed = counts if block == 1 else count_matrix_of(image.rebin(y=block, x=block))
-    mode, shapes = _start(image, summed, rank, known, sampling, key)
+    start_key, strength_key, sample_key = jax.random.split(key, 3)
+    block = sampling_block(counts)
+    sums = summed(counts, block)
+    mode, shapes = _start(sums, rank, known, sampling, start_key)
     background = len(known.background) if shapes is None else 1
-    strength = _strength(image, PixelCounts(counts, image.valid), mode, sampling.neighbours, key)
+    strength = _strength(counts, mode, sampling.neighbours, strength_key)
     if strength > 0 and not known.counts:
-        mode = neighbour_start(PixelCounts(counts, image.valid), mode, strength, background, sampling.seed)
+        mode = neighbour_start(counts, mode, strength, background, sampling.seed)
     flat = background == 1 and shapes is None and nowhere_absent(mode, sampling.seed)
-    prior = NmfPrior(seen=known.seen(image.valid_channels), flat=int(flat))
-    posterior = _sampled(counts, summed, mode, prior, shapes, sampling, key)
+    prior = NmfPrior(seen=known.seen(counts.channels), flat=int(flat))
+    posterior = _sampled(counts, sums, mode, prior, shapes, sampling, sample_key)
     if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
-    maps = _smoothed(PixelCounts(counts, image.valid), posterior, strength, background) if strength > 0 else None
+    maps = _smoothed(counts, posterior, strength, background) if strength > 0 else None
     settings = {
         "seed": sampling.seed,
         "draws": sampling.draws,
@@ -138,33 +135,32 @@ def fit_components(
         "strength of the smoothing over neighbours": strength,
     }
     if shapes is not None:
-        known = known.mixed(posterior.spectra[:, -1].mean(axis=0), image.valid_channels)
+        known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
     return UnmixingFit(mode, posterior, maps, known, settings)
 
 
 def _start(
-    image: SpectrumImage,
-    counts: npt.NDArray[Any],
+    counts: Counts,
     rank: int,
     known: KnownSpectra,
     sampling: Sampling,
     key: jax.Array,
 ) -> tuple[NmfMode, npt.NDArray[np.float64] | None]:
     """Where to start; the shapes of the background, (shape, channel), where it is one mixture of them."""
-    background, channels = len(known.background), image.valid_channels
-    mode = best_start(counts, rank, known, channels, key=key, seed=sampling.seed)
+    background = len(known.background)
+    mode = best_start(counts, rank, known, key=key, seed=sampling.seed)
     single = None
     if background > 1 and not known.counts and mode.status is not Status.INTERRUPTED:
-        single = one_shape_start(counts, mode, background, key=key, seed=sampling.seed)
+        single = one_shape_start(counts, mode, background, seed=sampling.seed)
     mode = mode if single is None else single
     if mode.status is Status.INTERRUPTED:
         raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
-    return mode, None if single is None else known.background[:, channels]
+    return mode, None if single is None else known.background[:, counts.channels]
 
 
 def _sampled(
-    counts: npt.NDArray[Any],
-    summed: npt.NDArray[Any],
+    counts: Counts,
+    sums: Counts,
     mode: NmfMode,
     prior: NmfPrior,
     shapes: npt.NDArray[np.float64] | None,
@@ -172,13 +168,14 @@ def _sampled(
     key: jax.Array,
 ) -> NmfPosterior:
     """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
+    spectra_key, pixel_key = jax.random.split(key)
     warmup = sampling.warmup * (SLOW_WARMUP if prior.flat or shapes is not None else 1)
     tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
     with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
         posterior = sample(
-            summed,
+            sums,
             mode,
-            key=key,
+            key=spectra_key,
             draws=sampling.draws,
             warmup=warmup,
             probs=tails,
@@ -189,15 +186,14 @@ def _sampled(
     informed = prior.flat or len(prior.seen) or shapes is not None
     lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not informed
     posterior = recentred(posterior, mode.spectra) if lost else posterior
-    if len(summed) < len(counts) or lost:
+    if sums is not counts or lost:
         with progress_bar("abundances") as progress:
-            posterior = sample_abundances(counts, posterior, key=key, prior=prior, progress=progress)
+            posterior = sample_abundances(counts, posterior, key=pixel_key, prior=prior, progress=progress)
     return posterior
 
 
 def _strength(
-    image: SpectrumImage,
-    pixels: PixelCounts,
+    counts: Counts,
     mode: NmfMode,
     neighbours: bool | float,  # noqa: FBT001
     key: jax.Array,
@@ -205,18 +201,16 @@ def _strength(
     """Strength of the smoothing over neighbours, learned where it is not given."""
     if neighbours is not True:
         return float(neighbours)
-    if likeness(image) < LEAST_LIKENESS:
+    if likeness(counts) < LEAST_LIKENESS:
         return 0.0
     means = mode.abundances.mean(axis=0)
-    return learned_strength(pixels, mode.spectra, means, key=jax.random.fold_in(key, 1))[0]
+    return learned_strength(counts, mode.spectra, means, key=key)[0]
 
 
-def _smoothed(
-    pixels: PixelCounts, posterior: NmfPosterior, strength: float, background: int
-) -> npt.NDArray[np.float32]:
+def _smoothed(counts: Counts, posterior: NmfPosterior, strength: float, background: int) -> npt.NDArray[np.float32]:
     """Maps smoothed over neighbours, of the posterior's mean spectra; beside a background, of its totals as well."""
     spectra, totals = posterior.spectra.mean(axis=0), posterior.totals.mean(axis=0)
-    maps = smoothed_abundances(pixels, spectra, strength, posterior.component_abundances)
+    maps = smoothed_abundances(counts, spectra, strength, posterior.component_abundances)
     if not background:
         return maps
     return np.asarray(maps * (totals / np.maximum(maps.sum(axis=0), 1e-30)), np.float32)

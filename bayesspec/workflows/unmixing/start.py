@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bayesspec.inference.blocks import CountBlocks, cut, em_step
+from bayesspec.image.counts import CountBlocks, Counts
+from bayesspec.inference.blocks import em_step
 from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
 from bayesspec.inference.nmf.minimum_volume import compact
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
-from bayesspec.inference.nmf.smoothing import PixelCounts, smoothed_abundances
+from bayesspec.inference.nmf.smoothing import proportional, smoothed_abundances
 from bayesspec.inference.status import Status
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
@@ -33,10 +34,9 @@ LEAST_SHARE = 1e-4
 
 
 def best_start(
-    counts: npt.NDArray[Any],
+    counts: Counts,
     rank: int,
     known: KnownSpectra,
-    channels: npt.NDArray[np.bool_],
     *,
     key: jax.Array,
     seed: int,
@@ -45,14 +45,12 @@ def best_start(
 
     Parameters
     ----------
-    counts : array (pixel, channel), unsigned integer
+    counts : Counts
         Counts.
     rank : int
         Number of components without the background.
     known : KnownSpectra
         What is known of them.
-    channels : array (energy,), bool
-        Channels in use.
     key : jax.Array
         Random key of the starts.
     seed : int
@@ -64,7 +62,7 @@ def best_start(
         Components that are expected first, then free ones, known ones, and the background.
     """
     expected, background = len(known.expected), len(known.background)
-    fixed = np.concatenate([known.expected, known.all])[:, channels]
+    fixed = np.concatenate([known.expected, known.all])[:, counts.channels]
     free = rank - len(known.components) - expected
     if free == 0:
         return fit_mode(counts, rank, key=key)
@@ -72,7 +70,7 @@ def best_start(
     for _ in range(ROUNDS if background else 0):
         if mode.status is not Status.INTERRUPTED:
             mode = unload(mode, background, seed)
-            mode = fit_mode(counts, free, key=key, init=(mode.abundances, mode.spectra), fixed_spectra=fixed)
+            mode = fit_mode(counts, free, init=(mode.abundances, mode.spectra), fixed_spectra=fixed)
     if mode.status is Status.INTERRUPTED:
         return mode
     mode = unload(mode, background, seed) if background else mode
@@ -80,21 +78,17 @@ def best_start(
     return _released(compact(mode, background, seed, counts=counts), free, expected)
 
 
-def one_shape_start(
-    counts: npt.NDArray[Any], mode: NmfMode, background: int, *, key: jax.Array, seed: int
-) -> NmfMode | None:
+def one_shape_start(counts: Counts, mode: NmfMode, background: int, *, seed: int) -> NmfMode | None:
     """Fit a background that has one shape in all pixels, a mixture of those that the mode has.
 
     Parameters
     ----------
-    counts : array (pixel, channel), unsigned integer
+    counts : Counts
         Counts.
     mode : NmfMode
         Their fit, with as many shapes of the background, the last spectra, mixed differently in every pixel.
     background : int
         How many.
-    key : jax.Array
-        Random key.
     seed : int
         Seed of the grouping of pixels.
 
@@ -104,7 +98,7 @@ def one_shape_start(
         The fit, its last spectrum the mixture. None where it fits worse by more than chance makes free mixtures fit
         better, or where the components could take up the background, whose shape then means nothing.
     """
-    blocks, shapes = cut(counts), mode.spectra[-background:]
+    blocks, shapes = counts.blocks, mode.spectra[-background:]
     first, free = len(mode.spectra) - background, len(mode.spectra) - mode.n_fixed
     found, w = mode, mode.abundances
     for _ in range(SHAPE_ROUNDS):
@@ -116,13 +110,13 @@ def one_shape_start(
         weights = (totals / totals.sum()).astype(np.float32)
         mixed = np.append(spectra[:first], (weights @ shapes)[None], axis=0)
         init = np.append(w[:, :first], w[:, first:].sum(axis=1, keepdims=True), axis=1), mixed
-        found = fit_mode(counts, free, key=key, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
+        found = fit_mode(counts, free, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
         if found.status is Status.INTERRUPTED:
             return found
         w = np.append(found.abundances[:, :first], found.abundances[:, first:] * weights, axis=1)
     stability = _carried(mode, found, free)
     found = replace(unload(found, 1, seed), stability=None if stability is None else stability[: first + 1])
-    worse = 2.0 * (found.divergence - mode.divergence) > len(counts) * (background - 1)
+    worse = 2.0 * (found.divergence - mode.divergence) > counts.shape[0] * (background - 1)
     return None if worse or nowhere_absent(found, seed) else found
 
 
@@ -139,14 +133,14 @@ def _with_common_weights(
     return w
 
 
-def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, background: int, seed: int) -> NmfMode:
+def neighbour_start(counts: Counts, mode: NmfMode, strength: float, background: int, seed: int) -> NmfMode:
     """Draw the spectra together until the abundances, smoothed over neighbours, become zero.
 
     Smoothed maps show where a component is absent, which single pixels of few counts do not.
 
     Parameters
     ----------
-    pixels : PixelCounts
+    counts : Counts
         Counts of single pixels, and where they lie.
     mode : NmfMode
         Fit of these counts or of their sums over blocks.
@@ -164,11 +158,11 @@ def neighbour_start(pixels: PixelCounts, mode: NmfMode, strength: float, backgro
     """
     if len(mode.spectra) - mode.n_fixed < 2:
         return mode
-    found = replace(mode, abundances=pixels.proportional(mode.abundances.mean(axis=0)))
+    found = replace(mode, abundances=proportional(counts, mode.abundances.mean(axis=0)))
     for _ in range(NEIGHBOUR_ROUNDS):
-        smooth = smoothed_abundances(pixels, found.spectra, strength, found.abundances)
+        smooth = smoothed_abundances(counts, found.spectra, strength, found.abundances)
         smooth = np.maximum(smooth, LEAST_SHARE * smooth.mean(axis=0))
-        found = replace(found, abundances=smooth, spectra=_fitted_spectra(pixels.blocks, smooth, found))
+        found = replace(found, abundances=smooth, spectra=_fitted_spectra(counts.blocks, smooth, found))
         found = unload(found, background, seed) if background else found
         found = compact(found, background, seed, tolerance=SMOOTH_TOLERANCE)
     moved = mode.abundances @ (mode.spectra.astype(np.float64) @ np.linalg.pinv(found.spectra.astype(np.float64)))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import count_matrix_of
+from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
@@ -18,7 +18,7 @@ from bayesspec.results.result import FitError
 from bayesspec.results.selection import candidates
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.workflows.pca import pca
-from bayesspec.workflows.poisson_check import noise_note
+from bayesspec.workflows.poisson_check import noise_note, odd_channels
 from bayesspec.workflows.select_rank import choose_rank
 from bayesspec.workflows.unmixing.from_lines import unmix_lines
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra, known_spectra
@@ -117,11 +117,11 @@ def unmix(
     if model != "nmf":
         models = "a model that bs.unmix knows: 'nmf' or 'pca'"
         raise InputError(f"model={model!r}", models, "bs.unmix(si, rank=4, model='nmf')")
-    counts = count_matrix_of(image)
+    counts = counts_of(image)
     known = known_spectra(image, spectra, background, prior_from)
     numbers = _numbers(rank, known, min(counts.shape))
     key, select_key = jax.random.split(jax.random.key(seed))
-    table, verdict, chosen = choose_rank(image, numbers, select_key)
+    table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, select_key)
     verdict += noise_note(counts)
     result: Unmixing
     if elements is not None:
@@ -129,7 +129,7 @@ def unmix(
             result = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
     else:
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
-        fit = fit_components(image, counts, chosen, known, sampling, key)
+        fit = fit_components(counts, chosen, known, sampling, key)
         result = unmixing_result(image, fit, table, verdict, prob)
     if strict and not result.converged:
         raise FitError(result.status)

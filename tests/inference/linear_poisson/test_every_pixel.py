@@ -10,7 +10,7 @@ MATRIX = np.column_stack([np.exp(-0.5 * ((AXIS - c) / 3) ** 2) for c in (10, 15,
 MATRIX = MATRIX / MATRIX.sum(axis=0)
 
 
-def test_every_pixel_is_at_its_own_mode(strict: None) -> None:
+def test_every_pixel_is_at_its_own_mode() -> None:
     rng = np.random.default_rng(0)
     counts = rng.poisson(rng.gamma(2.0, 60.0, (50, 4)) @ MATRIX.T)
     found, variances, converged = fit_pixels(counts, MATRIX)

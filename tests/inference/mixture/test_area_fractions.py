@@ -13,7 +13,6 @@ from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.path import fit_path
 
-pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.56, 0.44], [0.40, 0.60]])
 
 

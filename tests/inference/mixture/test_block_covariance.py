@@ -1,12 +1,10 @@
 """Blocks widen intervals but never narrow them."""
 
 import numpy as np
-import pytest
 
 from bayesspec.inference.mixture.block_covariance import widened
 from bayesspec.inference.mixture.path import fit_path
 
-pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.5], [0.4, 0.6]])
 
 

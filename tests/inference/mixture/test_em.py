@@ -8,7 +8,7 @@ import pytest
 from bayesspec.inference.mixture.em import Mixture, em_step, squarem
 
 
-def test_em_never_falls_and_squared_extrapolation_reaches_the_same_mode(strict):
+def test_em_never_falls_and_squared_extrapolation_reaches_the_same_mode():
     rng = np.random.default_rng(2)
     counts = np.stack([rng.multinomial(300, [p, 1 - p]) for p in np.where(rng.random(4000) < 0.6, 0.52, 0.40)])
     with jax.enable_x64(True):
@@ -26,7 +26,7 @@ def test_em_never_falls_and_squared_extrapolation_reaches_the_same_mode(strict):
 
 
 @pytest.mark.parametrize("seed", [14, 25])
-def test_an_extrapolation_that_falls_is_refused(seed, strict):
+def test_an_extrapolation_that_falls_is_refused(seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rng.dirichlet([1, 1, 1], 3)[rng.integers(0, 3, 200)] * rng.choice([5, 50, 500]))
     with jax.enable_x64(True):

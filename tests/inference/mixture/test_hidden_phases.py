@@ -39,7 +39,7 @@ def test_the_phase_that_is_two_is_named_and_split(near: tuple[np.ndarray, np.nda
     dose = dose_covariates(counts.sum(axis=2))
     split = split_hidden(two, found, counts, dose, mask=mask)
     assert split.n_phases == 3
-    assert split.status.definite
+    assert split.convergence.definite
     order = np.abs(np.exp(split.log_composition)[:, None] - SHARES[None]).sum(axis=2).argmin(axis=1)
     assert sorted(order) == [0, 1, 2]
     assert (order[split.responsibilities.argmax(axis=1)] == labels.ravel()).mean() > 0.88

@@ -11,7 +11,7 @@ from bayesspec.inference.mixture.newton import newton, shifted
 
 
 @pytest.mark.parametrize(("coefficients", "strip"), [(1, 2**16), (2, 2**16), (2, 8)])
-def test_derivatives_are_those_of_the_log_posterior(strict, monkeypatch, coefficients, strip):
+def test_derivatives_are_those_of_the_log_posterior(monkeypatch, coefficients, strip):
     monkeypatch.setattr(mode, "STRIP", strip)
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 50, (30, 3))
@@ -38,7 +38,7 @@ def test_derivatives_are_those_of_the_log_posterior(strict, monkeypatch, coeffic
         np.testing.assert_allclose(information, hessian + gauge, atol=1e-8)
 
 
-def test_newton_ends_where_the_gradient_is_zero(strict):
+def test_newton_ends_where_the_gradient_is_zero():
     rng = np.random.default_rng(1)
     shares = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]])
     x = rng.normal(size=(400, 1))

@@ -8,7 +8,6 @@ from scipy.stats import multinomial
 from bayesspec.errors import InputError
 from bayesspec.inference.mixture.path import HOPELESS_BIC, fit_path, held_out_scores
 
-pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3]])
 
 
@@ -20,19 +19,19 @@ def stripes(seed: int) -> np.ndarray:
 def test_only_fits_that_cannot_be_chosen_are_left_where_em_ended() -> None:
     counts = stripes(0)
     whole, short = fit_path(counts, 4), fit_path(counts, 4, candidates=range(1, 5))
-    assert [fit.status.converged for fit in whole] == [True] * 4
-    assert [fit.status.converged for fit in short] == [True, True, False, False]
+    assert [fit.convergence.converged for fit in whole] == [True] * 4
+    assert [fit.convergence.converged for fit in short] == [True, True, False, False]
     np.testing.assert_array_equal(short[1].log_composition, whole[1].log_composition)
     for k in (2, 3):
         assert short[k].bic > short[1].bic + HOPELESS_BIC
         assert abs(short[k].log_likelihood - whole[k].log_likelihood) < 3
     asked = fit_path(counts, 4, candidates=[4])
-    assert asked[3].status.converged
+    assert asked[3].convergence.converged
 
 
 def test_fits_left_early_have_no_draws() -> None:
     left = fit_path(stripes(0), 4, candidates=range(1, 5))[3]
-    assert not left.status.definite
+    assert not left.convergence.definite
     with pytest.raises(InputError, match="do not tell the phases apart"):
         left.draws(jax.random.key(0), 10)
 

@@ -10,7 +10,6 @@ from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.neighbour_covariates import cavity_covariates, neighbour_covariates
 from bayesspec.inference.mixture.path import fit_path
 
-pytestmark = pytest.mark.usefixtures("strict")
 SHARES = np.array([[0.5, 0.5], [0.4, 0.6]])
 
 

@@ -3,12 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from bayesspec.inference.mixture import scatter as scattered
 from bayesspec.inference.mixture.log_joint import Pixels
-
-pytestmark = pytest.mark.usefixtures("strict")
 
 
 def test_scores_are_the_gradient_and_sum_to_that_of_the_posterior() -> None:

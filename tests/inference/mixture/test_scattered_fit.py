@@ -10,8 +10,6 @@ from bayesspec.inference.mixture.log_joint import Pixels
 from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.scattered_fit import excess_scatter, fit_scatter
 
-pytestmark = pytest.mark.usefixtures("strict")
-
 
 def two_phases(sd: float, seed: int, side: int = 48, counts: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     """Checkerboard of two phases whose log ratio scatters by `sd`."""
@@ -31,7 +29,7 @@ def test_scatter_and_ratios_are_recovered() -> None:
     assert excess.score.min() > 5
     np.testing.assert_allclose(excess.sd, 0.05, atol=0.03)
     fit = fit_scatter(start, counts, mask=none)
-    assert fit.status.converged
+    assert fit.convergence.converged
     assert fit.bic < start.bic - 50
     np.testing.assert_allclose(fit.scatter_sd, 0.05, atol=0.01)
     ratio = np.sort(fit.log_composition[:, 0] - fit.log_composition[:, 1])

@@ -9,7 +9,10 @@ from bayesspec.inference.nmf.channel_groups import ChannelGroups, group_channels
 from bayesspec.inference.nmf.mode import fit_mode
 from bayesspec.inference.status import Status
 
-KEY = jax.random.key(0)
+
+def fresh():
+    """A key that has not been used."""
+    return jax.random.key(0)
 
 
 def simulated(seed=0, channels=120, counts=800.0):
@@ -76,13 +79,13 @@ def small_is_large(monkeypatch):
 
 
 @pytest.mark.parametrize("start", [None, "even"])
-def test_as_deep_as_without_groups(start, monkeypatch, strict, small_is_large):
+def test_as_deep_as_without_groups(start, monkeypatch, small_is_large):
     counts = simulated()[0]
     counts[[0, 9]] = 0
     init = None if start is None else even(counts, 3)
-    found = fit_mode(counts, 3, key=KEY, init=init, tolerance=1e-6)
+    found = fit_mode(counts, 3, key=fresh(), init=init, tolerance=1e-6)
     monkeypatch.setattr(nmf, "LARGE", 2**40)
-    plain = fit_mode(counts, 3, key=KEY, init=init, tolerance=1e-7, max_iterations=3000)
+    plain = fit_mode(counts, 3, key=fresh(), init=init, tolerance=1e-7, max_iterations=3000)
     assert found.status is Status.CONVERGED
     assert found.divergence <= plain.divergence * (1 + 1e-5)
     assert found.abundances[[0, 9]].max() < 1e-3
@@ -90,23 +93,23 @@ def test_as_deep_as_without_groups(start, monkeypatch, strict, small_is_large):
     assert (cosines / np.linalg.norm(plain.spectra, axis=1)).max(axis=1).min() > 0.999
 
 
-def test_a_start_that_is_near_is_not_made_coarse(strict, small_is_large, monkeypatch):
+def test_a_start_that_is_near_is_not_made_coarse(small_is_large, monkeypatch):
     counts = simulated()[0]
-    mode = fit_mode(counts, 3, key=KEY, tolerance=1e-7)
-    again = fit_mode(counts, 3, key=KEY, init=(mode.abundances, mode.spectra))
+    mode = fit_mode(counts, 3, key=fresh(), tolerance=1e-7)
+    again = fit_mode(counts, 3, key=fresh(), init=(mode.abundances, mode.spectra))
     values = [exact_divergence(counts, found) for found in (mode, again)]
     assert values[1] <= values[0] * (1 + 1e-7)
     assert again.iterations <= 6  # as many as it takes to see that the divergence does not fall
 
 
-def test_fixed_spectra_stay_in_a_fit_that_begins_with_groups(strict, small_is_large):
+def test_fixed_spectra_stay_in_a_fit_that_begins_with_groups(small_is_large):
     counts, _, spectra = simulated()
     w, h = even(counts, 3)
-    mode = fit_mode(counts, 2, key=KEY, init=(w, np.concatenate([h[:2], spectra[2:]])), fixed_spectra=spectra[2:])
+    mode = fit_mode(counts, 2, key=fresh(), init=(w, np.concatenate([h[:2], spectra[2:]])), fixed_spectra=spectra[2:])
     np.testing.assert_allclose(mode.spectra[2], spectra[2], rtol=1e-6)
 
 
-def test_an_interruption_among_the_groups_leaves_a_whole_fit(strict, small_is_large, monkeypatch):
+def test_an_interruption_among_the_groups_leaves_a_whole_fit(small_is_large, monkeypatch):
     counts = simulated()[0]
     whole = nmf.descend
 
@@ -115,25 +118,25 @@ def test_an_interruption_among_the_groups_leaves_a_whole_fit(strict, small_is_la
         return found._replace(status=Status.INTERRUPTED) if blocks.counts.shape[2] < counts.shape[1] else found
 
     monkeypatch.setattr(nmf, "descend", stopped)
-    mode = fit_mode(counts, 3, key=KEY, init=even(counts, 3))
+    mode = fit_mode(counts, 3, key=fresh(), init=even(counts, 3))
     assert mode.status is Status.INTERRUPTED
     assert np.isfinite(mode.divergence)
     assert mode.spectra.shape == (3, 120)
 
 
-def test_one_component_that_begins_with_groups_is_the_outer_product_of_the_sums(strict, small_is_large):
+def test_one_component_that_begins_with_groups_is_the_outer_product_of_the_sums(small_is_large):
     counts = simulated()[0]
     counts[:, 7] = 0
-    mode = fit_mode(counts, 1, key=KEY, init=even(counts, 1))
+    mode = fit_mode(counts, 1, key=fresh(), init=even(counts, 1))
     np.testing.assert_allclose(mode.spectra[0], counts.sum(axis=0) / counts.sum(), rtol=2e-4, atol=1e-9)
     np.testing.assert_allclose(mode.abundances[:, 0], counts.sum(axis=1), rtol=2e-4, atol=1e-3)
 
 
-def test_one_pixel_that_outshines_all_others_takes_no_component_among_groups(strict, small_is_large):
+def test_one_pixel_that_outshines_all_others_takes_no_component_among_groups(small_is_large):
     counts, _, spectra = simulated()
     bright = np.random.default_rng(1).poisson(1e6 * spectra.mean(axis=0))
     counts = np.concatenate([counts, bright[None]])
-    mode = fit_mode(counts, 3, key=KEY, init=even(counts, 3))
+    mode = fit_mode(counts, 3, key=fresh(), init=even(counts, 3))
     assert mode.status is Status.CONVERGED
     cosines = mode.spectra @ spectra.T / np.linalg.norm(mode.spectra, axis=1)[:, None] / np.linalg.norm(spectra, axis=1)
     assert cosines.max(axis=1).min() > 0.97

@@ -4,13 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.image.counts import aligned, frozen
-from bayesspec.inference.blocks import cut, row_divergences
+from bayesspec.image.counts import aligned, cut, frozen
+from bayesspec.inference.blocks import row_divergences
 from bayesspec.inference.nmf import em as nmf_descent
 from bayesspec.inference.nmf.em import descend, total
 from bayesspec.inference.status import Status
 
-pytestmark = pytest.mark.usefixtures("strict")
 FREE = jnp.ones(3, bool)
 
 

@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesspec.inference.blocks import cut, em_step
+from bayesspec.image.counts import cut
+from bayesspec.inference.blocks import em_step
 from bayesspec.inference.nmf import newton as nmf_newton
 from bayesspec.inference.nmf.mode import fit_mode
 from bayesspec.inference.nmf.newton import measured, moved_abundances, moved_spectra, newton_descent, with_new_slopes
 from bayesspec.inference.status import Status
-
-pytestmark = pytest.mark.usefixtures("strict")
 
 
 def problem(seed=0, pixels=300, channels=60, rank=3, counts=400.0):

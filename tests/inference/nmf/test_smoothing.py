@@ -2,15 +2,14 @@
 
 import jax
 import numpy as np
-import pytest
 
-from bayesspec.inference.nmf.smoothing import PixelCounts, learned_strength, smoothed_abundances
+from bayesspec.image.counts import Counts
+from bayesspec.inference.nmf.smoothing import centre, learned_strength, proportional, smoothed_abundances
 
-pytestmark = pytest.mark.usefixtures("strict")
 SIDE = 24
 
 
-def problem(counts: float, *, ordered: bool = True, seed: int = 0) -> tuple[PixelCounts, np.ndarray, np.ndarray]:
+def problem(counts: float, *, ordered: bool = True, seed: int = 0) -> tuple[Counts, np.ndarray, np.ndarray]:
     """Two components with a sharp border between them and a ramp; or the same pixels shuffled."""
     rng = np.random.default_rng(seed)
     spectra = rng.dirichlet(np.full(40, 0.7), 2)
@@ -18,7 +17,11 @@ def problem(counts: float, *, ordered: bool = True, seed: int = 0) -> tuple[Pixe
     maps = np.stack([np.where(x > 0.5, 1.0, 0.1), 0.2 + y], axis=-1).reshape(-1, 2) * counts
     maps = maps if ordered else rng.permutation(maps)
     valid = np.ones((SIDE, SIDE), bool)
-    return PixelCounts(rng.poisson(maps @ spectra).astype(np.uint16), valid), spectra, maps
+    return placed(rng.poisson(maps @ spectra).astype(np.uint16), valid), spectra, maps
+
+
+def placed(matrix: np.ndarray, valid: np.ndarray) -> Counts:
+    return Counts(matrix, valid, np.ones(matrix.shape[1], bool))
 
 
 def error(found: np.ndarray, truth: np.ndarray) -> float:
@@ -28,7 +31,7 @@ def error(found: np.ndarray, truth: np.ndarray) -> float:
 def test_neighbours_are_worth_more_than_the_counts_of_the_pixel() -> None:
     pixels, spectra, maps = problem(20.0)
     strength, scores = learned_strength(pixels, spectra, maps.mean(axis=0), key=jax.random.key(0))
-    start = pixels.proportional(maps.mean(axis=0))
+    start = proportional(pixels, maps.mean(axis=0))
     alone, smooth = (smoothed_abundances(pixels, spectra, s, start) for s in (0.0, strength))
     assert strength > 0.1
     assert scores[strength] < scores[0.0]
@@ -41,7 +44,7 @@ def test_neighbours_are_worth_more_than_the_counts_of_the_pixel() -> None:
 def test_pixels_without_spatial_order_lose_nothing() -> None:
     pixels, spectra, maps = problem(200.0, ordered=False)
     strength = learned_strength(pixels, spectra, maps.mean(axis=0), key=jax.random.key(0))[0]
-    start = pixels.proportional(maps.mean(axis=0))
+    start = proportional(pixels, maps.mean(axis=0))
     alone, smooth, strong = (error(smoothed_abundances(pixels, spectra, s, start), maps) for s in (0.0, strength, 0.5))
     assert smooth < 1.02 * alone
     assert strong > 1.2 * alone  # which smoothing that is not learned would have cost
@@ -49,11 +52,11 @@ def test_pixels_without_spatial_order_lose_nothing() -> None:
 
 def test_without_strength_it_is_the_maximum_of_the_likelihood() -> None:
     pixels, spectra, maps = problem(200.0)
-    found = smoothed_abundances(pixels, spectra, 0.0, pixels.proportional(maps.mean(axis=0))).astype(float)
-    best = pixels.proportional(maps.mean(axis=0)).astype(float)
+    found = smoothed_abundances(pixels, spectra, 0.0, proportional(pixels, maps.mean(axis=0))).astype(float)
+    best = proportional(pixels, maps.mean(axis=0)).astype(float)
     for _ in range(3000):
-        best = best * ((pixels.counts / (best @ spectra)) @ spectra.T)
-    loss = [(w @ spectra - pixels.counts * np.log(w @ spectra + 1e-12)).sum(axis=1) for w in (found, best)]
+        best = best * ((pixels.matrix / (best @ spectra)) @ spectra.T)
+    loss = [(w @ spectra - pixels.matrix * np.log(w @ spectra + 1e-12)).sum(axis=1) for w in (found, best)]
     assert (loss[0] - loss[1]).mean() < 2e-3  # nats a pixel
     np.testing.assert_allclose(found.sum(axis=0), best.sum(axis=0), rtol=2e-3)
 
@@ -62,10 +65,10 @@ def test_excluded_pixels_are_no_neighbours() -> None:
     pixels, spectra, maps = problem(20.0)
     valid = np.ones((SIDE, SIDE), bool)
     valid[:, SIDE // 2 - 3 : SIDE // 2] = False
-    part = PixelCounts(pixels.counts[valid.ravel()], valid)
+    part = placed(pixels.matrix[valid.ravel()], valid)
     left = (np.arange(SIDE * SIDE) % SIDE < SIDE // 2)[valid.ravel()]
-    brighter = PixelCounts(part.counts * np.where(left, 3, 1).astype(np.uint16)[:, None], valid)
-    start = part.proportional(maps.mean(axis=0))
+    brighter = placed(part.matrix * np.where(left, 3, 1).astype(np.uint16)[:, None], valid)
+    start = proportional(part, maps.mean(axis=0))
     found, other = (smoothed_abundances(p, spectra, 0.5, start) for p in (part, brighter))
     np.testing.assert_allclose(other[~left], found[~left], rtol=0.02, atol=0.2)  # nothing came across the gap
     assert other[left].sum() > 2.5 * found[left].sum()
@@ -75,6 +78,6 @@ def test_the_strength_of_a_large_image_is_learned_on_its_centre() -> None:
     counts = np.arange(150 * 150, dtype=np.uint16)[:, None] % 7 + 1
     valid = np.ones((150, 150), bool)
     valid[3] = False
-    centre = PixelCounts(counts[valid.ravel()], valid).centre()
-    assert centre.valid.shape == (144, 144)
-    np.testing.assert_array_equal(centre.counts, counts.reshape(150, 150, 1)[3:147, 3:147][centre.valid])
+    part = centre(placed(counts[valid.ravel()], valid))
+    assert part.valid.shape == (144, 144)
+    np.testing.assert_array_equal(part.matrix, counts.reshape(150, 150, 1)[3:147, 3:147][part.valid])

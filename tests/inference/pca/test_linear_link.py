@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.image.counts import Counts
 from bayesspec.inference.pca.denoised_rates import positive_rates, products_with_errors
 from bayesspec.inference.pca.linear_link import fit_linear
-from bayesspec.inference.pca.score_maps import Layout
 from bayesspec.inference.status import Status
 
 SIDE = 20
-FULL = Layout(np.ones((SIDE, SIDE), bool))
+FULL = np.ones((SIDE, SIDE), bool)
 
 
 def simulated(dose, seed=0, width=2.5):
@@ -25,6 +25,10 @@ def simulated(dose, seed=0, width=2.5):
     maps = np.maximum(np.stack([f.ravel() / f.std() for f in fields], axis=1) + 0.3, 0) + 0.05
     rates = dose * maps / maps.sum(axis=1).mean() @ spectra
     return rng.poisson(rates), rates
+
+
+def with_neighbours(counts, valid=FULL):
+    return fit_linear(Counts(Counts.of(counts).matrix, valid, np.ones(32, bool)), 3, neighbours=True)
 
 
 def truncated(counts, rank):
@@ -43,29 +47,28 @@ def error(found, truth):
     return np.sqrt(np.mean((found - truth) ** 2 / truth))
 
 
-@pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize(("dose", "most"), [(20, 0.65), (2000, 0.95)])
 def test_neighbours_bring_the_error_below_that_of_the_truncated_decomposition(dose, most):
     counts, rates = simulated(dose)
-    fit = fit_linear(counts, 3, layout=FULL)
+    fit = with_neighbours(counts)
     assert fit.status is Status.CONVERGED
     assert error(rates_of(fit)["mean"], rates) < most * error(truncated(counts, 3), rates)
 
 
-@pytest.mark.parametrize("layout", [FULL, None])
+@pytest.mark.parametrize("fit", [with_neighbours, lambda counts: fit_linear(counts, 3)])
 @pytest.mark.parametrize("dose", [100, 1000])
-def test_intervals_of_rates_cover(dose, layout):
+def test_intervals_of_rates_cover(dose, fit):
     inside = []
     for seed in range(4):
         counts, rates = simulated(dose, seed)
-        found = rates_of(fit_linear(counts, 3, layout=layout))
+        found = rates_of(fit(counts))
         inside.append(np.mean((found["lower"] <= rates) & (rates <= found["upper"])))
     assert 0.85 < np.mean(inside) < 0.94
 
 
 def test_without_structure_the_neighbours_are_not_asked():
     counts, rates = simulated(300, width=0)
-    alone, asked = (error(rates_of(fit_linear(counts, 3, layout=place))["mean"], rates) for place in (None, FULL))
+    alone, asked = (error(rates_of(fit)["mean"], rates) for fit in (fit_linear(counts, 3), with_neighbours(counts)))
     assert asked < 1.05 * alone
 
 
@@ -73,15 +76,15 @@ def test_excluded_pixels_leave_the_others_alone():
     counts, rates = simulated(100)
     valid = np.ones((SIDE, SIDE), bool)
     valid[5:9, 5:9] = False
-    fit = fit_linear(counts[valid.ravel()], 3, layout=Layout(valid))
-    whole = rates_of(fit_linear(counts, 3, layout=FULL))["mean"][valid.ravel()]
+    fit = with_neighbours(counts[valid.ravel()], valid)
+    whole = rates_of(with_neighbours(counts))["mean"][valid.ravel()]
     part = rates_of(fit)["mean"]
     assert error(part, rates[valid.ravel()]) < 1.1 * error(whole, rates[valid.ravel()])
 
 
 def test_canonical_form():
     counts, _ = simulated(300)
-    fit = fit_linear(counts, 3, layout=FULL)
+    fit = with_neighbours(counts)
     share = np.maximum(counts.sum(axis=0), 0.5) / np.maximum(counts.sum(axis=0), 0.5).sum()
     np.testing.assert_allclose((fit.loadings / share) @ fit.loadings.T, np.eye(3), atol=1e-6)
     second = fit.scores.T @ fit.scores

@@ -9,8 +9,6 @@ from bayesspec.inference.pca.denoised_rates import products_with_errors
 from bayesspec.inference.pca.log_link import fit_pca
 from bayesspec.inference.status import Status
 
-pytestmark = pytest.mark.usefixtures("strict")
-
 
 def simulated(seed=0, pixels=300, channels=40, rank=2, mean=3.0):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import idctn
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.pca.score_maps import Layout, power_spectrum, smooth_scores
+from bayesspec.inference.pca.score_maps import power_spectrum, smooth_scores
 
 
 def test_noise_has_no_power_beyond_itself_and_structure_has():
@@ -38,8 +38,8 @@ def test_posterior_mean_is_that_of_dense_algebra():
 
     score_maps._solve = keep
     try:
-        smooth_scores(information, pull, Layout(valid))
-        found = original(seen["own"], seen["target"], seen["spectra"], Layout(valid), pull)
+        smooth_scores(information, pull, valid)
+        found = original(seen["own"], seen["target"], seen["spectra"], valid, pull)
     finally:
         score_maps._solve = original
     basis = idctn(np.eye(42).reshape(42, *shape), axes=(1, 2), norm="ortho").reshape(42, 42).T

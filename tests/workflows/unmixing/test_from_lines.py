@@ -36,7 +36,7 @@ def fit(image: bs.SpectrumImage) -> bs.LineUnmixing:
 
 
 def test_compositions_and_shares_are_found(fit: bs.LineUnmixing, image: bs.SpectrumImage) -> None:
-    mean = fit.intensities(["O_Ka", "Mg_Ka", "Fe_Ka"]).mean("draw").values
+    mean = fit.intensities_of(["O_Ka", "Mg_Ka", "Fe_Ka"]).mean.values
     mean = mean[np.argsort(mean[:, 2])]
     first, second = mean / mean.sum(axis=1, keepdims=True)
     assert np.allclose(first, [0.6, 0.4, 0.0], atol=0.03)
@@ -119,7 +119,7 @@ def test_films_correct_absorption_and_tell_the_thickness(fit: bs.LineUnmixing) -
     widths = [np.subtract(*e.interval()[::-1]).sel(element="O") for e in (thick, vague)]
     assert (widths[1] > widths[0]).all()
     found = fit.composition(factors, film=bs.Film(dose_electrons=1e12))["mass_thickness"]
-    counts = fit.intensities(list(factors)).isel(draw=0).values
+    counts = fit.intensities_of(list(factors)).draws.isel(draw=0).values
     assert np.allclose(found.mean, counts @ list(factors.values()) / 1e12)
     assert (found.interval()[0] < found.mean).all()
     with pytest.raises(bs.InputError, match="a mass thickness or a dose"):

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import bayesspec as bs
+from bayesspec.image import counts as counts_file
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
@@ -34,6 +35,26 @@ def phantom(counts_per_pixel: float = 400, side: int = 24, seed: int = 0) -> tup
 @pytest.fixture(scope="module")
 def fit() -> bs.Unmixing:
     return bs.unmix(phantom()[0], rank=range(1, 4), seed=0, draws=100, warmup=50)
+
+
+@pytest.mark.parametrize("options", [{"rank": range(1, 3)}, {"rank": 2, "background": "bremsstrahlung"}])
+def test_every_set_of_counts_is_cut_into_blocks_once(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets, cut = [], counts_file.cut
+
+    def noted(matrix: np.ndarray) -> counts_file.CountBlocks:
+        sets.append((matrix.shape, matrix.tobytes()))
+        return cut(matrix)
+
+    monkeypatch.setattr(counts_file, "cut", noted)
+    image = phantom(60, side=24)[0]
+    bs.unmix(image, seed=0, draws=10, warmup=5, **options)  # type: ignore[arg-type]
+    assert len(sets) == len(set(sets))
+    shapes = [shape for shape, _ in sets]
+    pixels = image.valid.sum()
+    assert (pixels, 220) in shapes  # where the maps are smoothed
+    assert min(shapes)[0] < pixels  # where the spectra are sampled
 
 
 def angles(spectra: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -63,7 +84,7 @@ def test_intervals_bracket_the_mean_and_shrink_with_probability(fit: bs.Unmixing
 
 def test_line_ratios_come_from_the_spectra(fit: bs.Unmixing) -> None:
     silicon = fit.ratio("Si_Ka", "O_Ka")
-    best = int(np.argmax(fit.intensities(["Si_Ka", "O_Ka"]).sel(line="Si_Ka").mean("draw").values))
+    best = int(np.argmax(fit.intensities_of(["Si_Ka", "O_Ka"]).mean.sel(line="Si_Ka").values))
     assert float(silicon.mean[best]) == pytest.approx(1.5, abs=4 * float(silicon.sd[best]) + 0.03)
     weights = fit.composition({"Si_Ka": 1.0, "O_Ka": 1.9})["weight_percent"]
     np.testing.assert_allclose(weights.mean.sum("element"), 100)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayesspec.comparison.table import Table, cells, interval_text, tex
 from bayesspec.results.estimate import Estimate
+from bayesspec.results.table import Table, cells, interval_text, tex
 
 NAN, INF = float("nan"), float("inf")
 

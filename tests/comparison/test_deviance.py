@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesspec import LineMaps, SpectrumImage, classical
-from bayesspec.comparison.scores import component_deviance, phase_deviance
+from bayesspec.comparison.deviance import component_deviance, phase_deviance
 
 
 def test_one_phase_without_scatter_has_no_deviance():
@@ -32,5 +32,5 @@ def test_blocks_do_not_change_the_sum(monkeypatch):
     image = SpectrumImage(np.random.default_rng(0).poisson(3, (7, 5, 20)), energy=np.arange(1, 21.0))
     fit = classical.nmf(image, 2)
     once = component_deviance(image, fit)
-    monkeypatch.setattr("bayesspec.comparison.scores._BLOCK_VALUES", 1)
+    monkeypatch.setattr("bayesspec.comparison.deviance._BLOCK_VALUES", 1)
     assert component_deviance(image, fit) == pytest.approx(once, rel=1e-12)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.comparison.trials import divided, held_out_phases
+from bayesspec.comparison.deviance import held_out_phases
+from bayesspec.comparison.reproducibility import divided
 
 
 @pytest.fixture(scope="module")

@@ -8,24 +8,21 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import jax
-import numpy as np
-import numpy.typing as npt
-from scipy.linalg import subspace_angles
-from scipy.special import logsumexp, xlogy
 
-from bayesspec.comparison.scores import component_deviance
-from bayesspec.comparison.table import Table
+from bayesspec.comparison.deviance import component_deviance, held_out_phases
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import thin
-from bayesspec.labels import accuracy, match_components, spectral_angle
-from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.segmentation import Segmentation
-from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.results.result import Result, listed
+from bayesspec.results.table import Table
+from bayesspec.spectroscopy.line_maps import LineMaps
 
 Data = TypeVar("Data", SpectrumImage, LineMaps)
-Method = Callable[[Data], Segmentation | Unmixing | PrincipalComponents]
+Method = Callable[[Data], Result]
+_NEEDED = (
+    "a segmentation, or an unmixing of an image",
+    "bs.compare(si, {'NMF': lambda si: bs.classical.nmf(si, 4)})",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +33,7 @@ class Trial:
     ----------
     name : str
         What the method is called in tables.
-    result : Segmentation, Unmixing or PrincipalComponents
+    result : Result
         Result of the whole data.
     seconds : float
         Time of that run, compilation included.
@@ -52,7 +49,7 @@ class Trial:
     """
 
     name: str
-    result: Segmentation | Unmixing | PrincipalComponents
+    result: Result
     seconds: float
     held_out: float
     stability: float
@@ -117,64 +114,15 @@ def _trial(name: str, method: Method[Data], data: Data, halves: tuple[Data, Data
     begun = time.perf_counter()
     result = method(data)
     seconds = time.perf_counter() - begun
-    first, second = (method(half) for half in halves)
-    rest = halves[1]
-    if isinstance(rest, SpectrumImage) and not isinstance(first, Segmentation) and not isinstance(second, Segmentation):
-        held_out = component_deviance(rest, first)[0]
-        return Trial(name, result, seconds, held_out, _angle(first, second), (first.rank, second.rank))
-    if isinstance(first, Segmentation) and isinstance(second, Segmentation):
-        held_out = held_out_phases(rest, first)
-        numbers = (first.n_phases, second.n_phases)
-        return Trial(name, result, seconds, held_out, accuracy(first.labels, second.labels), numbers)
-    raise InputError(
-        f"the method {name!r}, which returns {type(first).__name__} of {type(data).__name__}",
-        "a segmentation, or an unmixing of an image",
-        "bs.compare(si, {'NMF': lambda si: bs.classical.nmf(si, 4)})",
-    )
-
-
-def _angle(first: Unmixing | PrincipalComponents, second: Unmixing | PrincipalComponents) -> float:
-    if isinstance(first, PrincipalComponents) or isinstance(second, PrincipalComponents):
-        return float(np.degrees(subspace_angles(_span(first), _span(second))).mean())
-    a, b = (fit.spectra["mean"].values for fit in (first, second))
-    partner = match_components(a, b)
-    return float(np.mean(spectral_angle(a[partner >= 0], b[partner[partner >= 0]])))
-
-
-def _span(fit: Unmixing | PrincipalComponents) -> npt.NDArray[np.float64]:
-    """Spectra (energy, component), zero in excluded channels."""
-    table = fit.components if isinstance(fit, PrincipalComponents) else fit.spectra
-    return np.nan_to_num(table["mean"].values.T.astype(np.float64))
-
-
-def held_out_phases(data: SpectrumImage | LineMaps, result: Segmentation) -> float:
-    """Multinomial deviance per pixel of counts that the labels have not seen.
-
-    Parameters
-    ----------
-    data : SpectrumImage or LineMaps
-        The counts held out.
-    result : Segmentation
-        Probabilities of the phases, from other counts of the same pixels.
-
-    Returns
-    -------
-    float
-        Each pixel's counts under the compositions of its phases, weighted with their probabilities. The
-        compositions are pooled from the counts held out: labels that follow the noise of their own counts mix them.
-    """
-    maps = element_maps(data, result.lines) if isinstance(data, SpectrumImage) else data
-    shares = result.probabilities.values
-    counts = maps.window_counts().astype(np.float64)
-    use = maps.valid & np.isfinite(shares).all(axis=2) & (counts.sum(axis=2) > 0)
-    counts, shares = counts[use], shares[use].astype(np.float64)
-    pooled = shares.T @ counts
-    kept = pooled.sum(axis=1) > 0
-    composition = pooled[kept] / pooled[kept].sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        terms = xlogy(counts[:, None], composition[None]).sum(axis=2) + np.log(shares[:, kept])
-    best = xlogy(counts, counts / counts.sum(axis=1, keepdims=True)).sum(axis=1)
-    return float(2 * np.mean(best - logsumexp(terms, axis=1)))
+    returned = f"the method {name!r}, which returns"
+    result, first, second = listed([result, *(method(half) for half in halves)], *_NEEDED, returned)
+    if first.part == second.part == "phase":
+        held_out = held_out_phases(halves[1], first)
+    elif isinstance(halves[1], SpectrumImage) and "phase" not in (first.part, second.part):
+        held_out = component_deviance(halves[1], first)[0]
+    else:
+        raise InputError(f"{returned} {type(first).__name__} of {type(data).__name__}", *_NEEDED)
+    return Trial(name, result, seconds, held_out, first.agreement(second), (first.number, second.number))
 
 
 def trial_table(trials: Sequence[Trial]) -> Table:
@@ -202,10 +150,9 @@ def trial_table(trials: Sequence[Trial]) -> Table:
 
 
 def _row(trial: Trial) -> tuple[str, ...]:
-    phases = isinstance(trial.result, Segmentation)
-    number = trial.result.n_phases if isinstance(trial.result, Segmentation) else trial.result.rank
-    found = f"{number} {'phases' if phases else 'components'}"
+    number, part = trial.result.number, trial.result.part or "part"
+    found = f"{number} {part}s"
     if set(trial.numbers) != {number}:
         found += f"\n{trial.numbers[0]} and {trial.numbers[1]} in the halves"
-    agree = f"{100 * trial.stability:.1f} %" if phases else f"{trial.stability:.2f} degrees"
+    agree = trial.result.agreement_words(trial.stability)
     return (trial.name, found, f"{trial.held_out:.5g}", agree, f"{trial.seconds:.2g}")
