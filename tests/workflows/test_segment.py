@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
 from bayesspec.inference.mixture import search
-from bayesspec.reporting.tables import phase_table
 from bayesspec.simulate import OXIDE_RATIOS
 
 
@@ -125,7 +124,7 @@ def test_neighbours_resolve_what_pixels_alone_cannot() -> None:
     assert maps.truth is not None
     assert float((seg.labels == maps.truth["labels"]).mean()) > 0.85
     assert "intervals can be short" in seg.fractions.name
-    assert seg.area_note in phase_table(seg).note
+    assert seg.area_note in seg.table().note
 
 
 def test_phases_that_only_neighbours_tell_apart_are_labelled_without_their_ratios() -> None:

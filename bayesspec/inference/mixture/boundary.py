@@ -231,7 +231,6 @@ def expected(parameters: Parameters, pixels: Pixels) -> Expected:
 @jax.jit
 def area_derivatives(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:
     """Sums over the pixels: derivative of the shares (phase, parameter), scatter of shares about their mean (phase, phase)."""
-
     measured = (pixels.counts.sum(axis=1) > 0).astype(pixels.counts.dtype)
 
     def shares(values: Array) -> Array:

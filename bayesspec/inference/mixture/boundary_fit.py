@@ -14,8 +14,8 @@ from scipy.special import expit, log_softmax, logsumexp
 from bayesspec.inference.mixture import boundary
 from bayesspec.inference.mixture.block_covariance import about_mean, blocks, widened_covariance
 from bayesspec.inference.mixture.boundary import EDGE_MEAN, Parameters, Pixels, flat, unflat
-from bayesspec.inference.mixture.fit import MixtureStatus
-from bayesspec.inference.mixture.neighbour_covariates import COVARIATES, SCALES, messages, votes
+from bayesspec.inference.mixture.fit import Convergence
+from bayesspec.inference.mixture.neighbour_messages import COVARIATES, SCALES, messages, votes
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.number[Any]]
@@ -58,7 +58,7 @@ class BoundaryFit:
         Log of the integrated likelihood and prior, by Laplace's method, up to a constant.
     n_pixels : int
         Pixels with counts.
-    status : MixtureStatus
+    status : Convergence
         How the fit ended.
     """
 
@@ -74,7 +74,7 @@ class BoundaryFit:
     areas: Floats
     evidence: float
     n_pixels: int
-    status: MixtureStatus
+    status: Convergence
 
     @property
     def n_phases(self) -> int:
@@ -277,7 +277,7 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         areas=shares[around.here.ravel()].mean(axis=0),
         evidence=float(evidence),
         n_pixels=measured,
-        status=MixtureStatus(
+        status=Convergence(
             converged=mode.gain <= 10.0 * tolerance,
             iterations=mode.steps,
             gain=mode.gain,
@@ -359,7 +359,7 @@ class NeighbourFit:
         return self._mean(self.sharp.pure, self.crossed.pure)
 
     @property
-    def status(self) -> MixtureStatus:
+    def status(self) -> Convergence:
         """How the likelier fit ended."""
         return self.likelier.status
 

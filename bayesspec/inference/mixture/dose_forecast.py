@@ -25,7 +25,7 @@ from bayesspec.inference.mixture.coherence import dose_covariates
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import at_point, with_covariates
 from bayesspec.inference.mixture.log_joint import WEIGHT_SCALE
-from bayesspec.inference.mixture.old_neighbours import neighbour_covariates
+from bayesspec.inference.mixture.neighbour_covariates import neighbour_covariates
 
 Floats = NDArray[np.float64]
 CERTAIN = 60

@@ -1,139 +1,137 @@
-"""What the other pixels say about a pixel's phase.
+"""What neighbouring pixels say about a pixel's phase.
 
-The utilities of the phases may depend on anything but the pixel's own division of counts over channels. So each pixel's
-counts are used once for its own composition, and the fit stays a maximum of conditional likelihoods. All covariates
-are one number a phase, and have slopes that the phases share: they do not become more with the phases.
-
-First, the log probabilities of the other pixels, each by its own counts, added up over Gaussians; log(0.1 + r) is
-the log likelihood where phases are alike, and says no more than "another" where they are not. Then, in a second round,
-the logarithm of the mean probability of the pixels around, each computed from all counts but those of the pixel that
-it is told to (leave-one-out messages): sharper than sums where patches have edges.
+The weights of the mixture may depend on anything but the pixel's own division of counts over channels. Smoothed
+residuals of the *other* pixels qualify: each pixel's counts are then used once for its own composition, and the fit
+stays a maximum of conditional likelihoods. So do, in a second round, the probabilities of the pixels around, each
+computed from all counts but those of the pixel that it is told to: sharper than sums where patches have edges.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from bayesspec.inference.mixture.coherence import gaussian, of_others
+from bayesspec.inference.mixture.fit import MixtureFit
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
+FEWER_SCALES = (1.5, 5.0)
 MESSAGE_SCALES = (0.7, 1.2, 2.0)
-IMPURITY_SCALE = 1
-"""Place among the scales of messages of the one that says how pure the pixels around are."""
 REACH = 4
 """Pixels as far as which a pixel hears of the probabilities of others."""
-LEAST_PROBABILITY = 0.1
 LEAST_SHARE = 0.02
-"""What is added to a mean probability around a pixel, so that its logarithm is bounded."""
-COVARIATES = len(SCALES) + len(MESSAGE_SCALES)
+"""What is added to the share of either phase around a pixel, so that its log odds are bounded."""
 
 
-class Votes(NamedTuple):
-    """The first covariates, and what they are made of.
+class Residuals(NamedTuple):
+    """Residuals (y, x, direction) along the contrasts of the phases, totals and used pixels (y, x)."""
 
-    Attributes
-    ----------
-    covariates : ndarray of float64, (y, x, scale, phase)
-        Sums over the other pixels around, each scale divided by the standard deviation of its contrasts of phases.
-    log_probability : ndarray of float64, (y, x, phase)
-        What each pixel adds, 0 where it is excluded.
-    kernels : list of ndarray of float64, (weight,)
-        Weights along either axis.
-    sizes : list of float
-        What the sums are divided by; infinite for a scale that the map is too small for.
-    """
-
-    covariates: Floats
-    log_probability: Floats
-    kernels: list[Floats]
-    sizes: list[float]
+    values: Floats
+    totals: Floats
+    here: Mask
 
 
-def votes(probability: Floats, here: Mask) -> Votes:
-    """Add up the log probabilities of the phases over the other pixels.
+def neighbour_covariates(counts: NDArray[np.integer], fit: MixtureFit, *, mask: Mask | None = None) -> Floats:
+    """Smooth the residuals of the other pixels along the directions in which the phases differ.
 
     Parameters
     ----------
-    probability : ndarray of float64, (y, x, phase)
-        Probability of each phase by the counts of the pixel alone.
-    here : ndarray of bool, (y, x)
-        Pixels that count.
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    fit : MixtureFit
+        Two phases or more, whose compositions span the directions.
+    mask : ndarray of bool, (y, x), optional
+        True = excluded.
 
     Returns
     -------
-    Votes
-        For Gaussians of 1, 2, 4 and 8 pixels, as far as the map is eight times as wide; 0 for the others.
+    ndarray of float64, (y, x, direction * scale)
+        For each direction, of which there are (phases - 1) or (channels - 1), whichever is fewer, and each width of
+        the Gaussian: the mean residual per count of the pixels around, the pixel itself left out, shifted and scaled
+        to mean 0 and variance 1 over the pixels that are kept.
     """
-    log_probability = np.where(here[:, :, None], np.log(LEAST_PROBABILITY + probability), 0.0)
-    kernels = [gaussian(scale) for scale in SCALES]
-    fits = [scale <= max(min(here.shape) / 8, SCALES[0]) for scale in SCALES]
-    sums = [of_others(log_probability, kernel) for kernel in kernels]
-    sizes = [_contrast(each, here) if fit else np.inf for each, fit in zip(sums, fits, strict=True)]
-    covariates = np.stack([each / size for each, size in zip(sums, sizes, strict=True)], axis=2)
-    return Votes(covariates, log_probability, kernels, sizes)
+    residuals = _residuals(counts, fit, mask)
+    around = [_around(residuals, scale)[0] for scale in _scales(residuals, fit)]
+    return np.concatenate([_standardised(mean, residuals.here) for mean in around], axis=2)
 
 
-class Messages(NamedTuple):
-    """The second covariates (y, x, scale, phase), and the probability of another phase around, (y, x)."""
+def cavity_covariates(
+    counts: NDArray[np.integer], start: MixtureFit, labelled: MixtureFit, *, mask: Mask | None = None
+) -> Floats:
+    """Log odds of two phases around each pixel, from probabilities to which the pixel itself has said nothing.
 
-    covariates: Floats
-    impurity: Floats
-
-
-def messages(first: Votes, log_likelihood: Floats, utilities: Floats, slopes: Floats, here: Mask) -> Messages:
-    """Mean probabilities of the phases around each pixel, to which the pixel itself has said nothing.
-
-    Pixel m takes away from its utilities what pixel n added to them, sum_j b[j] k_j(m - n) L[n] / size[j], before it
-    tells n the probabilities that its own counts then give.
+    With the slopes b of the weights, the probability of pixel m without what pixel n has told it has the log odds
+    that the fit gives, less e[n] sum_i b[i] k_i(m - n) / (W_i[m] s[i]): e is the residual of n, k_i the Gaussian, W_i
+    the counts around m that it weighs, and s[i] the standard deviation that the covariate was divided by.
 
     Parameters
     ----------
-    first : Votes
-        First covariates.
-    log_likelihood : ndarray of float64, (y, x, phase)
-        Log likelihood of each pixel under each phase.
-    utilities : ndarray of float64, (y, x, phase)
-        Utilities of a fit with the first covariates.
-    slopes : ndarray of float64, (scale,)
-        Its slopes on them.
-    here : ndarray of bool, (y, x)
-        Pixels that count.
+    counts : ndarray of int, (y, x, channel)
+        Counts.
+    start : MixtureFit
+        The two phases that ``neighbour_covariates`` were computed with.
+    labelled : MixtureFit
+        The same two, fitted with these covariates, the first of its covariates.
+    mask : ndarray of bool, (y, x), optional
+        True = excluded.
 
     Returns
     -------
-    Messages
-        Logarithms of the mean probabilities over pixels at most `REACH` away, weighed by Gaussians, each scale divided
-        by the standard deviation of its contrasts of phases; and the probability that is not the largest phase's.
+    ndarray of float64, (y, x, scale)
+        Standardised log odds of the mean probability within `REACH` pixels, weighed by a Gaussian of each width.
     """
-    terms = log_likelihood + utilities
-    sums = np.zeros((len(MESSAGE_SCALES), *terms.shape))
-    for offset in _offsets(here.shape):
-        of, to = _shifts(here.shape, offset)
-        told = sum(
-            slope * _weight(kernel, offset) / size
-            for slope, kernel, size in zip(slopes, first.kernels, first.sizes, strict=True)
-        )
-        left = terms[of] - told * first.log_probability[to]
-        left = np.exp(left - left.max(axis=2, keepdims=True))
-        left *= (here[of] / left.sum(axis=2))[:, :, None]
-        square = offset[0] ** 2 + offset[1] ** 2
+    residuals = _residuals(counts, start, mask)
+    slopes = labelled.weights[0, 1:] - labelled.weights[1, 1:]
+    told = [
+        (gaussian(scale), slope / (weighed * np.maximum(mean[residuals.here].std(), 1e-12)))
+        for scale, slope in zip(_scales(residuals, start), slopes, strict=False)
+        for mean, weighed in [_around(residuals, scale)]
+    ]
+    own = np.log(np.maximum(labelled.responsibilities, 1e-13))
+    odds = (own[:, 0] - own[:, 1]).reshape(residuals.here.shape)
+    sums = np.zeros((2, len(MESSAGE_SCALES), *odds.shape))
+    for offset in _offsets(odds.shape):
+        of, to = _shifts(odds.shape, offset)
+        by_pixel = sum(_weight(kernel, offset) * per_residual[of] for kernel, per_residual in told)
+        probability = expit(odds[of] - by_pixel * residuals.values[:, :, 0][to]) * residuals.here[of]
         for place, scale in enumerate(MESSAGE_SCALES):
-            sums[place][to] += np.exp(-0.5 * square / scale**2) * left
-    means = [each / np.maximum(each.sum(axis=2, keepdims=True), 1e-12) for each in sums]
-    logs = [np.log(LEAST_SHARE + mean) for mean in means]
-    covariates = np.stack([each / _contrast(each, here) for each in logs], axis=2)
-    impurity = np.maximum(means[IMPURITY_SCALE].sum(axis=2) - means[IMPURITY_SCALE].max(axis=2), 0.0)
-    return Messages(covariates, impurity)
+            near = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2) / scale**2)
+            sums[0, place][to] += near * probability
+            sums[1, place][to] += near * residuals.here[of]
+    first, both = sums[0] + LEAST_SHARE * sums[1] + 1e-12, (1.0 + 2.0 * LEAST_SHARE) * sums[1] + 2e-12
+    return _standardised(np.moveaxis(np.log(first / (both - first)), 0, 2), residuals.here)
 
 
-def _contrast(values: Floats, here: Mask) -> float:
-    """Standard deviation of the contrasts of the phases, over the pixels that count."""
-    centred = (values - values.mean(axis=2, keepdims=True))[here]
-    return max(float(np.sqrt(np.square(centred).mean())), 1e-9)
+def _residuals(counts: NDArray[np.integer], fit: MixtureFit, mask: Mask | None) -> Residuals:
+    here = np.ones(np.shape(counts)[:2], bool) if mask is None else ~np.asarray(mask)
+    kept = np.where(here[:, :, None], counts, 0).astype(np.float64)
+    pooled = np.maximum(kept.sum(axis=(0, 1)) / kept.sum(), 1e-12)
+    totals = kept.sum(axis=2)
+    contrasts = (np.exp(fit.log_composition) - pooled) / np.sqrt(pooled)
+    directions = np.linalg.svd(contrasts, full_matrices=False)[2]
+    directions = directions[: min(fit.n_phases, len(pooled)) - 1]
+    return Residuals((kept - totals[:, :, None] * pooled) / np.sqrt(pooled) @ directions.T, totals, here)
+
+
+def _scales(residuals: Residuals, fit: MixtureFit) -> list[float]:
+    wanted = SCALES if fit.n_phases == 2 else FEWER_SCALES  # every width costs (phases - 1) x phases coefficients
+    return [scale for scale in wanted if scale <= min(residuals.here.shape) / 8] or [wanted[0]]
+
+
+def _around(residuals: Residuals, scale: float) -> tuple[Floats, Floats]:
+    """Mean residual per count of the pixels around (y, x, direction), and their counts as the Gaussian weighs them."""
+    kernel = gaussian(scale)
+    counted = np.maximum(of_others(residuals.totals, kernel), 1e-9 * residuals.totals.mean())
+    return of_others(residuals.values, kernel) / counted[:, :, None], counted
+
+
+def _standardised(values: Floats, here: Mask) -> Floats:
+    centred = values - values[here].mean(axis=0)
+    return np.where(here[:, :, None], centred / np.maximum(centred[here].std(axis=0), 1e-12), 0.0)
 
 
 def _offsets(shape: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -151,5 +149,4 @@ def _shifts(shape: tuple[int, ...], offset: tuple[int, int]) -> tuple[tuple[slic
 
 def _weight(kernel: Floats, offset: tuple[int, int]) -> float:
     middle = len(kernel) // 2
-    inside = max(abs(step) for step in offset) <= middle
-    return float(kernel[middle + offset[0]] * kernel[middle + offset[1]]) if inside else 0.0
+    return float(kernel[middle + offset[0]] * kernel[middle + offset[1]])

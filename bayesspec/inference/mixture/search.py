@@ -16,7 +16,7 @@ from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.hidden_phases import hidden_phases, split_hidden, uneven_phases
 from bayesspec.inference.mixture.mixed_pixels import MixedPixels, mixed_pixels
-from bayesspec.inference.mixture.old_neighbours import cavity_covariates, neighbour_covariates
+from bayesspec.inference.mixture.neighbour_covariates import cavity_covariates, neighbour_covariates
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit, efficient_scores, excess_scatter, fit_scatter
 
 Counts = npt.NDArray[np.integer[Any]]
