@@ -91,6 +91,18 @@ def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
 
 
 def about_mean(summed: Floats) -> Floats:
+    """Scatter of sums of scores about their mean.
+
+    Parameters
+    ----------
+    summed : ndarray of float64, (block, parameter)
+        Scores added up in blocks.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        Sum over the blocks of the outer products.
+    """
     centred = summed - summed.mean(axis=0)
     return centred.T @ centred * len(centred) / max(len(centred) - 1, 1)
 
@@ -139,7 +151,23 @@ def at_least(model: Floats, robust: Floats) -> Floats:
 
 
 def widened_covariance(model: Floats, scatter: Floats, size: int) -> Floats:
-    """Covariance with the first `size` parameters, and what the others have beyond them, widened apart."""
+    """Widen a covariance by the scatter of scores, nowhere below that of the model.
+
+    Parameters
+    ----------
+    model : ndarray of float64, (parameter, parameter)
+        Covariance of the model.
+    scatter : ndarray of float64, (parameter, parameter)
+        Scatter of the scores.
+    size : int
+        How many parameters, the first ones, are those of the compositions: what the others have beyond their
+        regression on these is widened apart.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        The covariance.
+    """
     slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
     beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
     own, robust = beyond @ model @ beyond.T, beyond @ model @ scatter @ model @ beyond.T

@@ -14,11 +14,11 @@ softmax of the systematic utilities, o[k] = log pi[k] / (1 - pi[k]), and logisti
     P(k first, l second, t1 < d < t2) = pi[l] / (1 - pi[k]) (s(o[k] - t1) - s(o[k] - t2)).
 
 The shares between 1/2 and 0.994 are cut into five bins, even in q. Within a bin the log likelihood is taken to second
-order in the share around the middle m, with slope g and expected curvature -h, and the share spread as a normal of half
-the bin's width u: the term is y . log s(m) + u^2 g^2 / 2 (1 + h u^2) - log(1 + h u^2) / 2, so that phases may lie as far
-apart as they like. In pixels among whose neighbours the probability r of another phase is small, two phases are
-allowed with the probability r^2 / (r^2 + 0.002^2); the rest falls to the first. A width of zero is the mixture of
-`log_joint`.
+order in the share around the middle m, with slope g and expected curvature -h, and the share spread as a normal of
+half the bin's width u: the term is y . log s(m) + u^2 g^2 / 2 (1 + h u^2) - log(1 + h u^2) / 2, so that phases may
+lie as far apart as they like. In pixels among whose neighbours the probability r of another phase is small, two
+phases are allowed with the probability r^2 / (r^2 + 0.002^2); the rest falls to the first. A width of zero is the
+mixture of `log_joint`.
 
 Sources
 -------
@@ -71,7 +71,7 @@ class Pixels(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a pixel holds: shares and prior weights (pixel, phase), probability of one phase, log likelihood (pixel,)."""
+    """Shares and prior weights (pixel, phase), probability of one phase and log likelihood (pixel,)."""
 
     shares: Array
     weights: Array
@@ -230,7 +230,7 @@ def expected(parameters: Parameters, pixels: Pixels) -> Expected:
 
 @jax.jit
 def area_derivatives(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:
-    """Sums over the pixels: derivative of the shares (phase, parameter), scatter of shares about their mean (phase, phase)."""
+    """Sums over pixels: derivative of the shares (phase, parameter), their scatter about the mean (phase, phase)."""
     measured = (pixels.counts.sum(axis=1) > 0).astype(pixels.counts.dtype)
 
     def shares(values: Array) -> Array:

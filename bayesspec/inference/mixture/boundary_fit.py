@@ -9,13 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.special import expit, log_softmax, logsumexp
 
 from bayesspec.inference.mixture import boundary
 from bayesspec.inference.mixture.block_covariance import about_mean, blocks, widened_covariance
 from bayesspec.inference.mixture.boundary import EDGE_MEAN, Parameters, Pixels, flat, unflat
-from bayesspec.inference.mixture.fit import Convergence
+from bayesspec.inference.mixture.fit import Convergence, pixels_of
+from bayesspec.inference.mixture.fit_number import log_multinomial
 from bayesspec.inference.mixture.neighbour_messages import COVARIATES, SCALES, messages, votes
+from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.number[Any]]
@@ -24,8 +27,9 @@ Mask = NDArray[np.bool_]
 STRIP = 2**15  # pixels whose derivatives are in memory together
 TOLERANCE, SEARCH_TOLERANCE = 1e-3, 1e-2
 STEPS = 40
-CERTAIN = 1e-3
-"""Probability below which one of the two fits, without and with boundaries, is not drawn from."""
+EDGE_ERROR = 0.003
+"""Error by the assumed profile of an edge: of a phase's distance from the others, for every unit of the width of a
+boundary. About its root mean square at 10,000 counts in ``python benchmarks/realistic.py``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class BoundaryFit:
     pure : ndarray of float64, (pixel,)
         Posterior probability that the pixel holds one phase.
     pixel_log_likelihood : ndarray of float64, (pixel,)
-        Log likelihood, without the multinomial coefficient, nats.
+        Log likelihood, multinomial coefficient included, nats.
     area_slope : ndarray of float64, (phase, parameter)
         Derivative of the mean share of each phase.
     area_scatter : ndarray of float64, (phase, phase)
@@ -58,7 +62,7 @@ class BoundaryFit:
         Log of the integrated likelihood and prior, by Laplace's method, up to a constant.
     n_pixels : int
         Pixels with counts.
-    status : Convergence
+    convergence : Convergence
         How the fit ended.
     """
 
@@ -74,7 +78,7 @@ class BoundaryFit:
     areas: Floats
     evidence: float
     n_pixels: int
-    status: Convergence
+    convergence: Convergence
 
     @property
     def n_phases(self) -> int:
@@ -189,6 +193,7 @@ class Surroundings(NamedTuple):
     start: Parameters
     image: _Image
     here: Mask
+    coefficients: Floats
 
 
 def surroundings(counts: Counts, log_composition: Floats, areas: Floats, mask: Mask) -> Surroundings:
@@ -234,7 +239,8 @@ def surroundings(counts: Counts, log_composition: Floats, areas: Floats, mask: M
         second = messages(first, kept @ composition.T, utilities, slopes, here)
         covariates[:, len(SCALES) :] = second.covariates.reshape(len(flat_counts), -1, phases)
         allowed = boundary.log_odds_allowed(second.impurity).ravel()
-        return Surroundings(at, _Image.of(flat_counts, covariates, allowed), here)
+        image = _Image.of(flat_counts, covariates, allowed)
+        return Surroundings(at, image, here, np.asarray(log_multinomial(pixels_of(flat_counts, None))))
 
 
 def fit_sharp(around: Surroundings, tolerance: float = TOLERANCE) -> BoundaryFit:
@@ -262,22 +268,27 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         measured = max(int(around.here.sum()), 1)
         areas = [boundary.area_derivatives(at, strip) for strip in image.strips]
         slope, scatter = (sum(np.asarray(part[k]) for part in areas) for k in range(2))
+    log_composition = np.asarray(log_softmax(np.asarray(at.log_shares), axis=1))
+    means = shares[around.here.ravel()].mean(axis=0)
+    if at.edge is not None:
+        size = log_composition.size
+        covariance[:size, :size] += _edge_error(log_composition, means, float(np.exp(at.edge[0])))
     _, log_determinant = np.linalg.slogdet(information)
     evidence = mode.log_posterior + 0.5 * (len(information) * np.log(2.0 * np.pi) - log_determinant)
     return BoundaryFit(
-        log_composition=np.asarray(log_softmax(np.asarray(at.log_shares), axis=1)),
+        log_composition=log_composition,
         parameters=at,
         covariance=covariance,
         shares=shares,
         weights=weights,
         pure=pure,
-        pixel_log_likelihood=values,
+        pixel_log_likelihood=values + around.coefficients,
         area_slope=slope / measured,
         area_scatter=scatter / measured**2,
-        areas=shares[around.here.ravel()].mean(axis=0),
+        areas=means,
         evidence=float(evidence),
         n_pixels=measured,
-        status=Convergence(
+        convergence=Convergence(
             converged=mode.gain <= 10.0 * tolerance,
             iterations=mode.steps,
             gain=mode.gain,
@@ -298,6 +309,14 @@ def _covariance(at: Parameters, around: Surroundings, information: Floats) -> Fl
         for strip, own in zip(around.image.strips, padded, strict=True)
     )
     return widened_covariance(np.linalg.inv(information), about_mean(sums), at.log_shares.size)
+
+
+def _edge_error(log_composition: Floats, areas: Floats, width: float) -> Floats:
+    """Covariance of the log shares by which phases are drawn to the others: (phase * channel, phase * channel)."""
+    apart = log_composition[None] - log_composition[:, None]
+    others = areas * (1.0 - np.eye(len(areas)))
+    weight = np.square(EDGE_ERROR * width) * others / np.maximum(others.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(block_diag(*np.einsum("kl,klc,kld->kcd", weight, apart, apart)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,9 +378,14 @@ class NeighbourFit:
         return self._mean(self.sharp.pure, self.crossed.pure)
 
     @property
-    def status(self) -> Convergence:
-        """How the likelier fit ended."""
-        return self.likelier.status
+    def convergence(self) -> Convergence:
+        """How the likelier fit ended, in numbers."""
+        return self.likelier.convergence
+
+    @property
+    def status(self) -> Status:
+        """How the likelier fit ended, a sentence that says what to do."""
+        return self.convergence.status
 
     def _mean(self, sharp: Floats, crossed: Floats) -> Floats:
         return (1.0 - self.probability) * sharp + self.probability * crossed
