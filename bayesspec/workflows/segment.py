@@ -14,6 +14,7 @@ from tqdm import tqdm
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
@@ -82,6 +83,8 @@ def phase_verdict(
     if fits.uneven:
         named = _named(np.flatnonzero(np.isin(order, fits.uneven)))
         words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
+    if fits.boundary_share:
+        words += f"; {_mixed_note(fits)}, whose shares are fitted"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"
     return words
@@ -102,6 +105,8 @@ def _named(phases: npt.NDArray[np.intp]) -> str:
 
 
 def _mixed_note(fits: PhaseFits) -> str:
+    if fits.boundary_share:
+        return f"{100 * fits.boundary_share:.0f} % of the pixels hold two phases"
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
@@ -232,7 +237,7 @@ def _result(
         status=fit.status,
         verdict=phase_verdict(fits, path, table["candidate"].values.tolist(), order),
         resolved=fits.resolved,
-        mixed_share=fits.mixed.share,
+        mixed_share=fits.boundary_share or fits.mixed.share,
         selection=table,
         settings={
             "seed": seed,
@@ -245,7 +250,7 @@ def _result(
     )
 
 
-def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
+def _scatter(fit: MixtureFit | NeighbourFit) -> npt.NDArray[np.float64]:
     return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
 
 
@@ -264,7 +269,9 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     of_parameters, of_labels = jax.random.split(jax.random.key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
-    if fit.n_phases > 1:
+    if isinstance(fit, NeighbourFit):
+        shares = weights
+    elif fit.n_phases > 1:
         shares = share_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels)
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan

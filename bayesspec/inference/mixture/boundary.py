@@ -170,7 +170,7 @@ def unflat(values: Array, like: Parameters) -> Parameters:
     old = [part for part in like if part is not None]
     new = jnp.split(values, np.cumsum([part.size for part in old])[:-1])
     parts = [values.reshape(part.shape) for values, part in zip(new, old, strict=True)]
-    return Parameters(*parts) if len(parts) == 4 else Parameters(*parts, None)
+    return Parameters(*parts[:3], parts[3] if len(parts) == 4 else None)
 
 
 def pixel_scores(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:

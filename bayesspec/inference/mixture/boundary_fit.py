@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -183,8 +184,13 @@ def _derivatives(at: Parameters, image: _Image) -> tuple[float, Floats, Floats]:
     """Log posterior, gradient and information, the latter by the scatter of the scores."""
     prior = boundary.prior_derivatives(at)
     parts = [boundary.summed(at, strip) for strip in image.strips] + [prior]
-    value, gradient, information = (sum(np.asarray(part[k]) for part in parts) for k in range(3))
+    value, gradient, information = (_total([part[k] for part in parts]) for k in range(3))
     return float(value), gradient, information
+
+
+def _total(parts: Sequence[jax.Array]) -> Floats:
+    """Sum over the strips."""
+    return np.sum([np.asarray(part, np.float64) for part in parts], axis=0, dtype=np.float64)
 
 
 class Surroundings(NamedTuple):
@@ -267,7 +273,7 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         )
         measured = max(int(around.here.sum()), 1)
         areas = [boundary.area_derivatives(at, strip) for strip in image.strips]
-        slope, scatter = (sum(np.asarray(part[k]) for part in areas) for k in range(2))
+        slope, scatter = (_total([part[k] for part in areas]) for k in range(2))
     log_composition = np.asarray(log_softmax(np.asarray(at.log_shares), axis=1))
     means = shares[around.here.ravel()].mean(axis=0)
     if at.edge is not None:
@@ -304,11 +310,12 @@ def _covariance(at: Parameters, around: Surroundings, information: Floats) -> Fl
     number = int(block.max()) + 1
     rows = around.image.strips[0].counts.shape[0]
     padded = np.pad(block.ravel(), (0, rows * len(around.image.strips) - block.size)).reshape(-1, rows)
-    sums = sum(
-        np.asarray(boundary.block_sums(at, strip, jnp.asarray(own), number=number))
+    sums = [
+        boundary.block_sums(at, strip, jnp.asarray(own), number=number)
         for strip, own in zip(around.image.strips, padded, strict=True)
-    )
-    return widened_covariance(np.linalg.inv(information), about_mean(sums), at.log_shares.size)
+    ]
+    model = np.asarray(np.linalg.inv(information), np.float64)
+    return widened_covariance(model, about_mean(_total(sums)), at.log_shares.size)
 
 
 def _edge_error(log_composition: Floats, areas: Floats, width: float) -> Floats:
@@ -327,10 +334,13 @@ class NeighbourFit:
     ----------
     sharp, crossed : BoundaryFit
         Fits without and with pixels that hold two phases; the phases are the same.
+    here : ndarray of bool, (pixel,)
+        Pixels with counts.
     """
 
     sharp: BoundaryFit
     crossed: BoundaryFit
+    here: Mask
 
     @property
     def probability(self) -> float:
@@ -373,9 +383,9 @@ class NeighbourFit:
         return self._mean(self.sharp.weights, self.crossed.weights)
 
     @property
-    def pure(self) -> Floats:
-        """Posterior probability that a pixel holds one phase, (pixel,)."""
-        return self._mean(self.sharp.pure, self.crossed.pure)
+    def boundary_share(self) -> float:
+        """Mean share of the pixels with counts that hold two phases."""
+        return float(self.probability * np.where(self.here, 1.0 - self.crossed.pure, 0.0).sum() / self.here.sum())
 
     @property
     def convergence(self) -> Convergence:
@@ -390,6 +400,7 @@ class NeighbourFit:
     def _mean(self, sharp: Floats, crossed: Floats) -> Floats:
         return (1.0 - self.probability) * sharp + self.probability * crossed
 
+    @property
     def covariance(self) -> Floats:
         """Posterior covariance of the log shares, (phase * channel, phase * channel)."""
         size = self.sharp.log_composition.size
@@ -445,4 +456,4 @@ def fit_neighbours(
     """
     around = surroundings(counts, log_composition, areas, mask)
     sharp = fit_sharp(around, tolerance)
-    return NeighbourFit(sharp, fit_boundaries(around, sharp, tolerance))
+    return NeighbourFit(sharp, fit_boundaries(around, sharp, tolerance), around.here.ravel())

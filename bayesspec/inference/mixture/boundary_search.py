@@ -2,19 +2,24 @@
 
 A mixture takes the pixels on a boundary for phases of their own. These lie between two others in composition, and the
 pixels around them say something else. Such phases are left out, the others are fitted with pixels that hold two, and
-then every phase without which the counts are explained as well.
+then every phase goes without which the counts are explained as well, and phases are split whose pixels deviate from
+what they are said to hold as their neighbours do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.special import log_softmax
 
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit, fit_neighbours
-from bayesspec.inference.mixture.coherence import gaussian, of_others
+from bayesspec.inference.mixture.coherence import coherence, gaussian, of_others, scales_of
 from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.hidden_phases import NOTABLE_SCORE, Hidden
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.integer[Any]]
@@ -35,13 +40,15 @@ TRIED = 2
 """Phases, the least needed ones, without which a fit is tried."""
 
 
-def boundary_phases(start: MixtureFit, counts: Counts, mask: Mask) -> NeighbourFit | None:
+def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, mask: Mask) -> NeighbourFit | None:
     """Look for pixels that hold two phases.
 
     Parameters
     ----------
     start : MixtureFit
         Fit of pixels that hold one phase each.
+    numbers : sequence of int
+        The numbers of phases to choose from.
     counts : ndarray of int, (y, x, channel)
         Counts that were fitted.
     mask : ndarray of bool, (y, x)
@@ -50,19 +57,26 @@ def boundary_phases(start: MixtureFit, counts: Counts, mask: Mask) -> NeighbourF
     Returns
     -------
     NeighbourFit or None
-        As many phases as `start` or fewer; None where it has one phase, or no pixels of two are seen.
+        None where `start` has one phase, or no pixels of two are seen.
     """
     if start.n_phases == 1:
         return None
-    fit = _needed(_without_boundaries(start, counts, mask), counts, mask)
-    return fit if fit.probability > TWO_SEEN and fit.convergence.definite else None
+    fewest = max(2, min(numbers))
+    fit = _needed(_without_boundaries(start, fewest, counts, mask), fewest, counts, mask)
+    while fit.n_phases < max(numbers):
+        split = _split(fit, counts, mask)
+        if split is None:
+            break
+        fit = split
+    seen = fit.probability > TWO_SEEN and fit.convergence.definite and fit.n_phases in numbers
+    return fit if seen else None
 
 
-def _without_boundaries(start: MixtureFit, counts: Counts, mask: Mask) -> NeighbourFit:
+def _without_boundaries(start: MixtureFit, fewest: int, counts: Counts, mask: Mask) -> NeighbourFit:
     """Fit without the phases that look like boundaries of others."""
     kept = list(range(start.n_phases))
     foretold = _foretold(start, mask)
-    while len(kept) > 2:
+    while len(kept) > fewest:
         between = distance_between(start.log_composition[kept])
         found = [k for k, near in zip(kept, between, strict=True) if near < BETWEEN and foretold[k] < FORETOLD]
         if not found:
@@ -108,9 +122,9 @@ def distance_between(log_composition: Floats) -> Floats:
     return found
 
 
-def _needed(fit: NeighbourFit, counts: Counts, mask: Mask) -> NeighbourFit:
+def _needed(fit: NeighbourFit, fewest: int, counts: Counts, mask: Mask) -> NeighbourFit:
     """Leave out, one after the other, the phases without which the counts are explained as well."""
-    while fit.n_phases > 2:
+    while fit.n_phases > fewest:
         trials = (_without(fit, k, counts, mask) for k in np.argsort(_losses(fit, counts))[:TRIED])
         better = next((trial for trial in trials if trial.bic < fit.bic), None)
         if better is None:
@@ -132,3 +146,56 @@ def _losses(fit: NeighbourFit, counts: Counts) -> Floats:
 def _without(fit: NeighbourFit, phase: int, counts: Counts, mask: Mask) -> NeighbourFit:
     areas = np.delete(fit.likelier.areas, phase)
     return fit_neighbours(counts, np.delete(fit.log_composition, phase, 0), areas / areas.sum(), mask)
+
+
+def deviating(fit: NeighbourFit, counts: Counts, mask: Mask) -> list[Hidden]:
+    """Find the phases whose pixels deviate from what they are said to hold as their neighbours do.
+
+    Parameters
+    ----------
+    fit : NeighbourFit
+        Phases and shares.
+    counts : ndarray of int, (y, x, channel)
+        Counts that were fitted.
+    mask : ndarray of bool, (y, x)
+        True = excluded.
+
+    Returns
+    -------
+    list of Hidden
+        The most certain first.
+    """
+    likelier = fit.likelier
+    kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
+    totals = kept.sum(axis=2)
+    residuals = kept - totals[:, :, None] * (likelier.shares @ np.exp(likelier.log_composition)).reshape(kept.shape)
+    own = np.square(likelier.shares).reshape(*mask.shape, -1)
+    looked = [_looked(k, own[:, :, k], residuals, totals, likelier.log_composition[k]) for k in range(fit.n_phases)]
+    return sorted((found for found in looked if found.score > NOTABLE_SCORE), key=lambda found: -found.score)
+
+
+def _looked(phase: int, own: Floats, residuals: Floats, totals: Floats, log_composition: Floats) -> Hidden:
+    """Score of one phase and the direction of the likeness, at the width where it is clearest."""
+    root = np.exp(0.5 * log_composition)
+    standard = own[:, :, None] * residuals / root
+    scores = {scale: coherence(standard, np.square(own) * totals, scale) for scale in scales_of(own.shape)}
+    kernel = gaussian(max(scores, key=lambda scale: scores[scale]))
+    weight = (own * totals * of_others(own * totals, kernel)).sum()
+    product = np.einsum("yxc,yxd->cd", standard, of_others(standard, kernel)) / max(weight, 1e-12)
+    values, vectors = eigh(0.5 * (product + product.T))
+    shift = np.sqrt(max(values[-1], 0.0)) * vectors[:, -1] / root
+    return Hidden(phase, max(scores.values()), np.clip(shift, -1.0, 1.0))
+
+
+def _split(fit: NeighbourFit, counts: Counts, mask: Mask) -> NeighbourFit | None:
+    """Divide the phase that deviates most, where that explains the counts better."""
+    for found in deviating(fit, counts, mask)[:TRIED]:
+        k, log_composition, areas = found.phase, fit.log_composition.copy(), fit.likelier.areas.copy()
+        new = log_composition[k] - found.shift
+        log_composition[k] += found.shift
+        areas[k] /= 2.0
+        log_composition = log_softmax(np.concatenate([log_composition, new[None]]), axis=1)
+        trial = fit_neighbours(counts, log_composition, np.append(areas, areas[k]), mask)
+        if trial.bic < fit.bic:
+            return trial
+    return None
