@@ -1,8 +1,8 @@
 """Coverage of segmentations of samples as they are: boundaries of phases run through pixels.
 
 Grains (a Voronoi diagram on a grid four times as fine as the pixels) are averaged over the pixels and seen through a
-probe of Gaussian shape. `--case oxides`: two iron oxides, Fe/O 0.783 and 0.698, equal areas. `--case lines`: three or five
-phases of five lines whose log intensities differ by 10 % (standard deviation).
+probe of Gaussian shape. `--case oxides`: two iron oxides, Fe/O 0.783 and 0.698, equal areas. `--case lines`: three or
+five phases of five lines whose log intensities differ by 10 % (standard deviation).
 
 A row prints, for each size of the grains, width of the probe (standard deviation, pixels) and mean counts a pixel, for
 `bs.segment` at its defaults: how often the number of phases is right with ratios of all of them, and for those how

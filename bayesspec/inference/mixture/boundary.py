@@ -170,7 +170,8 @@ def unflat(values: Array, like: Parameters) -> Parameters:
     old = [part for part in like if part is not None]
     new = jnp.split(values, np.cumsum([part.size for part in old])[:-1])
     parts = [values.reshape(part.shape) for values, part in zip(new, old, strict=True)]
-    return Parameters(*parts[:3], parts[3] if len(parts) == 4 else None)
+    log_shares, intercepts, slopes, *edge = parts
+    return Parameters(log_shares, intercepts, slopes, edge[0] if edge else None)
 
 
 def pixel_scores(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:

@@ -26,7 +26,7 @@ Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 MANY_MIXED = 0.2
-MOST_BOUNDARY = 0.7
+MOST_BOUNDARY = 0.75
 """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
 probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
 SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
