@@ -33,6 +33,11 @@ EDGE_ERROR = 0.003
 boundary. About its root mean square at 10,000 counts in ``python benchmarks/realistic.py``."""
 
 
+AREA_SCATTER = 2.0
+"""Variance of the areas given the parameters, over that of pixels whose shares err independently: those along one
+boundary err together. Chosen by ``python benchmarks/realistic.py``."""
+
+
 @dataclass(frozen=True, eq=False)
 class BoundaryFit:
     """Phases of pixels whose neighbours are heard, some of which hold two phases.
@@ -256,7 +261,8 @@ def fit_sharp(around: Surroundings, tolerance: float = TOLERANCE) -> BoundaryFit
 
 def fit_boundaries(around: Surroundings, sharp: BoundaryFit, tolerance: float = TOLERANCE) -> BoundaryFit:
     """Fit with pixels of one phase and of two, starting from the fit with pixels of one."""
-    start = sharp.parameters._replace(edge=jnp.asarray(np.array(EDGE_MEAN)))
+    with jax.enable_x64(True):
+        start = sharp.parameters._replace(edge=jnp.asarray(EDGE_MEAN, jnp.float64))
     return _fitted(around, start, tolerance)
 
 
@@ -290,7 +296,7 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         pure=pure,
         pixel_log_likelihood=values + around.coefficients,
         area_slope=slope / measured,
-        area_scatter=scatter / measured**2,
+        area_scatter=AREA_SCATTER * scatter / measured**2,
         areas=means,
         evidence=float(evidence),
         n_pixels=measured,

@@ -33,9 +33,11 @@ FORETOLD = 0.45
 third of its neighbours, a grain by most. The same benchmark."""
 AROUND = 1.2
 """Width of the Gaussian over the pixels around, pixels."""
-TWO_SEEN = 0.9
-"""Probability of pixels of two phases from which they are part of the answer: ``python benchmarks/segmentation.py``,
-whose pixels hold one phase each, and ``python benchmarks/realistic.py``."""
+COHERENT = 0.3
+"""Part of what is not known of a pixel's phase without its neighbours that these must tell, 0 for none and 1 for all:
+below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
+TWO_SEEN = 0.5
+"""Probability of pixels of two phases from which they are part of the answer."""
 TRIED = 2
 """Phases, the least needed ones, without which a fit is tried."""
 
@@ -69,7 +71,14 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
             break
         fit = split
     seen = fit.probability > TWO_SEEN and fit.convergence.definite and fit.n_phases in numbers
-    return fit if seen else None
+    return fit if seen and _told_by_neighbours(fit) > COHERENT else None
+
+
+def _told_by_neighbours(fit: NeighbourFit) -> float:
+    """How much the pixels around say of a phase: 0 where its area says as much, 1 where they say all."""
+    by_area = float(np.square(fit.likelier.areas).sum())
+    told = float((fit.shares * fit.weights)[fit.here].sum() / fit.here.sum())
+    return (told - by_area) / max(1.0 - by_area, 1e-12)
 
 
 def _without_boundaries(start: MixtureFit, fewest: int, counts: Counts, mask: Mask) -> NeighbourFit:
