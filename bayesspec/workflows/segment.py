@@ -25,6 +25,7 @@ from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.workflows.poisson_check import counting_maps, without_hot_channels
 from bayesspec.workflows.spectral_maps import maps_of
 
 HIDDEN = (
@@ -128,6 +129,7 @@ def segment(
     Every pixel belongs to one phase, and its counts are Poisson with a rate of thickness times the phase's
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
+    The noise is asked first: hot channels and pixels are left out and a gain is divided out, and the verdict says so.
     Where phases meet within pixels, a pixel may hold two, in shares that are fitted: then the probabilities are
     shares, areas are sums of shares, and the verdict names the share of such pixels.
     Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
@@ -168,11 +170,18 @@ def segment(
     FitError
         When `strict` and the fit did not converge or has no covariance.
     """
-    maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
+    noise = ""
+    if isinstance(data, SpectrumImage):
+        image, noise = without_hot_channels(data)
+        maps = maps_of(image, lines, elements, method)
+    else:
+        maps = data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
     if draws < 2:
         raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
+    _check(maps)
+    maps, note = counting_maps(maps)
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -180,7 +189,8 @@ def segment(
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
     table = _scores(path, counts, mask, numbers, seed)
     fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
-    result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed, interior=interior)
+    table = with_verdicts(table, fits.measured.n_phases)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -229,6 +239,7 @@ def _result(
     seed: int,
     *,
     interior: bool,
+    noise: str,
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
@@ -243,6 +254,7 @@ def _result(
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
         compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, seed)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
+    verdict += noise
     return Segmentation.from_draws(
         maps,
         compositions,

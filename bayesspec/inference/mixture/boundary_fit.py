@@ -92,6 +92,11 @@ class BoundaryFit:
         return self.log_composition.shape[0]
 
     @property
+    def doubt(self) -> float:
+        """Mean over the pixels of half the posterior variances of their shares, summed over the phases."""
+        return 0.5 * float(np.trace(self.area_scatter)) * self.n_pixels / AREA_SCATTER
+
+    @property
     def bic(self) -> float:
         """Bayesian information criterion of the conditional likelihood, in nats times two; smaller is better."""
         phases = self.n_phases

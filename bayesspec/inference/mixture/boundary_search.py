@@ -36,8 +36,11 @@ AROUND = 1.2
 COHERENT = 0.3
 """Part of what is not known of a pixel's phase without its neighbours that these must tell, 0 for none and 1 for all:
 below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
-TWO_SEEN = 0.5
+TWO_SEEN = 0.75
 """Probability of pixels of two phases from which they are part of the answer."""
+DOUBT = 0.06
+"""Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
+deviations: `python benchmarks/segmentation.py` at 200 and 600 counts."""
 TRIED = 2
 """Phases, the least needed ones, without which a fit is tried."""
 
@@ -172,9 +175,11 @@ def deviating(fit: NeighbourFit, counts: Counts, mask: Mask) -> list[Hidden]:
     Returns
     -------
     list of Hidden
-        The most certain first.
+        The most certain first; none where too many shares are in doubt.
     """
     likelier = fit.likelier
+    if likelier.doubt > DOUBT:
+        return []
     kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
     totals = kept.sum(axis=2)
     residuals = kept - totals[:, :, None] * (likelier.shares @ np.exp(likelier.log_composition)).reshape(kept.shape)

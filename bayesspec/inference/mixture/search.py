@@ -254,6 +254,8 @@ def _with_boundaries(
     if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
         return None
     uneven = tuple(sorted(each.phase for each in deviating(found, counts, mask)))
+    if uneven and fits.blurred:
+        return None  # shares that vary everywhere, not boundaries
     unknown = tuple(sorted(_near(found) | set(uneven)))
     fits = PhaseFits(found, found, np.zeros((*mask.shape, 0)), clear=True, resolved=True, uneven=uneven)
     resolved = len(unknown) < found.n_phases and not fits.blurred
