@@ -164,11 +164,18 @@ def without_hot_channels(image: SpectrumImage) -> tuple[SpectrumImage, str]:
     -------
     tuple of SpectrumImage and str
         The image with these channels excluded, and a clause that names them; empty where there are none.
+
+    Warns
+    -----
+    UserWarning
+        When there are some.
     """
     hot = odd_channels(image) == 1
     if not hot.any():
         return image, ""
-    return image.with_mask(hot), f"; left out: {_named(hot.astype(np.int8), 'channel')}"
+    note = f"left out: {_named(hot.astype(np.int8), 'channel')}"
+    warnings.warn(note, stacklevel=3)
+    return image.with_mask(hot), f"; {note}"
 
 
 def counting_maps(maps: LineMaps) -> tuple[LineMaps, str]:
