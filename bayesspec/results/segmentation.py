@@ -233,10 +233,15 @@ class Segmentation(LineResult):
         """Whether the intervals of the areas can be short, str: many labels are in doubt; empty where they hold."""
         if self.data.sizes["draw"] < 2:
             return ""
-        if self.provenance.get("model") == BOUNDARIES:
+        if self.has_shares:
             return ""  # shares of two phases are no doubt
         doubt = float((1.0 - self.probabilities.max("phase")).mean())
         return f"{100 * doubt:.0f} % of the labels may be wrong: intervals can be short" if doubt > DOUBT else ""
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether pixels may hold two phases, bool: the probabilities are then mean shares of the phases in a pixel."""
+        return self.provenance.get("model") == BOUNDARIES
 
     @property
     def mixed_share(self) -> float:
@@ -439,7 +444,7 @@ class Segmentation(LineResult):
         counts, shares = counts[known], shares[known].astype(np.float64)
         held = np.eye(shares.shape[1])[shares.argmax(axis=1)]
         pooled = shares.T @ counts
-        if self.provenance.get("model") == BOUNDARIES and np.isfinite(self.data["composition_draws"].values).all():
+        if self.has_shares and np.isfinite(self.data["composition_draws"].values).all():
             held = shares / shares.sum(axis=1, keepdims=True)
             pooled = self.data["composition_draws"].values.mean(axis=0)[:, : counts.shape[1]]
         composition = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1e-12)
@@ -529,7 +534,7 @@ class Segmentation(LineResult):
         area = [text for _, text in Estimate(100 * self.fractions.draws, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
         known = super().facts(reference)
-        if self.provenance.get("model") == BOUNDARIES:
+        if self.has_shares:
             known.append(f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted.")
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."
@@ -611,13 +616,14 @@ class Segmentation(LineResult):
         above, _ = self._against(reference)
         maps = "Line intensities, background and overlap taken off; grey pixels are excluded."
         scatter = "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios."
+        held = "Phase of each pixel; those that hold two mix their colours in the shares that are fitted."
         ratio = (
             "Line ratios of the phases; open circles have no interval, arrows mark ends that are open or off the axis."
         )
         axes = {"numerator": above[0] if above else None, "denominator": reference}
         figures = {
             "maps": Drawing("element_maps", "element_maps", maps),
-            "phases": Drawing("phases", "phase_map", "Most probable phase of each pixel."),
+            "phases": Drawing("phases", "phase_map", held if self.has_shares else "Most probable phase of each pixel."),
             "counts": Drawing("counts", "count_scatter", scatter, axes),
             "ratios": Drawing("ratios", "ratios", ratio, {"denominator": reference}),
         }
