@@ -90,8 +90,10 @@ def gaussian_shares(
     Raises
     ------
     InputError
-        When the resolution is not between 60 and 400 eV.
+        When the resolution is not between 60 and 400 eV, or there is but one channel.
     """
+    if len(axis_kev) < 2:
+        raise InputError("an energy axis of one channel", "two channels or more", "another crop")
     sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
     half = np.gradient(axis_kev)[:, None] / 2
     offset = axis_kev[:, None] - energies_kev

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
@@ -25,6 +26,7 @@ MISFIT = 1.5
 PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
 
 
+@checked_arguments()
 def fit_lines(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -77,7 +79,7 @@ def fit_lines(
         design = with_escape(design, image)
     counts = image.sum_spectrum()[design.channels]
     fit = fit_intensities(design.matrix, counts)
-    drawn = draw_intensities(fit, np.random.default_rng(seed), draws)
+    drawn = draw_intensities(fit, np.random.default_rng(seed_for(seed, image.checksum)), draws)
     left = residual_lines(counts, fit.rate, design.energy, image, design.families)
     settings = {
         "seed": seed,
@@ -114,7 +116,8 @@ def _result(
                 "part": list(PARTS),
                 "other": list(design.backgrounds),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
-            }
+            },
+            checksum=image.checksum,
         ),
         name=image.name,
         method="Poisson line fit",
@@ -131,7 +134,7 @@ def _notes(misfit: float, left: list[ResidualLine]) -> str:
         named = "; ".join(
             f"at {line.energy_kev:.3f} keV ({' or '.join(line.candidates) or 'no known line'})" for line in left
         )
-        warnings.warn(f"a line that no named element explains {named}: add the element", stacklevel=4)
+        warn(f"a line that no named element explains {named}: add the element")
         notes += f"; a line that nobody named {named}"
     if misfit > MISFIT:
         notes += (

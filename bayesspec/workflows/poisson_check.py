@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.errors import warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import summed
@@ -148,7 +149,7 @@ def noise_note(counts: Counts) -> str:
     if gain < NOISY:
         return ""
     note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
-    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
+    warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}")
     return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
@@ -174,7 +175,7 @@ def without_hot_channels(image: SpectrumImage) -> tuple[SpectrumImage, str]:
     if not hot.any():
         return image, ""
     note = f"left out: {_named(hot.astype(np.int8), 'channel')}"
-    warnings.warn(note, stacklevel=3)
+    warn(note)
     return image.with_mask(hot), f"; {note}"
 
 
@@ -211,7 +212,7 @@ def counting_maps(maps: LineMaps) -> tuple[LineMaps, str]:
             f"intervals are too wide by up to {1.0 / np.sqrt(gain):.2g}"
         )
     if note:
-        warnings.warn(note.removeprefix("; "), stacklevel=3)
+        warn(note.removeprefix("; "))
     return maps, note
 
 
@@ -293,6 +294,7 @@ def odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
     return np.zeros_like(found) if wide else found
 
 
+@checked_arguments()
 def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """Test whether the counts of an image are Poisson counts on one energy axis, and what it does to the rank.
 
@@ -327,7 +329,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """
     found = check_noise(counts_of(image), odd_channels(image))
     if found.problems:
-        warnings.warn("; ".join(found.problems), stacklevel=2)
+        warn("; ".join(found.problems))
     drift = found.drift
     words = found.words
     values = [

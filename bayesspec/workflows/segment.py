@@ -12,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
@@ -20,6 +21,7 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.labels import interior as inner
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
@@ -112,6 +114,7 @@ def _mixed_note(fits: PhaseFits) -> str:
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
+@checked_arguments()
 def segment(
     data: LineMaps | SpectrumImage,
     phases: int | Iterable[int] = range(1, 7),
@@ -178,8 +181,6 @@ def segment(
         maps = data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
-    if draws < 2:
-        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
     _check(maps)
     maps, note = counting_maps(maps)
     counts = maps.window_counts()
@@ -187,8 +188,9 @@ def segment(
     mask = np.asarray(maps.mask)
     with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
-    table = _scores(path, counts, mask, numbers, seed)
-    fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
+    own = seed_for(seed, maps.checksum)
+    table = _scores(path, counts, mask, numbers, own)
+    fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
     result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
     if strict and not result.converged:
@@ -222,7 +224,7 @@ def _scores(
     seed: int,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
-    train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
+    train, test = thin(counts, FITTED_SHARE, key=random_key(seed))
     scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
@@ -245,14 +247,15 @@ def _result(
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
     fit = fits.measured
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
-    order = fits.order(measured)
+    own = seed_for(seed, maps.checksum)
+    drawn = _draws(fits, maps.window_counts(), measured, draws, own)
+    order = _order(drawn.shares, probabilities[measured])
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
-    drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
     compositions = drawn.compositions[:, order]
     verdict = phase_verdict(fits, path, table["candidate"].values.tolist(), order)
     if interior:
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
-        compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, seed)
+        compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
     verdict += noise
     return Segmentation.from_draws(
@@ -275,8 +278,15 @@ def _result(
             "prior": PRIOR,
             "Newton steps": fit.convergence.iterations,
         },
-        seed=seed,
+        seed=own,
     )
+
+
+def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Phases by the area that is printed, the largest first; by their labels where it is not resolved."""
+    labels = np.bincount(probabilities.argmax(axis=1), minlength=shares.shape[1]) / max(len(probabilities), 1)
+    mean = shares.mean(axis=0)
+    return np.argsort(-np.where(np.isfinite(mean), mean, labels), kind="stable")
 
 
 def _scatter(fit: MixtureFit | NeighbourFit) -> npt.NDArray[np.float64]:
@@ -309,7 +319,7 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     fit = fits.measured
     if not fits.resolved:
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
-    of_parameters, of_labels = jax.random.split(jax.random.key(seed))
+    of_parameters, of_labels = jax.random.split(random_key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
     if isinstance(fit, NeighbourFit):

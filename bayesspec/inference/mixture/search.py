@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from bayesspec.inference.mixture.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
@@ -74,10 +74,6 @@ class PhaseFits(NamedTuple):
     unresolved: tuple[int, ...] = ()
     hidden: bool = False
     uneven: tuple[int, ...] = ()
-
-    def order(self, measured: Mask) -> npt.NDArray[np.intp]:
-        """Phases by area, the largest first, (phase,); `measured` says which pixels (y, x) count."""
-        return np.argsort(-self.labelled.responsibilities[measured.ravel()].sum(axis=0), kind="stable")
 
     @property
     def boundary_share(self) -> float:
@@ -190,7 +186,7 @@ def _second_round(
     both = np.concatenate([covariates, around], axis=2)
     again = with_covariates(labelled, counts, both, mask=mask, weights=weights)
     gain = again.pixel_log_likelihood.sum() - labelled.pixel_log_likelihood.sum()
-    return again if again.convergence.definite and 2.0 * gain > chi2.ppf(SEEN, added) else labelled
+    return again if again.convergence.definite and gain > gammaincinv(added / 2, SEEN) else labelled
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:
