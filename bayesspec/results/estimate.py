@@ -20,7 +20,10 @@ from bayesspec.image.arguments import checked_prob
 
 PROB = 0.95
 WIDEST = 2.0
-"""Width of a feasible band over that of the 95 % interval above which the prior, not the counts, made the interval."""
+"""Width of the 95 % interval together with the feasible band over its own, above which the counts do not determine a
+quantity: how often what they are said to determine holds is shown by `python benchmarks/identifiability.py`."""
+BANDED = "equal-tailed, together with the feasible band"
+"""Kind of the intervals of quantities with a feasible band."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -404,9 +407,11 @@ def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
 class BandedEstimate(Estimate):
     """A quantity with its posterior draws and its feasible band; prints as ``0.31 to 0.42``, if not identified.
 
-    Where the band is more than twice as wide as the 95 % interval the counts do not determine the quantity: other
-    spectra and abundances that fit as well give other values, and the draws prefer some of them on account of the
-    prior only. There the standard deviation is NaN and the interval is the band with the draws' interval.
+    The interval is what sampling leaves open, the draws' own, together with what the factorisation leaves open, the
+    band: other spectra and abundances that fit as well give other values, and the draws prefer some of them on account
+    of the prior only. Where both together are more than twice as wide as the draws' interval the counts do not
+    determine the quantity, and the standard deviation is NaN; elsewhere it is that of the draws, as much wider as the
+    interval is.
 
     Parameters
     ----------
@@ -426,22 +431,21 @@ class BandedEstimate(Estimate):
 
     @property
     def identified(self) -> xr.DataArray:
-        """Whether the counts determine the quantity to its interval, dims (...), bool."""
-        low, high = super().interval(PROB)
-        return ((self.upper - self.lower) <= WIDEST * (high - low)) & self.reliable
+        """Whether the counts determine the quantity, the band included, to its interval, dims (...), bool."""
+        return (self._wider() <= WIDEST) & self.reliable
 
     @property
     def sd(self) -> xr.DataArray:
-        """Posterior standard deviation, dims (...), float64; NaN where not identified."""
-        return super().sd.where(self.identified)
+        """Posterior standard deviation, the band included, dims (...), float64; NaN where not identified."""
+        return (super().sd * self._wider()).where(self.identified)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
-        """Equal-tailed credible interval where identified; elsewhere what the feasible band and that interval span.
+        """What the equal-tailed credible interval and the feasible band span.
 
         Parameters
         ----------
         prob : float
-            Probability that the interval holds, between 0 and 1.
+            Probability that the draws' interval holds, between 0 and 1.
 
         Returns
         -------
@@ -454,12 +458,16 @@ class BandedEstimate(Estimate):
             When `prob` is not between 0 and 1.
         """
         low, high = super().interval(prob)
-        known = self.identified
-        low = self._ended(low.where(known, np.minimum(low, self.lower)))
-        high = self._ended(high.where(known, np.maximum(high, self.upper)))
-        kind = "equal-tailed" if bool(known.all()) else "equal-tailed; feasible band where not identified"
-        attrs: dict[str, Any] = {"prob": prob, "interval": kind}
-        return low.assign_attrs(attrs), high.assign_attrs(attrs)
+        attrs: dict[str, Any] = {"prob": prob, "interval": BANDED}
+        low, high = low.where(~(self.lower < low), self.lower), high.where(~(self.upper > high), self.upper)
+        return self._ended(low).assign_attrs(attrs), self._ended(high).assign_attrs(attrs)
+
+    def _wider(self) -> xr.DataArray:
+        """Width of the interval over that of the draws' own, dims (...), 1 or more."""
+        (low, high), (lowest, highest) = super().interval(PROB), self.interval(PROB)
+        own, whole = high - low, highest - lowest
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return xr.where(whole > own, whole / own, 1.0)
 
     @checked_arguments()
     def scaled(self, factor: float, name: str) -> BandedEstimate:
@@ -481,12 +489,12 @@ class BandedEstimate(Estimate):
         return replace(self, draws=factor * self.draws, name=name, lower=lower, upper=upper)
 
     def joint_draws(self) -> xr.DataArray:
-        """Draws, where they stand for all that is known.
+        """Draws, as much wider as the interval is, where the counts determine the quantity.
 
         Returns
         -------
         xarray.DataArray, dims (draw, ...), float64
-            The draws.
+            The draws, stretched so that their 95 % interval is the interval.
 
         Raises
         ------
@@ -496,7 +504,9 @@ class BandedEstimate(Estimate):
         if not bool(self.identified.all()):
             do = "its .interval(), or .sel(component=...) of those with .identified"
             raise InputError(f"{self.name}, which the counts do not determine", "an identified quantity", do)
-        return super().joint_draws()
+        (low, high), (lowest, _) = super().interval(PROB), self.interval(PROB)
+        spread = ((super().joint_draws() - low) * self._wider()).where(high > low, 0.0)
+        return (lowest + spread).transpose(*self.draws.dims)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry; a range where it is not identified.
