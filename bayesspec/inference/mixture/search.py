@@ -29,6 +29,9 @@ MANY_MIXED = 0.2
 MOST_BOUNDARY = 0.75
 """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
 probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
+CERTAIN = 0.99
+"""Probability of pixels of two phases below which they are dropped where pixels deviate from them all the same:
+``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one phase each."""
 SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
 RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
@@ -250,8 +253,8 @@ def _with_boundaries(
     if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
         return None
     uneven = tuple(sorted(each.phase for each in deviating(found, counts, mask)))
-    if uneven and fits.blurred:
-        return None  # shares that vary everywhere, not boundaries
+    if uneven and (fits.blurred or found.probability < CERTAIN):
+        return None  # shares that vary everywhere, or whole pixels in small patches, not boundaries
     unknown = tuple(sorted(_near(found) | set(uneven)))
     fits = PhaseFits(found, found, np.zeros((*mask.shape, 0)), clear=True, resolved=True, uneven=uneven)
     resolved = len(unknown) < found.n_phases and not fits.blurred
