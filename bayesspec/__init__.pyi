@@ -32,6 +32,8 @@ from .results.opening import open as open
 from .results.phase_comparison import PhaseComparison as PhaseComparison
 from .results.principal_components import PrincipalComponents as PrincipalComponents
 from .results.quantification import Quantification as Quantification
+from .results.ratio_map import Profile as Profile
+from .results.ratio_map import RatioMap as RatioMap
 from .results.result import FitError as FitError
 from .results.result import Result as Result
 from .results.sample_comparison import SampleComparison as SampleComparison
@@ -63,6 +65,8 @@ from .workflows.model_maps import model_maps as model_maps
 from .workflows.pca import pca as pca
 from .workflows.poisson_check import poisson_check as poisson_check
 from .workflows.quantify import quantify as quantify
+from .workflows.ratio_map import profile as profile
+from .workflows.ratio_map import ratio_map as ratio_map
 from .workflows.segment import segment as segment
 from .workflows.select_rank import select_rank as select_rank
 from .workflows.spectral_maps import spectral_maps as spectral_maps

@@ -37,6 +37,8 @@ SHARED_WORKFLOWS = {
     "poisson_check",
     "select_rank",
     "pca",
+    "segment",
+    "unmixing",
 }
 """The workflows that are a step of others."""
 ENGINE_MODELS = {
@@ -45,6 +47,7 @@ ENGINE_MODELS = {
     "nmf": "poisson_nmf",
     "noise": "",
     "pca": "poisson_pca",
+    "ratio_field": "ratio_field",
 }
 """The engines, and the model file of each."""
 ENGINE_EXCEPTIONS = {

@@ -50,6 +50,14 @@ def check(result: Result, image: SpectrumImage | None = None) -> xr.Dataset:
     -----
     Source: Gelman, Meng & Stern (1996), Statistica Sinica 6, 733 (realised discrepancies); McCullagh & Nelder (1989),
     doi:10.1007/978-1-4899-3242-6 (deviance and leverage).
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0)
+    >>> found = bs.check(bs.classical.nmf(si, 1), si)
+    >>> found.attrs["verdict"][:10]
+    'the counts'
     """
     shape, axis, parts = result.counts_shape, result.axis, result.part or "part"
     channels, pixels = np.zeros((3, shape[2])), np.zeros((3, shape[0] * shape[1]))

@@ -120,6 +120,14 @@ def compare(
     ------
     InputError
         When there is nothing to compare, or a result does not belong to the data.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> maps = bs.simulate.iron_oxide_lines(1000, (24, 24), seed=0)
+    >>> table = bs.compare(maps, [bs.segment(maps, 2), bs.classical.kmeans(maps, 2)])
+    >>> "k-means" in table.to_text()
+    True
     """
     if isinstance(results, Mapping) and not all(callable(method) for method in results.values()):
         raise InputError(

@@ -46,6 +46,13 @@ def save_image(image: SpectrumImage, path: str | os.PathLike[str], *, overwrite:
     InputError
         When the ending is neither, the folder is missing, the file exists or cannot be written, or the truth holds
         objects.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0)
+    >>> bs.load(bs.save_image(si, "image.nc")).checksum == si.checksum
+    True
     """
     target = new_file(path, overwrite=overwrite, endings=_SUFFIXES, do="bs.save_image(si, {path!r})")
     truth = {name: _plain(name, value) for name, value in (image.truth or {}).items()}

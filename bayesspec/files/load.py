@@ -88,6 +88,13 @@ def load(
     -----
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> path = bs.save_image(bs.simulate.iron_oxides(300, (12, 12), seed=0), "scan.npz")
+    >>> bs.load(path).shape[:2]
+    (12, 12)
     """
     if not isinstance(signal, int | str | None) or isinstance(signal, bool):
         raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
@@ -140,6 +147,13 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
         When there is no such file or no reader for it.
     MissingExtraError
         When rosettasciio, or a package that its reader needs, is not installed.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> path = bs.save_image(bs.simulate.iron_oxides(300, (12, 12), seed=0), "listed.npz")
+    >>> len(bs.signals(path))
+    1
     """
     file = existing_file(path, folders=_FOLDERS)
     if file.suffix.lower() in READERS and reader is None:
@@ -185,6 +199,11 @@ def from_hyperspy(
     -----
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.from_hyperspy(signal)  # doctest: +SKIP
     """
     image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
     for sentence in guesses:
@@ -211,6 +230,11 @@ def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
         When it is neither.
     MissingExtraError
         When hyperspy is not installed.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> signal = bs.to_hyperspy(si)  # doctest: +SKIP
     """
     if isinstance(array, SpectrumImage):
         array = array.to_xarray()

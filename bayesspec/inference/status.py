@@ -33,6 +33,10 @@ class Status(Enum):
         "not help, the counts identify the components only weakly, so name what is known (background, spectra, "
         "elements)."
     )
+    FEW_INDEPENDENT_DRAWS = (
+        "Too few independent draws: ask for more draws (draws), or sum pixels (rebin); the mean may be used, the ends "
+        "of intervals not."
+    )
     LOW_ACCEPTANCE = (
         "Too few proposals of the sampler were accepted: sum channels or pixels until most hold counts (rebin), or ask "
         "for fewer components (rank)."
@@ -41,6 +45,10 @@ class Status(Enum):
     STARTS_DISAGREE = (
         "Of several starts only one found the best bound, so that there may be better ones: take more starts (starts), "
         "give the model a start (initial), or simplify it."
+    )
+    CHAINS_DISAGREE = (
+        "The chains of the sampler disagree or hold too few independent draws: ask for more draws (draws), or simplify "
+        "the model."
     )
     DIVERGED = (
         "The objective became infinite or not a number: exclude pixels and channels that stand out (with_mask; "

@@ -64,6 +64,8 @@ class SviResult:
         Evidence lower bound of the parameters, and its standard error, nats.
     draws : dict of str to numpy.ndarray (draw, ...)
         Draws of every latent site from the guide.
+    log_weights : numpy.ndarray (particle,), float64
+        Log density of the posterior, up to a constant, less that of the guide, at draws from the guide, nats.
     status : Status
         How the fit ended.
     """
@@ -74,6 +76,7 @@ class SviResult:
     bound: float
     error: float
     draws: dict[str, npt.NDArray[Any]]
+    log_weights: npt.NDArray[np.float64]
     status: Status
 
 
@@ -175,6 +178,7 @@ def run_svi(
         bound=run.bound,
         error=run.error,
         draws=_to_numpy(sites),
+        log_weights=-run.losses_of_result(),
         status=run.status,
     )
 
@@ -324,6 +328,10 @@ class _Run:
             apart = AGREEMENT * _size(self.params) + STANDARD_ERRORS * self.error
             if self.bounds[0] - self.bounds[1] > apart:
                 self.status = Status.STARTS_DISAGREE
+
+    def losses_of_result(self) -> npt.NDArray[np.float64]:
+        """Losses of the parameters that were kept, (particle,)."""
+        return self._evaluated(jax.tree.map(lambda leaf: leaf[None], self.params))[0]
 
     def _evaluated(self, params: Any) -> npt.NDArray[np.float64]:
         """Losses of every start at the same draws, (start, particle)."""

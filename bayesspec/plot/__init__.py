@@ -6,6 +6,7 @@ from bayesspec.plot.dose_plan import dose_plan
 from bayesspec.plot.maps import abundance_maps, element_maps
 from bayesspec.plot.phases import phase_map
 from bayesspec.plot.principal import principal_components
+from bayesspec.plot.ratio_map import profile, ratio_map
 from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
 from bayesspec.plot.selection import scree, selection
@@ -21,6 +22,8 @@ __all__ = [
     "element_maps",
     "phase_map",
     "principal_components",
+    "profile",
+    "ratio_map",
     "ratios",
     "scree",
     "selection",

@@ -145,6 +145,7 @@ def draw_map(
     label: str,
     signed: bool,
     cmap: str = "viridis",
+    from_zero: bool = True,
 ) -> None:
     """Draw one map with its colour bar and scale bar.
 
@@ -164,13 +165,15 @@ def draw_map(
         Whether values below zero mean something: then zero is in the middle of the colours.
     cmap : str
         Colours of values that are not negative.
+    from_zero : bool
+        Whether the colours of values that are not negative begin at zero.
     """
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, _PERCENTILES) if len(finite) else (0.0, 1.0)
     if signed and low < -0.25 * high:
         cmap, high = "RdBu_r", max(abs(low), abs(high))
         low = -high
-    else:
+    elif from_zero:
         low = 0.0
     shades = colormaps[cmap].with_extremes(bad=EXCLUDED)
     high = high if high > low else low + 1

@@ -85,6 +85,13 @@ def report(
     InputError
         When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false or cannot be
         written.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> maps = bs.simulate.iron_oxide_lines(1000, (24, 24), seed=0)
+    >>> bs.report(bs.segment(maps, 2), "report.html").name
+    'report.html'
     """
     shown = _listed(results)
     target = new_file(path, overwrite=overwrite, endings=_ENDINGS, do="bs.report(results, {path!r})")

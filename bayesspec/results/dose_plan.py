@@ -233,6 +233,13 @@ def plan_dose(
     -----
     Fisher information is the expected outer product of the scores of the marginal likelihood. Forecast against
     simulation: ``benchmarks/planning.py``.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> plan = bs.plan_dose((0.783, 0.698), shape=(32, 32), doses=[100.0, 1000.0], seed=0)
+    >>> plan.table.sizes["dose"]
+    2
     """
     values, shares, tried = _checked(ratios, areas, shape, blur, background, doses)
     rng = np.random.default_rng(seed)

@@ -46,7 +46,7 @@ class Estimate(Saved):
     Examples
     --------
     >>> import bayesspec as bs
-    >>> maps = [bs.simulate.iron_oxide_lines(400, (24, 24), seed=seed) for seed in (0, 1)]
+    >>> maps = [bs.simulate.iron_oxide_lines(2000, (24, 24), seed=seed) for seed in (0, 1)]
     >>> first, second = (bs.segment(one, 2).ratio("Fe_Ka", "O_Ka").sel(phase=0) for one in maps)
     >>> change = first - second
     >>> bool(abs(change.sd / np.hypot(first.sd, second.sd) - 1) < 0.1)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from bayesspec.errors import InputError
-from bayesspec.results.estimate import Estimate
+from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.result import Result
+from bayesspec.results.table import Table, cells
+
+WIDEST_PARETO_K = 0.7
+"""Pareto-k of the weights between posterior and guide above which the guide's intervals are not relied on.
+Source: Yao, Vehtari, Simpson & Gelman (2018), arXiv:1802.02538."""
+MOST_ROWS = 60
+"""Entries of a site up to which each has a row of its own in a table."""
 
 
 class ModelFit(Result):
@@ -19,6 +31,88 @@ class ModelFit(Result):
             raise InputError(f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']")
         return self.own(Estimate(self.data[site], site))
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites, tuple of str."""
+        return tuple(map(str, self.data.data_vars))
+
+    @property
+    def pareto_k(self) -> float:
+        """How far the family of a variational fit is from the posterior, float; above 0.7 too far. NaN without one."""
+        return float(self.provenance.get("Pareto-k", np.nan))
+
+    def table(self, reference: str | None = None) -> Table:
+        """Values and intervals of all sites; of large ones their range.
+
+        Parameters
+        ----------
+        reference : str or None
+            Not used.
+
+        Returns
+        -------
+        Table
+            One row an entry.
+        """
+        rows: list[tuple[str, ...]] = []
+        for site in self.sites:
+            estimate = self[site]
+            if estimate.mean.size > MOST_ROWS:
+                low, high = float(estimate.mean.min()), float(estimate.mean.max())
+                shape = " × ".join(f"{n} {dim}" for dim, n in estimate.mean.sizes.items())
+                rows.append((f"{site}, {shape}", f"means from {low:.4g} to {high:.4g}", ""))
+                continue
+            labels = [f"{site}, {label}".removesuffix(", ") for label, _ in estimate.rows()]
+            rows += [(label, *entry) for label, entry in zip(labels, cells(estimate), strict=True)]
+        columns = ("site", "value", f"{100 * PROB:.0f} % interval")
+        return Table(self.name, columns, tuple(rows), self.note())
+
+    def doubts(self) -> list[str]:
+        """What must not be concluded from a variational fit whose family does not fit.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        if not self.pareto_k > WIDEST_PARETO_K:
+            return []
+        return [
+            f"The variational family does not fit the posterior (Pareto-k {self.pareto_k:.2g}, above "
+            f"{WIDEST_PARETO_K:g}): do not rely on these intervals; take another family or NUTS (inference)."
+        ]
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{dim}: {n}" for dim, n in self.data.sizes.items())
-        return f"<ModelFit {self.name!r}: {', '.join(map(str, self.data.data_vars))} ({sizes})>"
+        return f"<ModelFit {self.name!r}: {', '.join(self.sites)} ({sizes})>"
+
+
+def pareto_k(log_weights: npt.NDArray[np.float64]) -> float:
+    """Shape of the tail of importance weights.
+
+    Parameters
+    ----------
+    log_weights : array, shape (draw,), float64
+        Log density of the posterior, up to a constant, less that of the draws' distribution, nats.
+
+    Returns
+    -------
+    float
+        Pareto-k; infinite where a weight is not finite.
+
+    Notes
+    -----
+    Source: Vehtari, Simpson, Gelman, Yao & Gabry (2024), arXiv:1507.02646.
+    """
+    if not np.isfinite(log_weights).all():
+        return float("inf")
+    if np.ptp(log_weights) == 0:
+        return 0.0
+    import arviz as az
+
+    if az.__version__.startswith("0."):
+        return float(az.psislw(log_weights.copy())[1])
+    from arviz_stats.base import array_stats
+
+    found: Any = array_stats.psislw(log_weights.copy())
+    return float(found[1])

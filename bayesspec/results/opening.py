@@ -33,6 +33,13 @@ def open(path: str | Path) -> Any:  # noqa: A001
     InputError
         When the file does not exist, is damaged or was changed, holds no result, or not all that its kind of result
         holds.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> seg = bs.classical.kmeans(bs.simulate.iron_oxide_lines(300, (12, 12), seed=0), 2)
+    >>> bs.open(seg.save("phases.nc")).n_phases
+    2
     """
     file = existing_file(path, do="bs.open({path!r})")
     groups = opened(file, "bs.load(path) for an image")

@@ -230,6 +230,14 @@ def element_maps(
     ------
     InputError
         When there are neither lines nor elements, or when a line cannot be measured.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0)
+    >>> maps = bs.element_maps(si, ["Fe_Ka", "O_Ka"])
+    >>> maps.counts.shape
+    (12, 12, 2)
     """
     lines = list(lines) if lines is not None else default_lines(image, elements)
     if image.acquisition.resolution_mn_ka_ev is None:

@@ -188,6 +188,15 @@ def zeta_factors_composition(
     -----
     Source: Watanabe and Williams, J. Microsc. 221 (2006) 89, doi:10.1111/j.1365-2818.2006.01549.x: the mass thickness
     is the sum of zeta x intensity over the dose, the weight fractions are its parts.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> fit = bs.fit_lines(bs.simulate.iron_oxides(500, (16, 16), seed=0), ["Fe", "O"])
+    >>> draws, factors = fit.intensities.draws, {"Fe_Ka": 900.0, "O_Ka": 1200.0}
+    >>> found = bs.zeta_factors_composition(draws, factors, dose_electrons=1e12, seed=0)
+    >>> "atomic_percent" in found
+    True
     """
     if not dose_electrons > 0:
         raise InputError(
@@ -238,6 +247,16 @@ def absorbed_composition(
     ------
     InputError
         When a k-factor belongs to no line that was measured or is not positive, or thickness or angle are not possible.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> fit = bs.fit_lines(bs.simulate.iron_oxides(500, (16, 16), seed=0), ["Fe", "O"])
+    >>> factors = {"Fe_Ka": 1.4, "O_Ka": 2.0}
+    >>> draws, film = fit.intensities.draws, {"mass_thickness": 5e-5, "elevation_deg": 22.0}
+    >>> found = bs.absorbed_composition(draws, factors, **film, seed=0)
+    >>> "atomic_percent" in found
+    True
     """
     mean, sd = checked_thickness(mass_thickness)
     rng = np.random.default_rng([seed, 1])

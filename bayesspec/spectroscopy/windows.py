@@ -84,11 +84,35 @@ def drawn_intensities(
     array, shape (draw, part, line), float64
         Intensities.
     """
+    return np.asarray(sums @ drawn_responses(len(sums), response, errors, seed).swapaxes(1, 2), np.float64)
+
+
+def drawn_responses(
+    n: int, response: npt.NDArray[np.float64], errors: npt.NDArray[np.float64], seed: int
+) -> npt.NDArray[np.float64]:
+    """Responses, each with a background shape of its own.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    response : array, shape (line, window), float64
+        Line intensity per count of each window.
+    errors : array, shape (factor, line, window), float64
+        Changes of the response, one standard deviation each, independent.
+    seed : int
+        Seed of the shapes.
+
+    Returns
+    -------
+    array, shape (draw, line, window), float64
+        Responses.
+    """
     with jax.enable_x64(True):
         key = jax.random.fold_in(random_key(seed), len(errors))
-        noise = np.asarray(jax.random.normal(key, (len(sums), len(errors)), dtype=np.float64))
-    drawn = response + np.tensordot(noise, errors, axes=1)
-    return np.asarray(sums @ drawn.swapaxes(1, 2), np.float64)
+        noise = np.asarray(jax.random.normal(key, (n, len(errors)), dtype=np.float64))
+    drawn: npt.NDArray[np.float64] = response + np.tensordot(noise, errors, axes=1)
+    return drawn
 
 
 def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = WIDTH_FWHM) -> LineWindows:

@@ -94,6 +94,13 @@ def calibrate_energy(
     ------
     InputError
         When no element is named, a line is not recorded, or the lines hold fewer than 500 counts.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> found = bs.calibrate_energy(bs.simulate.iron_oxides(500, (16, 16), seed=0))
+    >>> type(found.image).__name__
+    'SpectrumImage'
     """
     nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     with warnings.catch_warnings():

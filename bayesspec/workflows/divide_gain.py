@@ -83,6 +83,15 @@ def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrecti
     ------
     InputError
         When the gain is below 1 or leaves less than an event a pixel, or the noise is that of counts already.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> import numpy as np
+    >>> counted = bs.simulate.iron_oxides(300, (16, 16), seed=0)
+    >>> written = bs.SpectrumImage(2 * counted.counts.astype(int), energy=counted.energy)
+    >>> bool((bs.divide_gain(written, gain=2.0).image.counts == counted.counts).all())
+    True
     """
     found = noise_gain(image)
     if gain is None and found < POISSON_RANGE[1]:

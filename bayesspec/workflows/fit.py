@@ -1,23 +1,65 @@
-"""Fit of any NumPyro model by variational inference, with labelled draws."""
+"""Fit of any NumPyro model of counts: by the engine that knows it, by NUTS, or by variational inference."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
+from numpyro.infer import autoguide
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import as_image, checked_arguments
 from bayesspec.image.checksum import checksum
+from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.model_sites import ModelSites, deterministic_draws, model_sites
+from bayesspec.inference.nuts import run_nuts
 from bayesspec.inference.random_keys import random_key, seed_for
+from bayesspec.inference.status import Status
 from bayesspec.inference.svi import run_svi
-from bayesspec.results.dataset import Frame
-from bayesspec.results.model_fit import ModelFit
-from bayesspec.results.result import FitError
+from bayesspec.models import composition_mixture, poisson_nmf, poisson_pca
+from bayesspec.results.dataset import Frame, pixel_coords
+from bayesspec.results.model_fit import WIDEST_PARETO_K, ModelFit, pareto_k
+from bayesspec.results.result import FitError, Result
+from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.workflows.pca import pca
+from bayesspec.workflows.segment import segment
+from bayesspec.workflows.unmixing.unmix import unmix
+
+GUIDES: Mapping[str, Callable[..., Any]] = {
+    "svi": autoguide.AutoNormal,
+    "low-rank": autoguide.AutoLowRankMultivariateNormal,
+    "full-rank": autoguide.AutoMultivariateNormal,
+    "flow": autoguide.AutoBNAFNormal,
+    "laplace": autoguide.AutoLaplaceApproximation,
+}
+"""Families of variational inference by name, NumPyro's own."""
+METHODS = {
+    "svi": "variational inference, mean-field normal",
+    "low-rank": "variational inference, normal of low rank",
+    "full-rank": "variational inference, normal",
+    "flow": "variational inference, normalising flow",
+    "laplace": "Laplace approximation",
+    "guide": "variational inference, guide of the caller",
+    "nuts": "NUTS",
+}
+INFERENCE = ("auto", "engine", "nuts", *GUIDES)
+NUTS_LARGEST = 300
+"""Unknown numbers up to which `auto` samples with NUTS: exact, and then in a minute or less
+(`python benchmarks/framework.py hierarchical`)."""
+NUTS_MOST_VALUES = 1_000_000
+"""Values of the data up to which it does."""
+STARTS = 4
+"""Starts of a variational fit: from one, two of three Poisson factorisations end in a wrong optimum."""
+MEMORY_SHARE = 0.5
+"""Share of the machine's memory that the draws may take."""
 
 
 class Model(Protocol):
@@ -26,7 +68,9 @@ class Model(Protocol):
     Attributes
     ----------
     DIMS : mapping of str to sequence of str
-        Names of the dims of every site.
+        Names of the dims of every site. Of ``pixel``, ``y``, ``x``, ``energy``, ``line`` and ``window`` the coordinates
+        are those of the data. A model that asks for its counts as (y, x, energy) says so: ``"counts": ("y", "x",
+        "energy")``; else they come as (pixel, energy), the pixels and channels that are not excluded.
     model : callable
         The NumPyro program; its first argument is the counts.
     """
@@ -35,34 +79,43 @@ class Model(Protocol):
     model: Callable[..., Any]
 
 
-@checked_arguments()
+@checked_arguments(guide=None)
 def fit(
     model: Model,
     counts: Any,
     *,
+    inference: str = "auto",
+    guide: Any = None,
     seed: int = 0,
     draws: int = 1000,
     max_steps: int = 20_000,
+    starts: int = STARTS,
     strict: bool = False,
     **hyperparameters: Any,
-) -> ModelFit:
-    """Fit a NumPyro model to counts by stochastic variational inference with a mean-field normal guide.
-
-    Mean-field intervals ignore correlations and are as a rule too short; hand ``model.model`` to
-    ``numpyro.infer.MCMC`` to check them. `segment` and `unmix` use engines without this defect.
+) -> Any:
+    """Fit a NumPyro model to counts.
 
     Parameters
     ----------
     model : module or object with ``DIMS`` and ``model``
         The generative model.
-    counts : array
-        Its first argument, of the shape that the model asks for.
+    counts : SpectrumImage, LineMaps, HyperSpy signal, or array
+        What the model gets as its first argument: the counts of an image in the shape that its DIMS ask for, an array
+        as it is.
+    inference : {"auto", "engine", "nuts", "svi", "low-rank", "full-rank", "flow", "laplace"}
+        How: by the engine of a built-in model, by NUTS, or by variational inference with the family of this name
+        (``"svi"``: mean-field normal). ``"auto"`` takes the engine where there is one, NUTS for small models and
+        ``"svi"`` for others; ``fit.provenance["inference"]`` says why.
+    guide : NumPyro guide or None
+        A guide of your own, for variational inference.
     seed : int
         Seed of the fit and of the draws.
     draws : int
         Number of posterior draws.
     max_steps : int
-        Largest number of optimisation steps.
+        Largest number of optimisation steps of a start.
+    starts : int
+        Starts of a variational fit; where the best bound is that of one alone the status says so.
     strict : bool
         Raise when the fit did not converge.
     **hyperparameters
@@ -70,46 +123,298 @@ def fit(
 
     Returns
     -------
-    ModelFit
-        Draws of every site, with the dims of ``DIMS``.
+    ModelFit, Unmixing, Segmentation or PrincipalComponents
+        Draws of every site, with dims and coordinates. A model of an image with sites ``spectra`` and ``abundances``
+        comes back as an `Unmixing`, a built-in one as what its workflow returns.
 
     Raises
     ------
     InputError
-        When `model` lacks ``DIMS`` or ``model``, or DIMS does not fit a site.
+        When `model` lacks ``DIMS`` or ``model``, DIMS does not fit a site, a site is discrete, data lie outside the
+        support of their distribution, the model raises, or the draws do not fit into the memory.
     FitError
         When `strict` and the fit did not converge.
+
+    Examples
+    --------
+    >>> import numpy as np, numpyro, numpyro.distributions as dist
+    >>> import bayesspec as bs
+    >>> class Rate:
+    ...     DIMS = {"rate": ()}
+    ...     @staticmethod
+    ...     def model(counts):
+    ...         rate = numpyro.sample("rate", dist.LogNormal(3.0, 2.0))
+    ...         numpyro.sample("counts", dist.Poisson(rate), obs=counts)
+    >>> found = bs.fit(Rate, np.array([19, 22, 20, 23]))
+    >>> found.method
+    'NUTS'
+    >>> 19 < float(found["rate"].mean) < 23
+    True
     """
+    _check_model(model)
+    if inference not in INFERENCE:
+        raise InputError(f"inference={inference!r}", f"one of {', '.join(INFERENCE)}", "bs.fit(model, si)")
+    data = _data(model, counts)
+    engine = _engine(model, data.image, hyperparameters) if guide is None and inference in ("auto", "engine") else None
+    if engine is not None:
+        return engine(hyperparameters, seed=seed, draws=draws, strict=strict)
+    if inference == "engine":
+        raise InputError(
+            f"inference='engine' for {_name(model)}",
+            "a built-in model with an image, and the number of components or phases alone",
+            "inference='auto'",
+        )
+    key = random_key(seed_for(seed, data.frame.checksum))
+    with _own_model(model):
+        sites = model_sites(model.model, (data.counts,), hyperparameters, key=key)
+    _check_dims(model, sites, data)
+    _check_memory(sites, draws)
+    how, why = _chosen(inference, guide, sites, data)
+    options = {"draws": draws, "max_steps": max_steps, "starts": starts}
+    with _own_model(model):
+        found = _posterior(model, data, hyperparameters, how, guide, key, options)
+    if strict and not found.status.ok:
+        raise FitError(str(found.status))
+    with _own_model(model):
+        more = deterministic_draws(
+            model.model, (data.counts,), hyperparameters, found.draws, tuple(sites.deterministic)
+        )
+    settings = {"seed": seed, "draws": draws, "inference": f"{how}: {why}", **found.settings}
+    return _result(model, data, found, {**found.draws, **more}, METHODS[how], settings)
+
+
+# The data: what the model gets, and where it lies
+
+
+class _Data(NamedTuple):
+    """Counts as the model gets them, coordinates by dim, and the image where there is one."""
+
+    counts: npt.NDArray[Any]
+    frame: Frame
+    name: str
+    image: SpectrumImage | LineMaps | None
+
+
+def _data(model: Model, counts: Any) -> _Data:
+    if hasattr(counts, "axes_manager") or (isinstance(counts, xr.DataArray) and "energy" in counts.coords):
+        counts = as_image(counts)
+    if not isinstance(counts, SpectrumImage | LineMaps):
+        values = np.asarray(counts)
+        if values.dtype == object or values.size == 0:
+            found = f"counts of type {type(counts).__name__}, shape {values.shape}"
+            raise InputError(found, "an image, line maps, or an array of counts", "bs.fit(model, si)")
+        return _Data(values, Frame(checksum=checksum("array", values)), _name(model), None)
+    maps = isinstance(counts, LineMaps)
+    values = counts.window_counts() if isinstance(counts, LineMaps) else counts.counts
+    channels = np.ones(values.shape[2], bool) if isinstance(counts, LineMaps) else counts.valid_channels
+    frame = Frame.of(counts)
+    last: dict[str, Any] = {dim: frame.coords[dim] for dim in (("window", "line") if maps else ())}
+    if isinstance(counts, SpectrumImage):
+        last = {"energy": ("energy", counts.energy[channels], {"units": counts.energy_unit})}
+    pixels = pixel_coords(values.shape[:2], counts.pixel_size, counts.pixel_unit)
+    if len(model.DIMS.get("counts", ())) == 3:
+        if not counts.valid.all():
+            raise InputError(
+                f"{int((~counts.valid).sum()):,} excluded pixels for a model of (y, x, ...)",
+                "a model of (pixel, ...), or an image without excluded pixels",
+                "si.crop(y=..., x=...)",
+            )
+        return _Data(values[..., channels], Frame({**pixels, **last}, checksum=frame.checksum), counts.name, counts)
+    rows, columns = np.nonzero(counts.valid)
+    places = {"y": ("pixel", pixels["y"][1][rows]), "x": ("pixel", pixels["x"][1][columns])}
+    matrix = np.ascontiguousarray(values[counts.valid][:, channels])
+    return _Data(matrix, Frame({**places, **last}, checksum=frame.checksum), counts.name, counts)
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "__name__", type(model).__name__)).rsplit(".", 1)[-1]
+
+
+# How: an engine, NUTS or variational inference
+
+Engine = Callable[..., Result]
+
+
+def _engine(model: Any, image: SpectrumImage | LineMaps | None, hyperparameters: Mapping[str, Any]) -> Engine | None:
+    """The workflow whose engine samples this very model, where no hyperparameter is changed."""
+    if model is poisson_nmf and isinstance(image, SpectrumImage) and set(hyperparameters) == {"rank"}:
+        return lambda given, **more: unmix(image, given["rank"], neighbours=False, **more)
+    if model is composition_mixture and isinstance(image, LineMaps) and set(hyperparameters) == {"phases"}:
+        return lambda given, **more: segment(image, given["phases"], **more)
+    if model is poisson_pca and isinstance(image, SpectrumImage) and set(hyperparameters) == {"rank"}:
+        return lambda given, **more: pca(image, given["rank"], link="log", **more)
+    return None
+
+
+def _chosen(inference: str, guide: Any, sites: ModelSites, data: _Data) -> tuple[str, str]:
+    """Name of the inference, and why."""
+    if guide is not None:
+        return "guide", "given"
+    if inference != "auto":
+        return inference, "as asked"
+    size = f"{sites.size:,} unknown numbers, {data.counts.size:,} values"
+    if sites.parameters:
+        return "svi", f"parameters without a prior ({', '.join(sites.parameters)})"
+    if sites.size <= NUTS_LARGEST and data.counts.size <= NUTS_MOST_VALUES:
+        return "nuts", f"a small model ({size})"
+    return "svi", f"too large for NUTS ({size})"
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """Draws of the unknown sites, and how they were found."""
+
+    draws: dict[str, npt.NDArray[Any]]
+    status: Status
+    settings: dict[str, Any]
+
+
+def _posterior(
+    model: Model,
+    data: _Data,
+    hyperparameters: Mapping[str, Any],
+    how: str,
+    guide: Any,
+    key: Any,
+    options: Mapping[str, int],
+) -> _Posterior:
+    if how == "nuts":
+        sampled = run_nuts(model.model, (data.counts,), hyperparameters, key=key, draws=options["draws"])
+        told = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
+        return _Posterior(sampled.draws, sampled.status, told)
+    family = guide if guide is not None else GUIDES[how](model.model)
+    with tqdm(total=options["max_steps"], desc=f"fit, {how}", disable=None, leave=False) as bar:
+        found = run_svi(
+            model.model,
+            (data.counts,),
+            hyperparameters,
+            key=key,
+            guide=None if how == "svi" else family,
+            draws=options["draws"],
+            max_steps=options["max_steps"],
+            starts=options["starts"],
+            progress=lambda done, _: bar.update(done - bar.n),
+        )
+    told = {
+        "steps": len(found.losses),
+        "bound": found.bound,
+        "bounds of the starts": found.bounds.tolist(),
+        "Pareto-k": pareto_k(found.log_weights),
+    }
+    return _Posterior(found.draws, found.status, told)
+
+
+# The result
+
+
+def _result(
+    model: Model,
+    data: _Data,
+    found: _Posterior,
+    draws: Mapping[str, npt.NDArray[Any]],
+    method: str,
+    settings: dict[str, Any],
+) -> Result:
+    doubt = _doubt(settings)
+    image = data.image
+    if isinstance(image, SpectrumImage) and _is_factorisation(draws, data):
+        spectra, abundances = np.asarray(draws["spectra"], np.float64), np.asarray(draws["abundances"], np.float64)
+        total = spectra.sum(axis=2)
+        number = spectra.shape[1]
+        return Unmixing.from_draws(
+            image,
+            spectra / total[..., None],
+            abundances * total[:, None],
+            method=f"{_name(model)}, {method}",
+            status=found.status,
+            verdict=f"{number} component{'s' if number > 1 else ''}, as the model has it{doubt}",
+            settings=settings | {"model": _name(model)},
+        )
+    sites = {name: _labelled(name, values, model.DIMS) for name, values in draws.items()}
+    coords = {name: value for name, value in data.frame.coords.items() if _used(value, name, sites)}
+    return ModelFit.from_values(
+        sites,
+        Frame(coords, checksum=data.frame.checksum),
+        name=data.name if image is not None else _name(model),
+        method=method,
+        verdict=f"draws of {', '.join(sites)}{doubt}",
+        status=found.status,
+        settings=settings | {"model": _name(model)},
+    )
+
+
+def _doubt(settings: Mapping[str, Any]) -> str:
+    k = settings.get("Pareto-k", 0.0)
+    if k <= WIDEST_PARETO_K:
+        return ""
+    return f"; the family does not fit the posterior (Pareto-k {k:.2g}): do not rely on these intervals"
+
+
+def _is_factorisation(draws: Mapping[str, Any], data: _Data) -> bool:
+    if not {"spectra", "abundances"} <= set(draws):
+        return False
+    spectra, abundances = np.shape(draws["spectra"]), np.shape(draws["abundances"])
+    shaped = len(spectra) == len(abundances) == 3 and spectra[1] == abundances[2]
+    return shaped and (abundances[1], spectra[2]) == data.counts.shape and bool(np.min(draws["spectra"]) >= 0)
+
+
+def _used(value: Any, name: str, sites: Mapping[str, xr.DataArray]) -> bool:
+    dim = value[0] if isinstance(value, tuple) else name
+    return any(dim in site.dims for site in sites.values())
+
+
+def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:
+    return xr.DataArray(values, dims=("draw", *dims.get(name, ())))
+
+
+# Models that cannot be fitted
+
+
+def _check_model(model: Any) -> None:
     if not hasattr(model, "DIMS") or not callable(getattr(model, "model", None)):
         raise InputError(
             f"{model!r} without DIMS or without a function called model",
             "a module with DIMS and model(counts, ...)",
             "from bayesspec.models import poisson_nmf; bs.fit(poisson_nmf, counts, rank=3)",
         )
-    counts = np.asarray(counts)
-    data = checksum("array", counts)
-    with _own_model(model), tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
-        found = run_svi(
-            model.model,
-            (counts,),
-            hyperparameters,
-            key=random_key(seed_for(seed, data)),
-            draws=draws,
-            max_steps=max_steps,
-            progress=lambda done, _: bar.update(done - bar.n),
+
+
+def _check_dims(model: Model, sites: ModelSites, data: _Data) -> None:
+    """Refuse DIMS that do not name every dimension, or name one of another length than the data's."""
+    lengths = {d: n for d, n in zip(_dims_of(model, data), data.counts.shape, strict=False) if data.image is not None}
+    for name, shape in {**sites.latent, **sites.deterministic}.items():
+        own = tuple(model.DIMS.get(name, ()))
+        if len(shape) != len(own):
+            raise InputError(
+                f"the site {name!r} of shape {shape} with DIMS {own}",
+                "one name in DIMS for every dimension of a site",
+                f"DIMS = {{{name!r}: ({', '.join(repr(f'dim_{i}') for i in range(len(shape)))},)}}",
+            )
+        wrong = [f"{dim} {n}" for dim, n in zip(own, shape, strict=True) if lengths.get(dim, n) != n]
+        if wrong:
+            raise InputError(
+                f"the site {name!r} with {', '.join(wrong)}",
+                f"dims as long as those of the data: {', '.join(f'{d} {n}' for d, n in lengths.items())}",
+                f"another name than {wrong[0].split()[0]!r} in DIMS of the site, or another shape",
+            )
+
+
+def _dims_of(model: Model, data: _Data) -> tuple[str, ...]:
+    """Dims of the counts as the model gets them."""
+    given = tuple(model.DIMS.get("counts", ()))
+    return given or ("pixel", "window" if isinstance(data.image, LineMaps) else "energy")
+
+
+def _check_memory(sites: ModelSites, draws: int) -> None:
+    needed = 4 * draws * (sites.size + sum(int(np.prod(shape)) for shape in sites.deterministic.values()))
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**33
+    if needed > MEMORY_SHARE * there:
+        fewer = max(2, int(draws * MEMORY_SHARE * there / needed))
+        raise InputError(
+            f"{draws} draws of {sites.size:,} numbers, {needed / 2**30:.1f} GiB",
+            f"no more than {MEMORY_SHARE * there / 2**30:.1f} GiB, half of the memory",
+            f"bs.fit(..., draws={fewer})",
         )
-    if strict and not found.status.ok:
-        raise FitError(str(found.status))
-    sites = {name: _labelled(name, values, model.DIMS) for name, values in found.draws.items()}
-    return ModelFit.from_values(
-        sites,
-        Frame(checksum=data),
-        name=getattr(model, "__name__", type(model).__name__).rsplit(".", 1)[-1],
-        method="stochastic variational inference, mean-field normal",
-        verdict=f"draws of {', '.join(sites)}",
-        status=found.status,
-        settings={"seed": seed, "draws": draws, "steps": len(found.losses), "loss": float(found.losses[-1])},
-    )
 
 
 @contextmanager
@@ -120,20 +425,8 @@ def _own_model(model: Model) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        name = getattr(model, "__name__", type(model).__name__)
         raise InputError(
-            f"the model {name}, which raised {type(error).__name__}: {str(error)[:200]}",
+            f"the model {_name(model)}, which raised {type(error).__name__}: {str(error)[:200]}",
             "a model that takes these counts and hyperparameters",
             "numpyro.handlers.seed(model.model, 0)(counts, ...), to see where",
         ) from error
-
-
-def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:
-    own = tuple(dims.get(name, ()))
-    if np.ndim(values) != 1 + len(own):
-        raise InputError(
-            f"the site {name!r} of shape {np.shape(values)[1:]} with DIMS {own}",
-            "one name in DIMS for every dimension of a site",
-            f"DIMS = {{{name!r}: ({', '.join(repr(f'dim_{i}') for i in range(np.ndim(values) - 1))},)}}",
-        )
-    return xr.DataArray(values, dims=("draw", *own))

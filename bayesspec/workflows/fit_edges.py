@@ -74,6 +74,13 @@ def fit_edges(
     InputError
         When the image is not EELS in eV, nothing is named, an edge is not known or not recorded, or the low loss does
         not hold the zero loss.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> fit = bs.fit_edges(bs.simulate.eels_edges(2000, 16, seed=0), ["C", "Ti", "O"])
+    >>> fit.ratio("C_K", "O_K").mean.dims
+    ()
     """
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_edges(si, draws=100)")

@@ -67,6 +67,13 @@ def fit_lines(
     ------
     InputError
         When no element is named, or an element or line is not known or not recorded.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> fit = bs.fit_lines(bs.simulate.iron_oxides(500, (16, 16), seed=0), ["Fe", "O"])
+    >>> fit.ratio("Fe_Ka", "O_Ka").mean.dims
+    ()
     """
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")

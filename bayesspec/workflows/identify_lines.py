@@ -233,6 +233,13 @@ def identify_lines(image: SpectrumImage) -> Identification:
     ------
     InputError
         When the image is not EDS in keV, or holds no counts.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> found = bs.identify_lines(bs.simulate.iron_oxides(500, (16, 16), seed=0))
+    >>> {"Fe", "O"} <= set(found.elements)
+    True
     """
     if image.acquisition.technique != "EDS" or image.energy_unit != "keV" or not image.sum_spectrum().any():
         raise InputError(

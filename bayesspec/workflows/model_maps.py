@@ -54,6 +54,13 @@ def model_maps(
     ------
     InputError
         When no element is named, or an element or line is not known or not recorded.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> maps = bs.model_maps(bs.simulate.iron_oxides(500, (8, 8), seed=0), ["Fe", "O"])
+    >>> maps.map("Fe_Ka").dims
+    ('y', 'x')
     """
     condensed = condensed_design(image, elements, lines, calibrate=calibrate)
     counts = condensed.counts()[image.valid]

@@ -100,6 +100,13 @@ def pca(
     -----
     Source: Chiquet, Mariadassou & Robin (2018), doi:10.1214/18-AOAS1177; Tipping & Bishop (1999),
     doi:10.1111/1467-9868.00196; Keenan & Kotula (2004), doi:10.1002/sia.1657.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0).rebin(energy=8)
+    >>> bs.pca(si, 2).denoise()["mean"].dims
+    ('y', 'x', 'energy')
     """
     check_prob(prob)
     if link not in LINKS:

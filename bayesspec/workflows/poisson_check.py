@@ -326,6 +326,13 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     Notes
     -----
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807, for dispersion and rank.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> found = bs.poisson_check(bs.simulate.iron_oxides(300, (16, 16), seed=0))
+    >>> "value" in found
+    True
     """
     found = check_noise(counts_of(image), odd_channels(image))
     if found.problems:

@@ -172,6 +172,18 @@ def segment(
         When there are fewer than two lines, no counts, more phases than pixels, or fewer than two draws.
     FitError
         When `strict` and the fit did not converge or has no covariance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import bayesspec as bs
+    >>> maps = bs.simulate.iron_oxide_lines(1000, (32, 32), seed=0)
+    >>> seg = bs.segment(maps, phases=2, seed=0)
+    >>> ratio = seg.ratio("Fe_Ka", "O_Ka")
+    >>> ratio.mean.dims
+    ('phase',)
+    >>> bool((abs(sorted(ratio.mean.values) - np.array([0.698, 0.783])) < 0.02).all())
+    True
     """
     noise = ""
     if isinstance(data, SpectrumImage):

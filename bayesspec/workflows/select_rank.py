@@ -78,6 +78,14 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     -----
     Source: Landa, Zhang & Kluger (2022), doi:10.1137/21M1456807 (the proposal); Neufeld et al. (2024),
     arXiv:2301.07276 (held-out counts); Nakajima et al. (2013), J. Mach. Learn. Res. 14, 1 (the evidence).
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0).rebin(energy=8)
+    >>> table = bs.select_rank(si, range(1, 3))
+    >>> "score" in table
+    True
     """
     counts = counts_of(image)
     numbers = candidates(ranks, "rank", min(counts.shape))

@@ -51,6 +51,13 @@ def spectral_maps(
     ------
     InputError
         When no element is named, an element or line is not known or not recorded, or two lines coincide.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> maps = bs.spectral_maps(bs.simulate.iron_oxides(500, (8, 8), seed=0), ["Fe", "O"])
+    >>> "Fe_Ka" in maps.lines
+    True
     """
     condensed = condensed_design(image, elements, lines, calibrate=calibrate, continua=2, loss=LOSS)
     matrix, names = condensed.matrix, condensed.design.lines

@@ -33,6 +33,7 @@ from bayesspec.inference.noise.dispersion import noise_level
 from bayesspec.inference.noise.drift import find_drift
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.inference.ratio_field.sampler import sample_field
 from bayesspec.inference.status import Status
 from bayesspec.inference.svi import run_svi
 
@@ -148,6 +149,11 @@ def of_phases(variant: Variant) -> None:
     fit_scatter(path[1], counts, mask=mask)
 
 
+def of_ratios(variant: Variant) -> None:
+    counts = np.random.default_rng(variant.seed).poisson(20.0, (2, SIDE, SIDE)) * variant.valid
+    sample_field(counts[0], counts.sum(axis=0), key=variant.key, draws=20, warmup=20)
+
+
 ENGINES: dict[str, Callable[[Variant], object]] = {
     "mode": lambda v: fit_mode(v.counts, RANK, key=v.key),
     "mode by groups and Newton steps": by_newton_steps,
@@ -165,6 +171,7 @@ ENGINES: dict[str, Callable[[Variant], object]] = {
     "mixture": of_phases,
     "lines in every pixel": lambda v: fit_pixels(v.counts.matrix, SPECTRA.T),
     "noise": lambda v: (noise_level(v.counts), find_drift(v.counts)),
+    "ratio field": of_ratios,
     "any model": variational,
 }
 

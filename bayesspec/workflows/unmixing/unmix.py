@@ -105,6 +105,16 @@ def unmix(
         are no counts.
     FitError
         When `strict` and the fit did not end as it should.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0).rebin(energy=8)
+    >>> fit = bs.unmix(si, rank=1, draws=60, warmup=20)
+    >>> fit.spectra["mean"].dims
+    ('component', 'energy')
+    >>> round(float(fit.spectra["mean"].sum()), 3)
+    1.0
     """
     check_prob(prob)
     _check_neighbours(neighbours)

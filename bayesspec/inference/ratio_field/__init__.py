@@ -1,0 +1,1 @@
+"""Counts of two lines ~ Binomial of their sum, the log ratio a sum of splines of many widths."""
