@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.optimize import linear_sum_assignment
 
 from bayesspec.errors import InputError
@@ -140,6 +141,30 @@ def accuracy(found: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     paired = partner >= 0
     agreed = table[np.flatnonzero(paired), partner[paired]].sum()
     return float(agreed / (_numbers(reference) >= 0).sum())
+
+
+def interior(labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Pixels whose neighbours, in the square of 3 x 3 around them, are all of the same phase.
+
+    Parameters
+    ----------
+    labels : array, shape (y, x), int
+        Phase of each pixel, such as ``seg.labels``; -1 where a pixel has none.
+
+    Returns
+    -------
+    array, shape (y, x), bool
+        ``True`` inside a phase; nothing lies beyond the edge of the map.
+
+    Examples
+    --------
+    >>> from bayesspec.labels import interior
+    >>> interior([[0, 0, 0, 1]])
+    array([[ True,  True, False, False]])
+    """
+    given = np.asarray(labels)
+    inside = (maximum_filter(given, 3) == minimum_filter(given, 3)) & (given >= 0)
+    return np.asarray(inside, np.bool_)
 
 
 def _confusion(found: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ from scipy.stats import norm
 from segmentation_cases import CASES
 
 from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 
@@ -87,14 +88,14 @@ def judged(fits: PhaseFits, counts: np.ndarray, labels: np.ndarray, seed: int) -
     fit = fits.measured
     mean = fit.log_composition[:, 0] - fit.log_composition[:, 1]
     order = np.argsort(-mean)
-    contrast = np.zeros((2, len(fit.information)))
+    contrast = np.zeros((2, len(fit.covariance)))
     contrast[[0, 1, 0, 1], [0, 2, 1, 3]] = [1, 1, -1, -1]
     sd = np.sqrt(np.diag(contrast @ fit.covariance @ contrast.T))
-    compositions, weights = fit.draws(jax.random.key(seed), 400)
-    options = {"measured": counts.sum(axis=2) > 0, "key": jax.random.key(seed + 1)}
-    low, high = np.quantile(
-        share_draws(fit, compositions, weights, counts, fits.covariates, **options)[:, order[0]], [0.05, 0.95]
-    )
+    compositions, shares = fit.draws(jax.random.key(seed), 400)
+    if isinstance(fit, MixtureFit):
+        options = {"measured": counts.sum(axis=2) > 0, "key": jax.random.key(seed + 1)}
+        shares = share_draws(fit, compositions, shares, counts, fits.covariates, **options)
+    low, high = np.quantile(shares[:, order[0]], [0.05, 0.95])
     own = fits.labelled.responsibilities[:, order]
     hit = own.argmax(axis=1) == labels.ravel()
     optimal = (counts @ np.log(SHARES).T + np.log(AREAS)).argmax(axis=2) == labels

@@ -24,7 +24,7 @@ Where the composition also scatters within a phase, each pixel has a position al
     y[n, :]   ~ Multinomial(N[n], softmax(log s[z[n], :] + l[z[n], :] t[n]))
 
 With l = 0 this is the model above. The labels z are summed out, so that gradient samplers apply. Phases are
-exchangeable: `canonical` orders them.
+exchangeable: `canonical` orders them. Pixels that hold two phases are in `phase_boundaries`.
 
 Symbols
 -------

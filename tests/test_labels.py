@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesspec import InputError
-from bayesspec.labels import accuracy, match_components, match_compositions, match_phases, spectral_angle
+from bayesspec.labels import accuracy, interior, match_components, match_compositions, match_phases, spectral_angle
 
 permutations = st.permutations(range(4)).map(np.array)
 
@@ -56,3 +56,14 @@ def test_arrays_that_do_not_fit_are_refused():
         match_phases(np.zeros((3, 3), int), np.zeros((2, 2), int))
     with pytest.raises(InputError, match="pixels that have a phase in both"):
         accuracy(np.full((2, 2), -1), np.zeros((2, 2), int))
+
+
+def test_interior_leaves_out_what_touches_another_phase_or_none() -> None:
+    labels = np.zeros((5, 7), int)
+    labels[:, 4:] = 1
+    labels[0, 0] = -1
+    inside = interior(labels)
+    assert inside[:, 5:].all()
+    assert not inside[:, 3:5].any()
+    assert not inside[:2, :2].any()
+    assert inside[2:, :3].all()

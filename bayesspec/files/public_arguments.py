@@ -454,6 +454,7 @@ _BY_NAME: Mapping[str, Checker] = {
     "max_steps": integer("max_steps", 1),
     "max_iterations": integer("max_iterations", 1),
     "strict": _flag("strict"),
+    "interior": _flag("interior"),
     "calibrate": _flag("calibrate"),
     "escape": _flag("escape"),
     "numerator": _text("numerator", "ratio('Fe_Ka', 'O_Ka')"),

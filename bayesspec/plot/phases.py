@@ -42,7 +42,7 @@ def phase_map(
     Returns
     -------
     matplotlib.figure.Figure
-        The map, with excluded pixels in grey.
+        The map, with excluded pixels in grey; pixels that hold two phases in a mixture of their colours.
 
     Raises
     ------
@@ -53,7 +53,10 @@ def phase_map(
         shape = result.labels.shape
         height = 0.62 * COLUMN_IN * min(1.6, shape[0] / shape[1]) + 0.35 + 0.16 * result.n_phases
         ax = axes_or_new(ax, COLUMN_IN, height)
-        label_image(ax, result.labels.values, result.n_phases, pixel_size_of(result))
+        if result.has_shares:
+            share_image(ax, result.probabilities.values, pixel_size_of(result))
+        else:
+            label_image(ax, result.labels.values, result.n_phases, pixel_size_of(result))
         entries = _legend(result, numerator, denominator)
         ax.legend(handles=entries, loc="upper center", bbox_to_anchor=(0.5, -0.02))
     return root(ax.figure)
@@ -112,3 +115,23 @@ def label_image(ax: Axes, labels: npt.NDArray[np.integer[Any]], n: int, size: tu
     ax.imshow(labels, cmap=cmap, vmin=-1.5, vmax=n - 0.5, extent=extent(labels.shape, size))
     bare(ax)
     scale_bar(ax, labels.shape, size)
+
+
+def share_image(ax: Axes, shares: npt.NDArray[np.floating[Any]], size: tuple[float, float, str]) -> None:
+    """Draw pixels in their phases' colours, mixed in the shares that the phases have in them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    shares : array, shape (y, x, phase), float
+        Share of each phase in each pixel, NaN where it has none.
+    size : tuple of (float, float, str)
+        Pixel size along (y, x), and its unit.
+    """
+    of_phases = np.array([to_rgb(colour) for colour in colours(shares.shape[2])])
+    mixed = np.clip(np.nan_to_num(shares) @ of_phases, 0.0, 1.0)
+    known = np.isfinite(shares).all(axis=2, keepdims=True)
+    ax.imshow(np.where(known, mixed, to_rgb(EXCLUDED)), extent=extent(shares.shape[:2], size))
+    bare(ax)
+    scale_bar(ax, shares.shape[:2], size)

@@ -33,6 +33,8 @@ from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities
 
 DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
+BOUNDARIES = "phase_boundaries"
+"""Model in which pixels hold two phases: probabilities are shares."""
 LEAST_SHARE = 1e-9
 """Smallest share of a line in the counts of a phase that is taken for a prediction: none has no likelihood."""
 Floats = npt.NDArray[np.float64]
@@ -216,7 +218,10 @@ class Segmentation(LineResult):
 
     @property
     def probabilities(self) -> xr.DataArray:
-        """Probability of each phase, dims (y, x, phase), float32; NaN where a pixel is excluded."""
+        """Probability of each phase, dims (y, x, phase), float32; NaN where a pixel is excluded.
+
+        Where pixels hold two phases it is the mean share of the phase in the pixel, which maps show.
+        """
         return self.data["probabilities"]
 
     @property
@@ -230,12 +235,19 @@ class Segmentation(LineResult):
         """Whether the intervals of the areas can be short, str: many labels are in doubt; empty where they hold."""
         if self.data.sizes["draw"] < 2:
             return ""
+        if self.has_shares:
+            return ""  # shares of two phases are no doubt
         doubt = float((1.0 - self.probabilities.max("phase")).mean())
         return f"{100 * doubt:.0f} % of the labels may be wrong: intervals can be short" if doubt > DOUBT else ""
 
     @property
+    def has_shares(self) -> bool:
+        """Whether pixels may hold two phases, bool: the probabilities are then mean shares of the phases in a pixel."""
+        return self.provenance.get("model") == BOUNDARIES
+
+    @property
     def mixed_share(self) -> float:
-        """Share of the pixels whose counts lie between the phases, float; the verdict names it if it is real."""
+        """Share of the pixels that hold more than one phase, float; the verdict names it if it is real."""
         return float(self.data.attrs.get("mixed_share", 0.0))
 
     @property
@@ -423,20 +435,29 @@ class Segmentation(LineResult):
         Returns
         -------
         array, shape (y, x, line), float64
-            A pixel's counts in the proportions of its most probable phase; NaN where a pixel has none.
+            A pixel's counts in the proportions of its most probable phase, or of the two that it holds; NaN where a
+            pixel has none.
         """
-        known, counts, labels, composition = self._counted()
+        known, counts, held, composition = self._counted()
         expected = np.full(self.counts_shape, np.nan)
-        expected[known] = counts.sum(axis=1, keepdims=True) * composition[labels]
+        expected[known] = counts.sum(axis=1, keepdims=True) * (held @ composition)
         return expected[rows]
 
-    def _counted(self) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDArray[np.intp], Floats]:
-        """Pixels with a phase (y, x), their counts (pixel, line), labels (pixel,), and each phase's shares of lines."""
+    def _counted(self) -> tuple[npt.NDArray[np.bool_], Floats, Floats, Floats]:
+        """Pixels with a phase (y, x), their counts (pixel, line), what they hold (pixel, phase), shares of lines.
+
+        A pixel holds its most probable phase, or shares of two where these are fitted.
+        """
         counts, shares = self.data["counts"].values.astype(np.float64), self.probabilities.values
         known = np.isfinite(shares).all(axis=2) & (counts.sum(axis=2) > 0)
-        pooled = shares[known].astype(np.float64).T @ counts[known]
+        counts, shares = counts[known], shares[known].astype(np.float64)
+        held = np.eye(shares.shape[1])[shares.argmax(axis=1)]
+        pooled = shares.T @ counts
+        if self.has_shares and np.isfinite(self.data["composition_draws"].values).all():
+            held = shares / shares.sum(axis=1, keepdims=True)
+            pooled = self.data["composition_draws"].values.mean(axis=0)[:, : counts.shape[1]]
         composition = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1e-12)
-        return known, counts[known], shares[known].argmax(axis=1), np.maximum(composition, LEAST_SHARE)
+        return known, counts, held, np.maximum(composition, LEAST_SHARE)
 
     def predictions(self, image: SpectrumImage | None = None) -> Iterator[Prediction]:
         """Counts in the windows of the lines, and those that the labels expect.
@@ -451,10 +472,10 @@ class Segmentation(LineResult):
         Prediction
             All pixels; a pixel's total is given and takes up one degree of freedom.
         """
-        known, counts, labels, composition = self._counted()
-        share = composition[labels]
+        known, counts, held, composition = self._counted()
+        share = held @ composition
         rates = counts.sum(axis=1, keepdims=True) * share
-        one = np.eye(len(composition))[labels][:, :, None] * np.ones(counts.shape[1])
+        one = held[:, :, None] * np.ones(counts.shape[1])
         yield Prediction(np.flatnonzero(known.ravel()), counts, rates, share, one)
 
     def agreement(self, other: Result) -> float:
@@ -521,15 +542,18 @@ class Segmentation(LineResult):
         above, below = self._against(reference)
         area = [text for _, text in self.fractions.scaled(100.0, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
+        known = super().facts(reference)
+        if self.has_shares:
+            known.append(f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted.")
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."
-            return [*super().facts(reference), *(f"{fact}." for fact in facts), more]
+            return [*known, *(f"{fact}." for fact in facts), more]
         ratio = self.ratio(above[0], below)
         found = []
         for fact, (value, interval) in zip(facts, cells(ratio), strict=True):
-            known = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
-            found.append(f"{fact}; {above[0]}/{below} = {value}{known}.")
-        return super().facts(reference) + found
+            error = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
+            found.append(f"{fact}; {above[0]}/{below} = {value}{error}.")
+        return known + found
 
     def doubts(self) -> list[str]:
         """What must not be concluded: ratios that are not resolved, pixels without a phase.
@@ -601,13 +625,14 @@ class Segmentation(LineResult):
         above, _ = self._against(reference)
         maps = "Line intensities, background and overlap taken off; grey pixels are excluded."
         scatter = "Line intensities of the pixels, coloured by phase; the lines are the phases' ratios."
+        held = "Phase of each pixel; those that hold two mix their colours in the shares that are fitted."
         ratio = (
             "Line ratios of the phases; open circles have no interval, arrows mark ends that are open or off the axis."
         )
         axes = {"numerator": above[0] if above else None, "denominator": reference}
         figures = {
             "maps": Drawing("element_maps", "element_maps", maps),
-            "phases": Drawing("phases", "phase_map", "Most probable phase of each pixel."),
+            "phases": Drawing("phases", "phase_map", held if self.has_shares else "Most probable phase of each pixel."),
             "counts": Drawing("counts", "count_scatter", scatter, axes),
             "ratios": Drawing("ratios", "ratios", ratio, {"denominator": reference}),
         }

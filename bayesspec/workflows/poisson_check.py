@@ -17,8 +17,10 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel, dispersion, noise_level
 from bayesspec.inference.noise.drift import Drift, find_drift
 from bayesspec.inference.noise.outliers import outliers
+from bayesspec.inference.noise.pixel_pairs import pair_noise
 from bayesspec.inference.noise.singular_values import SpectralRank, tracy_widom_rank
 from bayesspec.results.dataset import pixel_coords
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.window_background import line_fwhm
 
 SIGMAS = 3.0
@@ -149,6 +151,69 @@ def noise_note(counts: Counts) -> str:
     note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
     warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}")
     return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
+
+
+def without_hot_channels(image: SpectrumImage) -> tuple[SpectrumImage, str]:
+    """Leave hot channels out, by the test of `poisson_check`.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+
+    Returns
+    -------
+    tuple of SpectrumImage and str
+        The image with these channels excluded, and a clause that names them; empty where there are none.
+
+    Warns
+    -----
+    UserWarning
+        When there are some.
+    """
+    hot = odd_channels(image) == 1
+    if not hot.any():
+        return image, ""
+    note = f"left out: {_named(hot.astype(np.int8), 'channel')}"
+    warn(note)
+    return image.with_mask(hot), f"; {note}"
+
+
+def counting_maps(maps: LineMaps) -> tuple[LineMaps, str]:
+    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain.
+
+    Parameters
+    ----------
+    maps : LineMaps
+        Counts in windows.
+
+    Returns
+    -------
+    tuple of LineMaps and str
+        Maps for Poisson models, and a clause that says what was done or is wrong; empty where nothing is.
+
+    Warns
+    -----
+    UserWarning
+        When there is something to say.
+    """
+    counts = maps.window_counts()
+    hot = outliers(counts.sum(axis=2, dtype=np.int64), maps.valid) == 1
+    note = f"; left out: {_named(hot.astype(np.int8), 'pixel')}" if hot.any() else ""
+    maps = replace(maps, mask=np.asarray(maps.mask) | hot) if hot.any() else maps
+    gain = pair_noise(counts, maps.valid).gain
+    if gain > NOISY:
+        lines, sides = (np.rint(part / gain).astype(np.int64) for part in (maps.counts, np.asarray(maps.side_counts)))
+        maps = replace(maps, counts=lines, side_counts=sides)
+        note += f"; counts divided by the gain of {gain:.2g} that their noise shows"
+    elif gain < 1.0 / NOISY:
+        note += (
+            f"; the noise has {gain:.2g} times the variance of Poisson counts, as of averaged or interpolated frames: "
+            f"intervals are too wide by up to {1.0 / np.sqrt(gain):.2g}"
+        )
+    if note:
+        warn(note.removeprefix("; "))
+    return maps, note
 
 
 def check_noise(counts: Counts, channels: npt.NDArray[np.int8], *, drift: bool = True) -> NoiseCheck:

@@ -15,16 +15,19 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key, seed_for
+from bayesspec.labels import interior as inner
 from bayesspec.results.result import FitError
-from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.workflows.poisson_check import counting_maps, without_hot_channels
 from bayesspec.workflows.spectral_maps import maps_of
 
 HIDDEN = (
@@ -84,6 +87,8 @@ def phase_verdict(
     if fits.uneven:
         named = _named(np.flatnonzero(np.isin(order, fits.uneven)))
         words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
+    if fits.boundary_share:
+        words += f"; {_mixed_note(fits)}, whose shares are fitted"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"
     return words
@@ -104,6 +109,8 @@ def _named(phases: npt.NDArray[np.intp]) -> str:
 
 
 def _mixed_note(fits: PhaseFits) -> str:
+    if fits.boundary_share:
+        return f"{100 * fits.boundary_share:.0f} % of the pixels hold two phases"
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
@@ -118,12 +125,16 @@ def segment(
     seed: int = 0,
     draws: int = 1000,
     strict: bool = False,
+    interior: bool = False,
 ) -> Segmentation:
     """Find the phases of an image, how many there are, and their line ratios with intervals.
 
     Every pixel belongs to one phase, and its counts are Poisson with a rate of thickness times the phase's
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
+    The noise is asked first: hot channels and pixels are left out and a gain is divided out, and the verdict says so.
+    Where phases meet within pixels, a pixel may hold two, in shares that are fitted: then the probabilities are
+    shares, areas are sums of shares, and the verdict names the share of such pixels.
     Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
     phase the verdict says it, and ratios are not given where these are many.
 
@@ -144,6 +155,10 @@ def segment(
         Number of posterior draws.
     strict : bool
         Raise when the fit did not end as it should, in place of saying so in ``status``.
+    interior : bool
+        Take the ratios of the phases from their interior alone: the summed counts of the pixels whose neighbours are
+        all of the same phase (``bayesspec.labels.interior``), with Poisson errors. A simple figure to compare with;
+        where many labels are wrong its intervals are too short.
 
     Returns
     -------
@@ -170,9 +185,16 @@ def segment(
     >>> bool((abs(sorted(ratio.mean.values) - np.array([0.698, 0.783])) < 0.02).all())
     True
     """
-    maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
+    noise = ""
+    if isinstance(data, SpectrumImage):
+        image, noise = without_hot_channels(data)
+        maps = maps_of(image, lines, elements, method)
+    else:
+        maps = data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
+    _check(maps)
+    maps, note = counting_maps(maps)
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -181,7 +203,8 @@ def segment(
     own = seed_for(seed, maps.checksum)
     table = _scores(path, counts, mask, numbers, own)
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
-    result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
+    table = with_verdicts(table, fits.measured.n_phases)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -228,6 +251,9 @@ def _result(
     path: Sequence[MixtureFit],
     draws: int,
     seed: int,
+    *,
+    interior: bool,
+    noise: str,
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
@@ -237,22 +263,30 @@ def _result(
     drawn = _draws(fits, maps.window_counts(), measured, draws, own)
     order = _order(drawn.shares, probabilities[measured])
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
+    compositions = drawn.compositions[:, order]
+    verdict = phase_verdict(fits, path, table["candidate"].values.tolist(), order)
+    if interior:
+        inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
+        compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
+        verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
+    verdict += noise
     return Segmentation.from_draws(
         maps,
-        drawn.compositions[:, order],
+        compositions,
         probabilities,
-        method="composition mixture",
+        method="composition mixture" + (", interior" if interior else ""),
         fraction_draws=drawn.shares[:, order],
         scatter=_scatter(fit)[order],
         status=fit.status,
-        verdict=phase_verdict(fits, path, table["candidate"].values.tolist(), order),
+        verdict=verdict,
         resolved=fits.resolved,
-        mixed_share=fits.mixed.share,
+        mixed_share=fits.boundary_share or fits.mixed.share,
         selection=table,
         settings={
             "seed": seed,
             "draws": draws,
-            "model": "composition_mixture",
+            "model": BOUNDARIES if fits.boundary_share else "composition_mixture",
+            "interior": interior,
             "prior": PRIOR,
             "Newton steps": fit.convergence.iterations,
         },
@@ -267,8 +301,22 @@ def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArr
     return np.argsort(-np.where(np.isfinite(mean), mean, labels), kind="stable")
 
 
-def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
+def _scatter(fit: MixtureFit | NeighbourFit) -> npt.NDArray[np.float64]:
     return fit.scatter_sd if isinstance(fit, ScatteredFit) else np.zeros(fit.n_phases)
+
+
+def _of_interior(
+    compositions: Floats, counts: Counts, probabilities: Floats, inside: npt.NDArray[np.bool_], seed: int
+) -> Floats:
+    """Draws of the compositions by the pooled counts inside each phase; NaN where it is unknown or has no inside."""
+    rng = np.random.default_rng(seed)
+    labels = np.where(inside, probabilities.argmax(axis=2), -1)
+    drawn = np.full(compositions.shape, np.nan)
+    for k in range(probabilities.shape[2]):
+        pooled = counts[labels == k].sum(axis=0, dtype=np.int64)
+        if pooled.any() and np.isfinite(compositions[:, k]).all():
+            drawn[:, k] = rng.dirichlet(pooled + 1.0, compositions.shape[0])
+    return drawn
 
 
 class _Draws(NamedTuple):
@@ -286,7 +334,9 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     of_parameters, of_labels = jax.random.split(random_key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
-    if fit.n_phases > 1:
+    if isinstance(fit, NeighbourFit):
+        shares = weights
+    elif fit.n_phases > 1:
         shares = share_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels)
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan

@@ -1,10 +1,13 @@
 """The phase map: areas and ratios in the legend, colours of the phases."""
 
+import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from bayesspec import plot
-from bayesspec.plot.style import OKABE_ITO
+from bayesspec.plot.phases import share_image
+from bayesspec.plot.style import EXCLUDED, OKABE_ITO, colours
 
 
 def test_the_phase_map_prints_areas_and_ratios_with_their_errors(seg):
@@ -26,3 +29,14 @@ def test_many_lines_are_named_and_not_divided(clusters):
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert "rich in Fe Kα" in texts[0]
     assert "rich in Si Kα" in texts[1]
+
+
+def test_pixels_of_two_phases_mix_their_colours():
+    shares = np.array([[[1.0, 0.0], [0.25, 0.75], [np.nan, np.nan]]])
+    ax = plt.figure().add_subplot()
+    share_image(ax, shares, (1.0, 1.0, "px"))
+    pixels = np.asarray(ax.images[0].get_array())[0, :, :3]
+    first, second = (np.array(to_rgb(colour)) for colour in colours(2))
+    np.testing.assert_allclose(pixels[0], first)
+    np.testing.assert_allclose(pixels[1], 0.25 * first + 0.75 * second)
+    assert pixels[2].tolist() == list(to_rgb(EXCLUDED))

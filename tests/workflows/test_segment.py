@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
 from bayesspec.inference.mixture import search
+from bayesspec.labels import interior as labels_interior
 from bayesspec.simulate import OXIDE_RATIOS
 
 
@@ -251,3 +252,74 @@ def test_phases_in_projection_are_not_measured_but_pointed_to_unmixing() -> None
     assert seg.mixed_share > 0.2
     assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean).all()
     assert "cannot be compared" in str(seg.compare_phases(0, 1))
+
+
+def grains(counts: float, seed: int = 0) -> tuple[bs.LineMaps, np.ndarray]:
+    """Two oxides whose boundaries cross pixels, and the shares (y, x, phase) of the larger ratio and the smaller."""
+    rng = np.random.default_rng(seed)
+    labels = (gaussian_filter(rng.normal(size=(192, 192)), 16, mode="wrap") > 0).astype(int)
+    shares = np.eye(2)[labels].reshape(48, 4, 48, 4, 2).mean(axis=(1, 3))
+    oxides = np.array([[ratio, 1.0] for ratio in OXIDE_RATIOS])
+    rates = counts * shares @ (oxides / oxides.sum(axis=1, keepdims=True))
+    return bs.LineMaps(rng.poisson(rates), lines=("Fe_Ka", "O_Ka")), shares
+
+
+def test_pixels_that_hold_two_phases_are_part_of_the_answer() -> None:
+    maps, shares = grains(8000)
+    seg = bs.segment(maps, phases=range(1, 4), seed=0)
+    mixed = (shares.max(axis=2) < 0.99).mean()
+    assert seg.n_phases == 2
+    assert f"; {100 * seg.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted" in seg.verdict
+    assert seg.mixed_share == pytest.approx(mixed, abs=0.08)
+    turn = np.argsort(-seg.ratio("Fe_Ka", "O_Ka").mean.values)
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert (np.abs(ratio.mean.values[turn] - OXIDE_RATIOS) < 4 * ratio.sd.values[turn]).all()
+    assert np.abs(seg.probabilities.values[..., turn] - shares).mean() < 0.04
+    assert abs(float(seg.fractions.mean[turn[0]]) - shares[..., 0].mean()) < 4 * float(seg.fractions.sd[0])
+    assert bs.check(seg).attrs["ok"]
+    assert any("hold two phases" in fact for fact in seg.facts())
+    inside = bs.segment(maps, phases=range(1, 4), seed=0, interior=True)
+    pooled = inside.ratio("Fe_Ka", "O_Ka")
+    labels = shares.argmax(axis=2)
+    pure = labels_interior(labels) & (labels == 0)
+    expected = maps.counts[pure].sum(axis=0)
+    assert float(pooled.mean[turn[0]]) == pytest.approx(expected[0] / expected[1], rel=1e-3)
+    assert float((pooled.sd / pooled.mean)[turn[0]]) == pytest.approx(np.sqrt((1 / expected).sum()), rel=0.1)
+    assert "ratios from the" in inside.verdict
+
+
+def test_a_gain_is_divided_out_before_phases_are_counted() -> None:
+    counts = 2 * np.random.default_rng(4).poisson([200, 300], (48, 48, 2))
+    with pytest.warns(UserWarning, match="divided by the gain of"):
+        seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=range(1, 4), seed=0)
+    assert seg.n_phases == 1
+    assert "gain of 2" in seg.verdict
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    assert float(ratio.sd[0] / ratio.mean[0]) == pytest.approx(
+        np.sqrt(2 / counts.sum(axis=(0, 1))).sum() / 1.41, rel=0.2
+    )
+
+
+def test_hot_pixels_and_channels_are_left_out_and_named() -> None:
+    counts = np.random.default_rng(2).poisson([400, 600], (24, 24, 2))
+    clean = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
+    counts[5, 7, 0] += 8000
+    with pytest.warns(UserWarning, match=r"left out: 1 hot pixel: \(5, 7\)"):
+        seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
+    assert seg.labels.values[5, 7] == -1
+    with_it, without = (found.ratio("Fe_Ka", "O_Ka") for found in (seg, clean))
+    assert abs(float(with_it.mean[0] - without.mean[0])) < 0.2 * float(without.sd[0])
+    image = bs.simulate.iron_oxides(3000, shape=(24, 24), seed=1)
+    place = int(np.argmin(np.abs(image.energy - 6.4)))
+    hot = image.counts.astype(np.int64)
+    hot[:, :, place] += 200
+    with pytest.warns(UserWarning, match="hot channel"):
+        named = bs.segment(replace(image, counts=hot), phases=1, elements=["Fe", "O"], seed=0)
+    assert f"left out: 1 hot channel: {place}" in named.verdict
+
+
+def test_noise_below_that_of_counts_is_said() -> None:
+    counts = np.rint(np.random.default_rng(3).poisson([1600, 2400], (48, 48, 2)) / 4).astype(int)
+    with pytest.warns(UserWarning, match="averaged or interpolated frames"):
+        seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
+    assert "intervals are too wide by up to 2" in seg.verdict

@@ -62,8 +62,8 @@ def widened(
         summed = _summed_scores(fit, counts, covariates, mask, block)
     else:
         summed = _summed(scores_of_pixels, block.ravel(), int(block.max()) + 1)
-    scatter = _about_mean(summed)
-    wide = _widened(fit.covariance, scatter, fit.log_composition.size)
+    scatter = about_mean(summed)
+    wide = widened_covariance(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
 
 
@@ -82,7 +82,7 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
     ndarray of float64, (parameter, parameter)
         Sum over the blocks of their sums' outer products, about the mean.
     """
-    return _about_mean(_summed(scores, block, int(block.max()) + 1))
+    return about_mean(_summed(scores, block, int(block.max()) + 1))
 
 
 def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
@@ -90,7 +90,19 @@ def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
     return np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
 
 
-def _about_mean(summed: Floats) -> Floats:
+def about_mean(summed: Floats) -> Floats:
+    """Scatter of sums of scores about their mean.
+
+    Parameters
+    ----------
+    summed : ndarray of float64, (block, parameter)
+        Scores added up in blocks.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        Sum over the blocks of the outer products.
+    """
     centred = summed - summed.mean(axis=0)
     return centred.T @ centred * len(centred) / max(len(centred) - 1, 1)
 
@@ -138,8 +150,24 @@ def at_least(model: Floats, robust: Floats) -> Floats:
     return (turned * np.maximum(values, 1.0)) @ turned.T
 
 
-def _widened(model: Floats, scatter: Floats, size: int) -> Floats:
-    """Covariance with the first `size` parameters, and what the others have beyond them, widened apart."""
+def widened_covariance(model: Floats, scatter: Floats, size: int) -> Floats:
+    """Widen a covariance by the scatter of scores, nowhere below that of the model.
+
+    Parameters
+    ----------
+    model : ndarray of float64, (parameter, parameter)
+        Covariance of the model.
+    scatter : ndarray of float64, (parameter, parameter)
+        Scatter of the scores.
+    size : int
+        How many parameters, the first ones, are those of the compositions: what the others have beyond their
+        regression on these is widened apart.
+
+    Returns
+    -------
+    ndarray of float64, (parameter, parameter)
+        The covariance.
+    """
     slope = np.linalg.solve(model[:size, :size], model[:size, size:]).T
     beyond = np.block([[np.eye(size), np.zeros_like(slope.T)], [-slope, np.eye(len(slope))]])
     own, robust = beyond @ model @ beyond.T, beyond @ model @ scatter @ model @ beyond.T

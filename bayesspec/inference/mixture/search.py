@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import gammaincinv
 
 from bayesspec.inference.mixture.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
+from bayesspec.inference.mixture.boundary_fit import NeighbourFit
+from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating
 from bayesspec.inference.mixture.coherence import dose_covariates, phase_score
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
@@ -23,6 +26,12 @@ Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 MANY_MIXED = 0.2
+MOST_BOUNDARY = 0.75
+"""Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
+probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
+CERTAIN = 0.99
+"""Probability of pixels of two phases below which they are dropped where pixels deviate from them all the same:
+``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one phase each."""
 SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
 RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
@@ -41,8 +50,8 @@ class PhaseFits(NamedTuple):
 
     Attributes
     ----------
-    measured, labelled : MixtureFit
-        The two fits.
+    measured, labelled : MixtureFit or NeighbourFit
+        The two fits; one and the same where pixels hold two phases.
     covariates : ndarray of float64, (y, x, covariate)
         Covariates of the weights of the first.
     clear : bool
@@ -59,8 +68,8 @@ class PhaseFits(NamedTuple):
         Phases of the fits whose neighbouring pixels deviate from them together.
     """
 
-    measured: MixtureFit
-    labelled: MixtureFit
+    measured: MixtureFit | NeighbourFit
+    labelled: MixtureFit | NeighbourFit
     covariates: Floats
     clear: bool
     resolved: bool
@@ -69,14 +78,15 @@ class PhaseFits(NamedTuple):
     hidden: bool = False
     uneven: tuple[int, ...] = ()
 
-    def order(self, measured: Mask) -> npt.NDArray[np.intp]:
-        """Phases by area, the largest first, (phase,); `measured` says which pixels (y, x) count."""
-        return np.argsort(-self.labelled.responsibilities[measured.ravel()].sum(axis=0), kind="stable")
+    @property
+    def boundary_share(self) -> float:
+        """Share of the pixels that hold two phases, where these are part of the model."""
+        return self.measured.boundary_share if isinstance(self.measured, NeighbourFit) else 0.0
 
     @property
     def blurred(self) -> bool:
         """Whether so many pixels hold more than one phase that the ratios are not those of the phases."""
-        return self.mixed.found and self.mixed.share > MANY_MIXED
+        return (self.mixed.found and self.mixed.share > MANY_MIXED) or self.boundary_share > MOST_BOUNDARY
 
 
 def unresolved_fits(start: MixtureFit, unresolved: list[int], counts: Counts, mask: Mask) -> PhaseFits:
@@ -150,9 +160,10 @@ def phase_fits(
     covariates = both if clear else dose
     if clear and not isinstance(best, ScatteredFit):
         labelled = _second_round(best, labelled, counts, both, mask)
-    fits = PhaseFits(_widened(plain, counts, covariates, mask), labelled, covariates, clear, clear, mixed)
+    wide = _widened(plain, counts, covariates, mask)
+    fits = PhaseFits(wide, labelled, covariates, clear, clear, mixed)
     if plain.convergence.definite and not clear:
-        fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(fits.measured))
+        fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(wide))
     return fits._replace(resolved=fits.resolved and not fits.blurred)
 
 
@@ -225,9 +236,44 @@ def find_phases(
         What is reported.
     """
     fits = _chosen(path, numbers, counts, mask, seed)
+    crossed = _with_boundaries(fits, path, numbers, counts, mask)
+    if crossed is not None:
+        return crossed
     if fits.labelled.n_phases == 1 or fits.hidden or fits.mixed.found or isinstance(fits.labelled, ScatteredFit):
         return fits
     return fits._replace(uneven=uneven_phases(fits.labelled.responsibilities, counts[:, :, :lines], mask=mask))
+
+
+def _with_boundaries(
+    fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask
+) -> PhaseFits | None:
+    """Phases some pixels of which hold two, where these explain the counts better than `fits` and are clear."""
+    start = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
+    found = boundary_phases(start, numbers, counts, mask)
+    if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
+        return None
+    uneven = tuple(sorted(each.phase for each in deviating(found, counts, mask)))
+    if uneven and (fits.blurred or found.probability < CERTAIN):
+        return None  # shares that vary everywhere, or whole pixels in small patches, not boundaries
+    unknown = tuple(sorted(_near(found) | set(uneven)))
+    fits = PhaseFits(found, found, np.zeros((*mask.shape, 0)), clear=True, resolved=True, uneven=uneven)
+    resolved = len(unknown) < found.n_phases and not fits.blurred
+    return fits._replace(resolved=resolved, unresolved=unknown if resolved else ())
+
+
+def _near(fit: NeighbourFit) -> set[int]:
+    """Phases so few standard deviations from another that their posterior is not close to a normal."""
+    phases, channels = fit.log_composition.shape
+    to_ratios = np.eye(channels)[1:] - np.eye(channels)[:1]
+    near: set[int] = set()
+    for first, second in combinations(range(phases), 2):
+        change = to_ratios @ (fit.log_composition[first] - fit.log_composition[second])
+        both = np.zeros((channels - 1, phases, channels))
+        both[:, first], both[:, second] = to_ratios, -to_ratios
+        both = both.reshape(channels - 1, -1)
+        if change @ np.linalg.solve(both @ fit.covariance @ both.T, change) < RESOLVED_DISTANCE**2:
+            near |= {first, second}
+    return near
 
 
 def _chosen(path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask, seed: int) -> PhaseFits:
