@@ -74,7 +74,7 @@ def phase_verdict(
     if len(numbers) == 1:
         words += ", as asked"
     if fits.blurred:
-        return f"{words}, but {_mixed_note(fits)}: their ratios are not those of pure phases; use bs.unmix"
+        return f"{words}, but {_mixed_note(fits)}: their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
     if not fits.resolved:
         return f"{words}, but at this dose their ratios cannot be resolved"
     if fits.unresolved:

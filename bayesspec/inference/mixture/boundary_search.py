@@ -41,6 +41,9 @@ TWO_SEEN = 0.75
 DOUBT = 0.06
 """Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
 deviations: `python benchmarks/segmentation.py` at 200 and 600 counts."""
+MOST_BOUNDARY = 0.75
+"""Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
+probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
 TRIED = 2
 """Phases, the least needed ones, without which a fit is tried."""
 
@@ -67,8 +70,10 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
     if start.n_phases == 1:
         return None
     fewest = max(2, min(numbers))
-    fit = _needed(_without_boundaries(start, fewest, counts, mask), fewest, counts, mask)
-    while fit.n_phases < max(numbers):
+    fit = _without_boundaries(start, fewest, counts, mask)
+    everywhere = fit.boundary_share > MOST_BOUNDARY  # no ratios of phases are given, and their number says nothing
+    fit = fit if everywhere else _needed(fit, fewest, counts, mask)
+    while fit.n_phases < max(numbers) and not everywhere:
         split = _split(fit, counts, mask)
         if split is None:
             break

@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 
 from bayesspec.inference.mixture.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
-from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating
+from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY, boundary_phases, deviating
 from bayesspec.inference.mixture.coherence import dose_covariates, phase_score
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
@@ -26,9 +26,6 @@ Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 MANY_MIXED = 0.2
-MOST_BOUNDARY = 0.75
-"""Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
-probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
 CERTAIN = 0.99
 """Probability of pixels of two phases below which they are dropped where pixels deviate from them all the same:
 ``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one phase each."""
