@@ -14,6 +14,8 @@ MN_KA_KEV = 5.895
 ASSUMED_RESOLUTION_EV = 130.0
 FANO_SLOPE_EV = 2.5
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+REACH_SIGMA = 8.5
+"""Standard deviations beyond which less of a line is left than a float64 beside 1 can hold."""
 
 
 def fwhm_kev(
@@ -93,6 +95,13 @@ def gaussian_shares(
         When the resolution is not between 60 and 400 eV.
     """
     sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
-    half = np.gradient(axis_kev)[:, None] / 2
-    offset = axis_kev[:, None] - energies_kev
-    return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
+    half = np.gradient(axis_kev) / 2
+    first = np.searchsorted(axis_kev + half, energies_kev - REACH_SIGMA * sigma)
+    last = np.searchsorted(axis_kev - half, energies_kev + REACH_SIGMA * sigma)
+    channels = first[:, None] + np.arange(max(int((last - first).max(initial=0)), 1))
+    inside = channels < last[:, None]
+    channels = np.minimum(channels, len(axis_kev) - 1)
+    offset = axis_kev[channels] - energies_kev[:, None]
+    upper, lower = ((offset + sign * half[channels]) / sigma[:, None] for sign in (1.0, -1.0))
+    shares = np.where(inside, (ndtr(upper) - ndtr(lower)) * weights[:, None], 0.0)
+    return np.bincount(channels.ravel(), shares.ravel(), minlength=len(axis_kev))

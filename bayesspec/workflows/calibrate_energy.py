@@ -26,6 +26,8 @@ ITERATIONS = 25
 SETTLED = 0.01
 REWEIGHTINGS = 3
 FEWEST_COUNTS = 500.0
+WIDTHS_EV = (60.0, 400.0)
+"""Resolutions that a detector can have, in eV."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +152,8 @@ class _Problem:
         """Fisher scoring in calibration and positive intensities together: step and covariance of the former."""
         fit, theta = state.fit, state.theta
         matrix = shifted_matrix(self.design, self.image, theta)[:, fit.intensities > 0]
-        slopes = [self._slope(theta, step) @ fit.intensities for step in np.diag(STEP)]
-        jacobian = np.column_stack([*slopes, matrix]) * self.weights[:, None]
+        slopes = rate_slopes(self.design, self.image, theta, fit.intensities)
+        jacobian = np.column_stack([slopes, matrix]) * self.weights[:, None]
         scale = 1.0 / np.sqrt(np.maximum((jacobian**2 / fit.rate[:, None]).sum(axis=0), 1e-300))
         scaled = jacobian * scale
         information = scaled.T @ (scaled / fit.rate[:, None]) + 1e-10 * np.eye(scaled.shape[1])
@@ -160,10 +162,6 @@ class _Problem:
         gradient[:4] -= scale[:4] * (theta - self.start) / PRIOR_SD**2
         inverse = np.linalg.inv(information)
         return (scale * (inverse @ gradient))[:4], (scale[:, None] * inverse * scale[None])[:4, :4]
-
-    def _slope(self, theta: Floats, step: Floats) -> Floats:
-        ahead, behind = (shifted_matrix(self.design, self.image, theta + sign * step) for sign in (1.0, -1.0))
-        return (ahead - behind) / (2 * step.sum())
 
 
 def _search(problem: _Problem, state: _State) -> _State:
@@ -225,10 +223,41 @@ def shifted_matrix(design: LineDesign, image: SpectrumImage, theta: Floats) -> F
     array, shape (channel, column), float64
         Counts per channel of one count in each column.
     """
-    axis, resolution = _axis(image, theta), float(np.clip(theta[2], 60.0, 400.0))
+    axis, resolution = _axis(image, theta), float(np.clip(theta[2], *WIDTHS_EV))
     matrix = design.matrix.copy()
     for column, family in enumerate(design.families):
         energies, weights = np.array(family.energies_kev), np.array(family.weights)
         shape = gaussian_shares(energies, weights, axis, resolution, slope_ev=float(theta[3]))
         matrix[:, column] = shape[design.channels]
     return matrix
+
+
+def rate_slopes(design: LineDesign, image: SpectrumImage, theta: Floats, intensities: Floats) -> Floats:
+    """Derivatives of the expected counts of all lines by the calibration.
+
+    Parameters
+    ----------
+    design : LineDesign
+        Columns at the image's own calibration.
+    image : SpectrumImage
+        The image.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+    intensities : array, shape (column,), float64
+        Intensities of lines and background.
+
+    Returns
+    -------
+    array, shape (channel, 4), float64
+        Counts per eV, per unit of gain, per eV, per eV.
+    """
+    energies = np.concatenate([family.energies_kev for family in design.families])
+    weights = np.concatenate(
+        [n * np.array(f.weights) for f, n in zip(design.families, intensities[: design.n_lines], strict=True)]
+    )
+
+    def rate(at: Floats) -> Floats:
+        resolution = float(np.clip(at[2], *WIDTHS_EV))
+        return gaussian_shares(energies, weights, _axis(image, at), resolution, slope_ev=float(at[3]))[design.channels]
+
+    return np.column_stack([(rate(theta + step) - rate(theta - step)) / (2 * step.sum()) for step in np.diag(STEP)])
