@@ -21,7 +21,11 @@ Floats = npt.NDArray[np.float64]
 NAMES = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev")
 STEP = np.array([0.1, 1e-5, 0.1, 0.02])
 LARGEST = np.array([8.0, 1e-3, 5.0, 0.3])
-PRIOR_SD = np.array([100.0, 0.03, 40.0, 0.4])
+PRIOR_SD = (100.0, 0.03, 40.0, 0.4)
+"""Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about the file's where they are looked for."""
+FILE_OFFSET_EV, FILE_GAIN, FILE_SLOPE_EV = 5.0, 5e-4, 0.4
+FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
+"""How well a file's axis and resolution are taken to be known where the lines do not say more; 10 eV of 130 assumed."""
 ITERATIONS = 25
 SETTLED = 0.01
 REWEIGHTINGS = 3
@@ -64,6 +68,11 @@ class EnergyCalibration:
     model_error: float
     converged: bool
 
+    @property
+    def theta(self) -> Floats:
+        """Offset in eV, gain, resolution and slope in eV, shape (4,), float64."""
+        return np.array([getattr(self, name)[0] for name in NAMES])
+
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {format_uncertain(*getattr(self, name))}" for name in NAMES[:3])
         return f"<EnergyCalibration: {values}{'' if self.converged else '; not converged: do not rely on it'}>"
@@ -94,20 +103,46 @@ def calibrate_energy(
     InputError
         When no element is named, a line is not recorded, or the lines hold fewer than 500 counts.
     """
-    nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unknown resolution is what is being found
         design = line_design(image, elements, lines)
     y = image.sum_spectrum()[design.channels].astype(np.float64)
-    fit = fit_intensities(design.matrix, y)
-    in_lines = float(fit.intensities[: design.n_lines].sum())
+    in_lines = float(fit_intensities(design.matrix, y).intensities[: design.n_lines].sum())
     if in_lines < FEWEST_COUNTS:
         raise InputError(
             f"{in_lines:.0f} counts in the lines of {image.name!r}",
             f"{FEWEST_COUNTS:.0f} or more, to find their positions",
             "bs.calibrate_energy(si, elements=[...]) with the strong elements of the sample",
         )
-    problem = _Problem(image, design, y, np.ones_like(y), np.array([0.0, 1.0, nominal, FANO_SLOPE_EV]))
+    return _calibration(image, design, np.array(PRIOR_SD))
+
+
+def refine_file_axis(image: SpectrumImage, design: LineDesign) -> EnergyCalibration:
+    """Refine offset, gain and resolution from the file's, which weak lines do not move.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+    design : LineDesign
+        Lines and background at the file's calibration.
+
+    Returns
+    -------
+    EnergyCalibration
+        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. Without
+        counts in the lines these are the result.
+    """
+    known = image.acquisition.resolution_mn_ka_ev
+    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    return _calibration(image, design, np.array([FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]))
+
+
+def _calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> EnergyCalibration:
+    nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+    y = image.sum_spectrum()[design.channels].astype(np.float64)
+    fit = fit_intensities(design.matrix, y)
+    problem = _Problem(image, design, y, np.ones_like(y), np.array([0.0, 1.0, nominal, FANO_SLOPE_EV]), prior_sd)
     state = _State(problem.start, fit, problem.objective(fit, problem.start), converged=False)
     state, error = _search(problem, state), 0.0
     for _ in range(REWEIGHTINGS):
@@ -140,13 +175,14 @@ class _Problem:
     counts: Floats
     weights: Floats
     start: Floats
+    prior_sd: Floats
 
     def fit(self, theta: Floats, intensities: Floats | None = None) -> PoissonLineFit:
         matrix = shifted_matrix(self.design, self.image, theta) * self.weights[:, None]
         return fit_intensities(matrix, self.counts * self.weights, intensities)
 
     def objective(self, fit: PoissonLineFit, theta: Floats) -> float:
-        return fit.deviance / 2 + 0.5 * float(np.square((theta - self.start) / PRIOR_SD).sum())
+        return fit.deviance / 2 + 0.5 * float(np.square((theta - self.start) / self.prior_sd).sum())
 
     def scoring_step(self, state: _State) -> tuple[Floats, Floats]:
         """Fisher scoring in calibration and positive intensities together: step and covariance of the former."""
@@ -158,8 +194,8 @@ class _Problem:
         scaled = jacobian * scale
         information = scaled.T @ (scaled / fit.rate[:, None]) + 1e-10 * np.eye(scaled.shape[1])
         gradient = scaled.T @ (self.counts * self.weights / fit.rate - 1.0)
-        information[range(4), range(4)] += (scale[:4] / PRIOR_SD) ** 2
-        gradient[:4] -= scale[:4] * (theta - self.start) / PRIOR_SD**2
+        information[range(4), range(4)] += (scale[:4] / self.prior_sd) ** 2
+        gradient[:4] -= scale[:4] * (theta - self.start) / self.prior_sd**2
         inverse = np.linalg.inv(information)
         return (scale * (inverse @ gradient))[:4], (scale[:, None] * inverse * scale[None])[:4, :4]
 

@@ -1,0 +1,102 @@
+"""How far the recorded shape of a line family may be from the tabulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.spectroscopy.detector import fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.line_families import LineFamily
+
+Floats = npt.NDArray[np.float64]
+REFINED = (1.5, 0.01)
+"""Error of a line's energy in eV and relative error of its width on a refined axis: tables, an axis not quite linear."""
+AS_FILED = (8.0, 0.05)
+"""The same on the axis of a file."""
+PEAK_ERRORS = {"K": 0.05, "L": 0.2, "M": 0.4}
+"""Relative error of a minor peak of a family, by shell: what tables and measured spectra of glasses and steels differ by."""
+TAIL_ERROR = 0.02
+"""Share of a line that charge collected in part may spread down to zero energy."""
+LEAST_COUNTS = 30.0
+STEP_KEV = 1e-3
+LEAST_WEIGHT = 1e-3
+
+
+def shape_errors(
+    families: Sequence[LineFamily],
+    intensities: Floats,
+    energy_kev: Floats,
+    channels: npt.NDArray[np.int64],
+    resolution_mn_ka_ev: float,
+    errors: tuple[float, float] = REFINED,
+) -> Floats:
+    """Changes of the expected counts that are as likely as not, for every fitted family.
+
+    Parameters
+    ----------
+    families : sequence of LineFamily
+        Fitted families.
+    intensities : array, shape (family,), float64
+        Counts in each.
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    channels : array, shape (channel,), int64
+        Channels that are fitted.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+    errors : (float, float)
+        Standard deviations of the energy of each line in eV, and of its width relative to it.
+
+    Returns
+    -------
+    array, shape (channel, error), float64
+        One standard deviation each: shift, width, tail, and every peak but the strongest.
+    """
+    changes = [
+        change
+        for family, counts in zip(families, intensities, strict=True)
+        if counts > LEAST_COUNTS
+        for change in _changes(family, float(counts), energy_kev, resolution_mn_ka_ev, errors)
+    ]
+    return np.column_stack(changes)[channels] if changes else np.zeros((len(channels), 0))
+
+
+def _changes(family: LineFamily, counts: float, energy: Floats, resolution: float, errors: tuple[float, float]) -> list[Floats]:
+    energies, weights = np.array(family.energies_kev), counts * np.array(family.weights)
+    kept = weights > LEAST_WEIGHT * weights.max()
+    energies, weights = energies[kept], weights[kept]
+
+    def shape(at: Floats, of: Floats, width: float = resolution) -> Floats:
+        return gaussian_shares(at, of, energy, width)
+
+    here = shape(energies, weights)
+    shift = (shape(energies + STEP_KEV, weights) - shape(energies - STEP_KEV, weights)) / (2e3 * STEP_KEV) * errors[0]
+    wider = shape(energies, weights, min((1 + errors[1]) * resolution, 400.0)) - here
+    error = PEAK_ERRORS.get(family.name.partition("_")[2][:1], 0.0)
+    main, *minor = peaks_of(energies, weights, resolution)
+    level = np.where((energy > 0) & (energy < energies[main].max()), 1.0, 0.0)
+    tail = TAIL_ERROR * weights[main].sum() * level / max(level.sum(), 1.0)
+    return [shift, wider, tail, *(error * shape(energies[peak], weights[peak]) for peak in minor)]
+
+
+def peaks_of(energies: Floats, weights: Floats, resolution: float) -> list[npt.NDArray[np.int64]]:
+    """Transitions that a detector records as one peak, the strongest peak first.
+
+    Parameters
+    ----------
+    energies, weights : array, shape (transition,), float64
+        Energies in keV and intensities.
+    resolution : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    list of array, each of shape (n,), int64
+        Places of the transitions of each peak.
+    """
+    order = np.argsort(energies)
+    apart = np.diff(energies[order]) > 0.5 * fwhm_kev(energies[order][1:], resolution)
+    groups = np.split(order, np.flatnonzero(apart) + 1)
+    return sorted(groups, key=lambda group: -float(weights[group].sum()))
