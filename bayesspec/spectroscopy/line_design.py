@@ -114,7 +114,7 @@ def line_design(
     bottom = min(LOWEST_KEV, max(lowest - MARGIN_KEV, LOWEST_LINE_KEV - MARGIN_KEV))
     channels = np.flatnonzero((image.energy >= bottom) & (image.energy <= top) & image.valid_channels)
     shapes = [family_shape(family, image.energy, resolution)[channels] for family in families]
-    soft = [family for family in families if _has_tail(family)]
+    soft = [family for family in families if has_tail(family)]
     tails = [tail_shape(family, image.energy, resolution)[channels] for family in soft]
     background, curves = background_basis(image.energy[channels], beam)
     double = pile_up(image.energy, image.sum_spectrum())[channels]
@@ -146,7 +146,7 @@ def with_families(
     LineDesign
         With the families as its last lines and their tails as the first of its backgrounds.
     """
-    soft = [family for family in families if _has_tail(family)]
+    soft = [family for family in families if has_tail(family)]
     shapes = [family_shape(family, image.energy, resolution_mn_ka_ev)[design.channels] for family in families]
     tails = [tail_shape(family, image.energy, resolution_mn_ka_ev)[design.channels] for family in soft]
     n = design.n_lines
@@ -159,7 +159,19 @@ def with_families(
     )
 
 
-def _has_tail(family: LineFamily) -> bool:
+def has_tail(family: LineFamily) -> bool:
+    """Whether a tail is fitted along with a line: K lines below 2 keV.
+
+    Parameters
+    ----------
+    family : LineFamily
+        Transitions.
+
+    Returns
+    -------
+    bool
+        Whether it is one of them.
+    """
     return family.name.endswith("_Ka") and family.energies_kev[-1] < TAIL_BELOW_KEV
 
 

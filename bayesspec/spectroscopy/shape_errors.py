@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.spectroscopy.detector import fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.line_design import has_tail, tail_shape
 from bayesspec.spectroscopy.line_families import LineFamily
 
 Floats = npt.NDArray[np.float64]
@@ -15,11 +16,15 @@ REFINED = (1.5, 0.01)
 """Error of a line's energy in eV and relative error of its width on a refined axis: tables, an axis not quite linear."""
 AS_FILED = (8.0, 0.05)
 """The same on the axis of a file."""
-PEAK_ERRORS = {"K": 0.05, "L": 0.2, "M": 0.4}
+PEAK_ERRORS = {"K": 0.05, "L": 0.5, "M": 0.5}
 """Relative error of a minor peak of a family, by shell: what tables and measured spectra of glasses and steels differ by."""
-TAIL_ERROR = 0.02
+SOFT_TAIL_ERROR = 0.03
+"""Share of a soft line in its tail within which no tail is told from a fitted one."""
+TAIL_ERROR = 0.01
 """Share of a line that charge collected in part may spread down to zero energy."""
 LEAST_COUNTS = 30.0
+SAME_PEAK_FWHM = 0.15
+"""Transitions nearer than this share of the width to each other are one peak, whose shape tables know well enough."""
 STEP_KEV = 1e-3
 LEAST_WEIGHT = 1e-3
 
@@ -78,7 +83,10 @@ def _changes(family: LineFamily, counts: float, energy: Floats, resolution: floa
     main, *minor = peaks_of(energies, weights, resolution)
     level = np.where((energy > 0) & (energy < energies[main].max()), 1.0, 0.0)
     tail = TAIL_ERROR * weights[main].sum() * level / max(level.sum(), 1.0)
-    return [shift, wider, tail, *(error * shape(energies[peak], weights[peak]) for peak in minor)]
+    found = [shift, wider, tail, *(error * shape(energies[peak], weights[peak]) for peak in minor)]
+    if has_tail(family):
+        found.append(SOFT_TAIL_ERROR * counts * tail_shape(family, energy, resolution))
+    return found
 
 
 def peaks_of(energies: Floats, weights: Floats, resolution: float) -> list[npt.NDArray[np.int64]]:
@@ -97,6 +105,6 @@ def peaks_of(energies: Floats, weights: Floats, resolution: float) -> list[npt.N
         Places of the transitions of each peak.
     """
     order = np.argsort(energies)
-    apart = np.diff(energies[order]) > 0.5 * fwhm_kev(energies[order][1:], resolution)
+    apart = np.diff(energies[order]) > SAME_PEAK_FWHM * fwhm_kev(energies[order][1:], resolution)
     groups = np.split(order, np.flatnonzero(apart) + 1)
     return sorted(groups, key=lambda group: -float(weights[group].sum()))

@@ -23,9 +23,6 @@ STEP = np.array([0.1, 1e-5, 0.1, 0.02])
 LARGEST = np.array([8.0, 1e-3, 5.0, 0.3])
 PRIOR_SD = (100.0, 0.03, 40.0, 0.4)
 """Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about the file's where they are looked for."""
-FILE_OFFSET_EV, FILE_GAIN, FILE_SLOPE_EV = 5.0, 5e-4, 0.4
-FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
-"""How well a file's axis and resolution are taken to be known where the lines do not say more; 10 eV of 130 assumed."""
 ITERATIONS = 25
 SETTLED = 0.01
 REWEIGHTINGS = 3
@@ -117,27 +114,6 @@ def calibrate_energy(
     return _calibration(image, design, np.array(PRIOR_SD))
 
 
-def refine_file_axis(image: SpectrumImage, design: LineDesign) -> EnergyCalibration:
-    """Refine offset, gain and resolution from the file's, which weak lines do not move.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        An EDS image.
-    design : LineDesign
-        Lines and background at the file's calibration.
-
-    Returns
-    -------
-    EnergyCalibration
-        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. Without
-        counts in the lines these are the result.
-    """
-    known = image.acquisition.resolution_mn_ka_ev
-    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
-    return _calibration(image, design, np.array([FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]))
-
-
 def _calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> EnergyCalibration:
     nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     y = image.sum_spectrum()[design.channels].astype(np.float64)
@@ -153,7 +129,7 @@ def _calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> 
         fit = problem.fit(state.theta, state.fit.intensities)
         state = _search(problem, _State(state.theta, fit, problem.objective(fit, state.theta), converged=False))
     _, covariance = problem.scoring_step(state)
-    return _result(image, design, state.theta, covariance, error, converged=state.converged)
+    return calibration_of(image, design, state.theta, covariance, error, converged=state.converged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,9 +200,31 @@ def _halved(problem: _Problem, state: _State, step: Floats) -> _State | None:
     return None
 
 
-def _result(
+def calibration_of(
     image: SpectrumImage, design: LineDesign, theta: Floats, covariance: Floats, error: float, *, converged: bool
 ) -> EnergyCalibration:
+    """Apply a calibration.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image.
+    design : LineDesign
+        Columns at the image's own calibration.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+    covariance : array, shape (4, 4), float64
+        Of these.
+    error : float
+        Relative error of the line shapes that the deviations show.
+    converged : bool
+        Whether the search settled.
+
+    Returns
+    -------
+    EnergyCalibration
+        Values, corrected image and columns.
+    """
     values = [(float(v), float(s)) for v, s in zip(theta, np.sqrt(np.diag(covariance)), strict=True)]
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
     corrected = replace(image, energy=_axis(image, theta), acquisition=acquisition)

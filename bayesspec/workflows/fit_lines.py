@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
+from bayesspec.inference.linear_poisson.one_spectrum import draw_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
@@ -72,12 +72,7 @@ def fit_lines(
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")
     model = line_model(image, elements, lines, calibrate=calibrate, escape=escape)
-    rng = np.random.default_rng(seed)
-    fit = fit_intensities(model.design.matrix, image.sum_spectrum()[model.design.channels])
-    drawn = draw_intensities(fit, rng, draws)
-    changes = model.changes(fit.intensities)
-    if changes.shape[1]:
-        drawn = np.maximum(drawn + rng.standard_normal((draws, changes.shape[1])) @ changes.T, 0.0)
+    drawn = draw_intensities(model.found.fit, np.random.default_rng(seed), draws)
     settings = {
         "seed": seed,
         "draws": draws,
@@ -85,20 +80,17 @@ def fit_lines(
         "calibration": model.note,
         "acquisition": asdict(model.image.acquisition),
     }
-    return _result(model, fit, drawn, changes, settings)
+    return _result(model, drawn, settings)
 
 
 def _result(
-    model: LineModel,
-    fit: PoissonLineFit,
-    drawn: npt.NDArray[np.float64],
-    changes: npt.NDArray[np.float64],
-    settings: dict[str, object],
+    model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str, object]
 ) -> LineFit:
     image, design, n = model.image, model.design, model.design.n_named
+    fit, changes = model.found.fit, model.changes[: model.design.n_named]
     counts = image.sum_spectrum()[design.channels]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
-    parts = [*variance_parts(design.matrix, fit.intensities, n), changes[:n] @ changes[:n].T]
+    parts = [*variance_parts(design.matrix, fit.intensities, n), changes @ changes.T]
     lines, others = design.lines[:n], (*design.lines[n:], *design.backgrounds)
     return LineFit.from_values(
         {
