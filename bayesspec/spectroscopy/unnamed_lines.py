@@ -22,7 +22,7 @@ from bayesspec.spectroscopy.line_catalogue import (
 )
 from bayesspec.spectroscopy.line_design import SILICON_KA_KEV, LineDesign, with_families
 from bayesspec.spectroscopy.line_families import LineFamily
-from bayesspec.spectroscopy.shape_errors import REFINED, shape_errors
+from bayesspec.spectroscopy.shape_errors import REFINED, design_errors
 
 Floats = npt.NDArray[np.float64]
 SIGNIFICANT_NATS = 12.5
@@ -155,15 +155,7 @@ class _Search:
         return float(trials[self._scored(fit, np.column_stack(shapes)[self.design.channels]).gain.argmax()])
 
     def _scored(self, fit: PoissonLineFit, candidates: Floats) -> ScoreGains:
-        families = self.design.families
-        errors = shape_errors(
-            families,
-            fit.intensities[: len(families)],
-            self.image.energy,
-            self.design.channels,
-            self.resolution,
-            self.errors,
-        )
+        errors = design_errors(self.design, fit.intensities, self.image.energy, self.resolution, self.errors)
         active = self.design.matrix[:, fit.intensities > 0]
         return score_gains(active, candidates, self.counts, fit.rate, errors)
 

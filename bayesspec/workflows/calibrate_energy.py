@@ -227,7 +227,7 @@ def calibration_of(
     """
     values = [(float(v), float(s)) for v, s in zip(theta, np.sqrt(np.diag(covariance)), strict=True)]
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
-    corrected = replace(image, energy=_axis(image, theta), acquisition=acquisition)
+    corrected = replace(image, energy=axis_at(image, theta), acquisition=acquisition)
     matrix = shifted_matrix(design, image, theta)
     axis = corrected.energy[design.channels]
     refined = replace(design, matrix=matrix, energy=axis)
@@ -236,7 +236,21 @@ def calibration_of(
     )
 
 
-def _axis(image: SpectrumImage, theta: Floats) -> Floats:
+def axis_at(image: SpectrumImage, theta: Floats) -> Floats:
+    """Energies of the channels at a calibration.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Centres in keV.
+    """
     return np.asarray(theta[0] / 1e3 + theta[1] * image.energy, np.float64)
 
 
@@ -257,7 +271,7 @@ def shifted_matrix(design: LineDesign, image: SpectrumImage, theta: Floats) -> F
     array, shape (channel, column), float64
         Counts per channel of one count in each column.
     """
-    axis, resolution = _axis(image, theta), float(np.clip(theta[2], *WIDTHS_EV))
+    axis, resolution = axis_at(image, theta), float(np.clip(theta[2], *WIDTHS_EV))
     matrix = design.matrix.copy()
     for column, family in enumerate(design.families):
         energies, weights = np.array(family.energies_kev), np.array(family.weights)
@@ -292,6 +306,6 @@ def rate_slopes(design: LineDesign, image: SpectrumImage, theta: Floats, intensi
 
     def rate(at: Floats) -> Floats:
         resolution = float(np.clip(at[2], *WIDTHS_EV))
-        return gaussian_shares(energies, weights, _axis(image, at), resolution, slope_ev=float(at[3]))[design.channels]
+        return gaussian_shares(energies, weights, axis_at(image, at), resolution, slope_ev=float(at[3]))[design.channels]
 
     return np.column_stack([(rate(theta + step) - rate(theta - step)) / (2 * step.sum()) for step in np.diag(STEP)])

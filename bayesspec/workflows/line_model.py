@@ -15,11 +15,12 @@ from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, UncertainFit, fit_uncertain, whitening
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV
 from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape, with_families
-from bayesspec.spectroscopy.shape_errors import AS_FILED, shape_errors
+from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED, TABULATED, design_errors
 from bayesspec.spectroscopy.unnamed_lines import UnnamedLine, with_unnamed_lines
 from bayesspec.workflows.calibrate_energy import (
     LARGEST,
     EnergyCalibration,
+    axis_at,
     calibration_of,
     rate_slopes,
     shifted_matrix,
@@ -119,7 +120,9 @@ def line_model(
     if not calibrate:
         found, unnamed = with_unnamed_lines(image, design, counts)
         start = fit_intensities(found.matrix, counts)
-        fit = fit_uncertain(found.matrix, counts, _errors(image, found, start.intensities), start.intensities)
+        resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+        errors = design_errors(found, start.intensities, image.energy, resolution)
+        fit = fit_uncertain(found.matrix, counts, errors, start.intensities)
         return LineModel(image, found, tuple(unnamed), None, fit, np.zeros((len(start.intensities), 0)))
     source, unnamed = with_unnamed_lines(image, design, counts, AS_FILED)
     calibration, fit = refined(image, source)
@@ -153,14 +156,17 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
     known = image.acquisition.resolution_mn_ka_ev
     sd = np.array([FILE_OFFSET_EV, FILE_GAIN, ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known, FILE_SLOPE_EV])
     prior = np.array([0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV])
-    theta, converged, slopes = prior.copy(), False, np.zeros((len(design.channels), 4))
+    theta, converged = prior.copy(), False
     counts = image.sum_spectrum()[design.channels].astype(np.float64)
     intensities = fit_intensities(design.matrix, counts).intensities
-    for _ in range(ROUNDS):
+    for i in range(ROUNDS):
         before = theta
         rate = np.maximum(shifted_matrix(design, image, theta) @ intensities, LEAST_RATE)
-        shapes = _errors(image, design, intensities)
+        errors = TABULATED if i == 0 else REFINED
+        shapes = design_errors(design, intensities, axis_at(image, theta), float(theta[2]), errors)
         theta, intensities = _descended(image, design, (theta, intensities), (prior, sd), whitening(shapes, rate))
+        if i == 0:
+            continue
         slopes = rate_slopes(design, image, theta, intensities) * sd
         back = (prior - theta) / sd
         found = fit_uncertain(
@@ -215,18 +221,12 @@ def _descended(
     return theta, intensities
 
 
-def _errors(image: SpectrumImage, design: LineDesign, intensities: Floats) -> Floats:
-    """What the shapes of the lines of a design leave open."""
-    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
-    return shape_errors(design.families, intensities[: design.n_lines], image.energy, design.channels, resolution)
-
-
 def _changes(image: SpectrumImage, design: LineDesign, calibration: EnergyCalibration, found: UncertainFit) -> Floats:
     """How the intensities change with the calibration, those at zero held there."""
     intensities = found.fit.intensities
     used, rate = intensities > 0, np.maximum(calibration.design.matrix @ intensities, 1e-3)
     slopes = rate_slopes(design, image, calibration.theta, intensities)
-    errors = _errors(image, design, intensities)
+    errors = design_errors(design, intensities, calibration.image.energy, float(calibration.theta[2]))
     white = whitening(errors, rate)
     factors = white(slopes @ np.linalg.cholesky(calibration.covariance))
     columns = white(calibration.design.matrix[:, used])
