@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,16 @@ from scipy.optimize import nnls
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, UncertainFit, fit_uncertain, whitening
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV, gaussian_shares
 from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape, with_families
-from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED, TABULATED, design_errors
+from bayesspec.spectroscopy.shape_errors import AS_FILED, LEAST_COUNTS, REFINED, TABULATED, design_errors
 from bayesspec.spectroscopy.unnamed_lines import UnnamedLine, with_unnamed_lines
 from bayesspec.workflows.calibrate_energy import (
     LARGEST,
+    WIDTHS_EV,
     EnergyCalibration,
     axis_at,
     calibration_of,
-    rate_slopes,
-    shifted_matrix,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +33,9 @@ FILE_OFFSET_EV, FILE_GAIN, FILE_SLOPE_EV = 5.0, 5e-4, 0.4
 """How well the axis of a file is taken to be known before its lines are looked at (python benchmarks/spectra.py oxide)."""
 FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
 """The same for the resolution: relative, or in eV where 130 eV is assumed."""
+CALIBRATED = 4
+"""Parameters of a calibration: offset, gain, resolution and slope of the squared width."""
+STEP_SD = 0.02
 STEPS = 20
 ROUNDS = 6
 LEAST_GAIN = 0.01
@@ -121,21 +124,20 @@ def line_model(
         found, unnamed = with_unnamed_lines(image, design, counts)
         start = fit_intensities(found.matrix, counts)
         resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
-        errors = design_errors(found, start.intensities, image.energy, resolution)
+        errors = design_errors(found, start.intensities, image.energy, resolution, TABULATED)
         fit = fit_uncertain(found.matrix, counts, errors, start.intensities)
         return LineModel(image, found, tuple(unnamed), None, fit, np.zeros((len(start.intensities), 0)))
     source, unnamed = with_unnamed_lines(image, design, counts, AS_FILED)
-    calibration, fit = refined(image, source)
+    calibration, fit, changes = refined(image, source)
     again, later = with_unnamed_lines(calibration.image, _without_unnamed(calibration.design, design), counts)
     if later or unnamed:
         resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
         source, unnamed = with_families(design, again.families[design.n_lines :], image, resolution), later
-        calibration, fit = refined(image, source)
-    changes = _changes(image, source, calibration, fit)
+        calibration, fit, changes = refined(image, source)
     return LineModel(calibration.image, calibration.design, tuple(unnamed), calibration, fit, changes)
 
 
-def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration, UncertainFit]:
+def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration, UncertainFit, Floats]:
     """Refine axis and resolution from the file's on the summed spectrum, and fit it.
 
     Parameters
@@ -152,83 +154,151 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
         result where there are no counts in the lines.
     fit : UncertainFit
         Intensities, with the shapes of the lines and the calibration integrated out.
+    changes : array, shape (column, 4), float64
+        Changes of the intensities with four independent factors of the calibration, one standard deviation each.
     """
-    known = image.acquisition.resolution_mn_ka_ev
-    sd = np.array([FILE_OFFSET_EV, FILE_GAIN, ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known, FILE_SLOPE_EV])
-    prior = np.array([0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV])
-    theta, converged = prior.copy(), False
     counts = image.sum_spectrum()[design.channels].astype(np.float64)
     intensities = fit_intensities(design.matrix, counts).intensities
-    for i in range(ROUNDS):
-        before = theta
-        rate = np.maximum(shifted_matrix(design, image, theta) @ intensities, LEAST_RATE)
-        errors = TABULATED if i == 0 else REFINED
-        shapes = design_errors(design, intensities, axis_at(image, theta), float(theta[2]), errors)
-        theta, intensities = _descended(image, design, (theta, intensities), (prior, sd), whitening(shapes, rate))
-        if i == 0:
+    problem = _Problem(image, design, counts, _prior(image, design, intensities))
+    at, converged = problem.prior.mean, False
+    free = np.arange(len(at)) < CALIBRATED
+    for _ in range(ROUNDS):
+        before = at
+        shapes = problem.linear_errors(at, intensities)
+        white = whitening(shapes, np.maximum(problem.matrix(at) @ intensities, LEAST_RATE))
+        at, intensities = problem.descended(at, white, free)
+        if not free.all():
+            free = np.ones(len(at), bool)
             continue
-        slopes = rate_slopes(design, image, theta, intensities) * sd
-        back = (prior - theta) / sd
-        found = fit_uncertain(
-            shifted_matrix(design, image, theta), counts - slopes @ back, np.column_stack([slopes, shapes]), intensities
-        )
-        shown = np.maximum(found.fit.rate + slopes @ back, LEAST_RATE)
-        found = replace(found, fit=replace(found.fit, rate=shown))
-        covariance = sd[:, None] * found.deviate_covariance[:4, :4] * sd
-        if np.all(np.abs(theta - before) < SETTLED * np.sqrt(np.diag(covariance))):
+        found, covariance = problem.fitted(at, intensities, shapes)
+        if np.all(np.abs(at - before) < SETTLED * np.sqrt(np.diag(covariance))):
             converged = True
             break
-    return calibration_of(image, design, theta, covariance, 0.0, converged=converged), found
+    theta = at[:CALIBRATED]
+    known = calibration_of(image, design, theta, covariance[:CALIBRATED, :CALIBRATED], 0.0, converged=converged)
+    known = replace(known, design=replace(known.design, matrix=problem.matrix(at)))
+    return known, found, _changes(problem, at, known, found)
 
 
-def _descended(
-    image: SpectrumImage,
-    design: LineDesign,
-    start: tuple[Floats, Floats],
-    prior: tuple[Floats, Floats],
-    white: Callable[[Floats], Floats],
-) -> tuple[Floats, Floats]:
-    """Calibration and intensities of the least squares with a fixed covariance, by halved Gauss-Newton steps."""
-    (theta, intensities), (mean, sd) = start, prior
-    y = white(image.sum_spectrum()[design.channels].astype(np.float64)[:, None])[:, 0]
+class _Prior(NamedTuple):
+    """Means and standard deviations of calibration, shifts of the families in eV and relative changes of their widths."""
 
-    def solved(at: Floats) -> tuple[Floats, float]:
-        matrix = white(shifted_matrix(design, image, at))
-        size = np.sqrt(np.maximum(np.square(matrix).sum(axis=0), 1e-300))
-        found, distance = nnls(matrix / size, y, maxiter=30 * matrix.shape[1])
-        return found / size, distance**2 + float(np.square((at - mean) / sd).sum())
+    mean: Floats
+    sd: Floats
+    families: npt.NDArray[np.int64]
 
-    intensities, value = solved(theta)
-    for _ in range(STEPS):
-        matrix = white(shifted_matrix(design, image, theta))[:, intensities > 0]
-        slopes = white(rate_slopes(design, image, theta, intensities) * sd)
-        size = np.sqrt(np.maximum(np.square(matrix).sum(axis=0), 1e-300))
-        basis = np.linalg.qr(matrix / size)[0]
-        slopes_left = slopes - basis @ (basis.T @ slopes)
-        residual = y - matrix @ intensities[intensities > 0]
-        information = slopes_left.T @ slopes_left + np.eye(4)
-        step = sd * np.linalg.solve(information, slopes_left.T @ residual + (mean - theta) / sd)
-        step = step / max(1.0, float(np.max(np.abs(step) / LARGEST)))
-        for scale in 0.5 ** np.arange(6):
-            trial, new = solved(theta + scale * step)
-            if new <= value:
+
+def _prior(image: SpectrumImage, design: LineDesign, intensities: Floats) -> _Prior:
+    known = image.acquisition.resolution_mn_ka_ev
+    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    families = np.flatnonzero(intensities[: design.n_lines] > LEAST_COUNTS)
+    own = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV], [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
+    shifts, widths = (np.full(len(families), error) for error in REFINED)
+    return _Prior(
+        np.concatenate([own[0], 0 * shifts, 0 * widths]), np.concatenate([own[1], shifts, widths]), families
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """The spectrum as a function of the calibration and of the shift and width of every family."""
+
+    image: SpectrumImage
+    design: LineDesign
+    counts: Floats
+    prior: _Prior
+
+    def _moved(self, at: Floats, family: int) -> tuple[Floats, Floats, float, float]:
+        """Energies and weights of a family, and resolution and slope of its width."""
+        one, place = self.design.families[family], np.flatnonzero(self.prior.families == family)
+        shift, wider = (float(at[CALIBRATED:][k * len(self.prior.families) + place].sum()) for k in (0, 1))
+        resolution = float(np.clip(at[2] * (1 + wider), *WIDTHS_EV))
+        return np.array(one.energies_kev) + shift / 1e3, np.array(one.weights), resolution, at[3] * (1 + wider) ** 2
+
+    def _shape(self, at: Floats, family: int, axis: Floats) -> Floats:
+        energies, weights, resolution, slope = self._moved(at, family)
+        return gaussian_shares(energies, weights, axis, resolution, slope_ev=slope)[self.design.channels]
+
+    def matrix(self, at: Floats) -> Floats:
+        """Columns of the design."""
+        axis, matrix = axis_at(self.image, at), self.design.matrix.copy()
+        for family in range(self.design.n_lines):
+            matrix[:, family] = self._shape(at, family, axis)
+        return matrix
+
+    def slopes(self, at: Floats, intensities: Floats) -> Floats:
+        """Changes of the expected counts for one prior standard deviation of every parameter."""
+        used, n = self.prior.families, len(self.prior.families)
+        found = np.zeros((len(self.counts), len(at)))
+        for i in range(len(at)):
+            step = STEP_SD * self.prior.sd[i] * (np.arange(len(at)) == i)
+            of = used if i < CALIBRATED else used[[(i - CALIBRATED) % n]]
+            for sign in (1.0, -1.0):
+                moved = at + sign * step
+                axis = axis_at(self.image, moved)
+                for family in of:
+                    found[:, i] += sign * intensities[family] * self._shape(moved, int(family), axis)
+        return found / (2 * STEP_SD)
+
+    def linear_errors(self, at: Floats, intensities: Floats) -> Floats:
+        """What else the shapes leave open."""
+        resolution = float(np.clip(at[2], *WIDTHS_EV))
+        return design_errors(self.design, intensities, axis_at(self.image, at), resolution, TABULATED)
+
+    def descended(
+        self, at: Floats, white: Callable[[Floats], Floats], free: npt.NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """Parameters and intensities of the least squares with a fixed covariance, by halved Gauss-Newton steps."""
+        mean, sd, y = self.prior.mean, self.prior.sd, white(self.counts[:, None])[:, 0]
+
+        def solved(where: Floats) -> tuple[Floats, float]:
+            matrix = white(self.matrix(where))
+            size = np.sqrt(np.maximum(np.square(matrix).sum(axis=0), 1e-300))
+            found, distance = nnls(matrix / size, y, maxiter=30 * matrix.shape[1])
+            return found / size, distance**2 + float(np.square((where - mean) / sd).sum())
+
+        intensities, value = solved(at)
+        for _ in range(STEPS):
+            used = intensities > 0
+            matrix = white(self.matrix(at))[:, used]
+            basis = np.linalg.qr(matrix / np.sqrt(np.maximum(np.square(matrix).sum(axis=0), 1e-300)))[0]
+            slopes = white(self.slopes(at, intensities)[:, free])
+            slopes -= basis @ (basis.T @ slopes)
+            pull = slopes.T @ (y - matrix @ intensities[used]) + ((mean - at) / sd)[free]
+            step = np.zeros(len(at))
+            step[free] = sd[free] * np.linalg.solve(slopes.T @ slopes + np.eye(free.sum()), pull)
+            step /= max(1.0, float(np.max(np.abs(step[:CALIBRATED]) / LARGEST)))
+            for scale in 0.5 ** np.arange(6):
+                trial, new = solved(at + scale * step)
+                if new <= value:
+                    break
+            else:
                 break
-        else:
-            break
-        theta, intensities, gained, value = theta + scale * step, trial, value - new, new
-        if gained < LEAST_GAIN:
-            break
-    return theta, intensities
+            at, intensities, gained, value = at + scale * step, trial, value - new, new
+            if gained < LEAST_GAIN:
+                break
+        return at, intensities
+
+    def fitted(self, at: Floats, intensities: Floats, shapes: Floats) -> tuple[UncertainFit, Floats]:
+        """Intensities with everything else integrated out, and the covariance of the parameters."""
+        sd, slopes = self.prior.sd, self.slopes(at, intensities)
+        back = slopes @ ((self.prior.mean - at) / sd)
+        found = fit_uncertain(self.matrix(at), self.counts - back, np.column_stack([slopes, shapes]), intensities)
+        rate = np.maximum(found.fit.rate + back, LEAST_RATE)
+        n = len(at)
+        return (
+            replace(found, fit=replace(found.fit, rate=rate)),
+            sd[:, None] * found.deviate_covariance[:n, :n] * sd,
+        )
 
 
-def _changes(image: SpectrumImage, design: LineDesign, calibration: EnergyCalibration, found: UncertainFit) -> Floats:
+def _changes(problem: _Problem, at: Floats, calibration: EnergyCalibration, found: UncertainFit) -> Floats:
     """How the intensities change with the calibration, those at zero held there."""
     intensities = found.fit.intensities
-    used, rate = intensities > 0, np.maximum(calibration.design.matrix @ intensities, 1e-3)
-    slopes = rate_slopes(design, image, calibration.theta, intensities)
-    errors = design_errors(design, intensities, calibration.image.energy, float(calibration.theta[2]))
-    white = whitening(errors, rate)
-    factors = white(slopes @ np.linalg.cholesky(calibration.covariance))
+    used, rate = intensities > 0, np.maximum(calibration.design.matrix @ intensities, LEAST_RATE)
+    slopes = problem.slopes(at, intensities)
+    white = whitening(np.column_stack([problem.linear_errors(at, intensities), slopes[:, CALIBRATED:]]), rate)
+    factors = white((slopes / problem.prior.sd)[:, :CALIBRATED] @ np.linalg.cholesky(calibration.covariance))
     columns = white(calibration.design.matrix[:, used])
     size = np.sqrt(np.maximum(np.square(columns).sum(axis=0), 1e-300))
     columns = columns / size
