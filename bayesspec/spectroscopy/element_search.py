@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
 
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -29,9 +30,16 @@ MOST_SOFT = 10.0
 BARE_NATS = 12.0
 """What a peak of any energy has to gain over the lines of the elements to be one that no element explains."""
 MOST_STEPS = 40
+MOST_OTHER = 3.0
+"""Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
+MOST_TAIL = 0.5
+LOCAL_ERROR, NEAR_ERROR = 0.02, 0.005
+"""Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths. Measured
+spectra of glasses have them (python benchmarks/spectra.py elements)."""
 ALTERNATIVE_NATS = 9.0
 CLIMBS = 6
 SOFT_KEV = 0.7
+REACH_FWHM = 5.0
 LEAST_KEV = 0.25
 
 
@@ -87,7 +95,7 @@ class ElementSearch:
         self.bare = np.column_stack(bare)[channels]
 
     def _grid(self, energy: Floats) -> Floats:
-        steps = [max(float(energy[0]), SOFT_KEV)]
+        steps = [float(energy[0])]
         while steps[-1] < energy[-1]:
             steps.append(steps[-1] + float(fwhm_kev(steps[-1], self.resolution)) / 2)
         return np.array(steps)
@@ -107,11 +115,10 @@ class ElementSearch:
             own = [first]
             for i in places:
                 family = catalogue.families[i]
-                if i > whole[0] and strongest_kev(family) < 0.5 * strongest_kev(first):
+                if i != whole[0]:
                     thin = emission_ratio(first.name, family.name, catalogue.beam_energy_kev)
-                    own.append(_joined(first, family, MOST_SOFT / max(thin, 1e-3)))
-                elif i != whole[0]:
-                    own.append(family)
+                    soft = strongest_kev(family) < 0.5 * strongest_kev(first)
+                    own.append(_joined(first, family, (MOST_SOFT if soft else MOST_OTHER) / max(thin, 1e-3)))
             shapes = [self._shape(family) for family in own]
             families[element], columns[element], main[element] = own, np.column_stack(shapes), first
         return families, columns, main
@@ -131,8 +138,7 @@ class ElementSearch:
         for _ in range(MOST_STEPS):
             design = self.design(chosen, peaks)
             fit = fit_intensities(design.matrix, self.counts)
-            gains = self.gains(design, fit, self.counts)
-            bare = self._bare_gains(design, fit)
+            gains, bare = self._both_gains(design, fit)
             best = max(gains, key=lambda e: gains[e], default="")
             top = int(bare.argmax())
             if best and gains[best] > ELEMENT_NATS and gains[best] > bare[top] - BARE_NATS - 0.2 * bare[top]:
@@ -146,34 +152,52 @@ class ElementSearch:
 
     def gains(self, design: LineDesign, fit: PoissonLineFit, counts: Floats) -> dict[str, float]:
         """Log likelihood that each element that is not in a design would gain, by the clearest of its lines."""
-        errors = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        errors = self._errors(design, fit)
         found = score_gains(design.matrix[:, fit.intensities > 0], self.every, counts, fit.rate, errors)
+        return self._by_element(design, found.gain)
+
+    def _by_element(self, design: LineDesign, gain: Floats) -> dict[str, float]:
         known = {family.element for family in design.families}
         best: dict[str, float] = {}
-        for element, gain in zip(self.owner, found.gain, strict=True):
+        for element, one in zip(self.owner.tolist(), gain.tolist(), strict=True):
             if element not in known:
-                best[str(element)] = max(best.get(str(element), 0.0), float(gain))
+                best[element] = max(best.get(element, 0.0), one)
         return best
 
-    def _bare_gains(self, design: LineDesign, fit: PoissonLineFit) -> Floats:
-        errors = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
-        found = score_gains(design.matrix[:, fit.intensities > 0], self.bare, self.counts, fit.rate, errors)
+    def _errors(self, design: LineDesign, fit: PoissonLineFit) -> Floats:
+        """What the shapes of lines and continuum leave open, and errors of unknown shape."""
+        known = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        width = fwhm_kev(self.base.energy, self.resolution)
+        step = float(np.median(np.diff(self.base.energy)))
+        reach = max(int(REACH_FWHM * float(width.mean()) / step), 1)
+        size = LOCAL_ERROR * fit.rate + NEAR_ERROR * maximum_filter1d(fit.rate, 2 * reach + 1)
+        centres = self.bare_kev[::2] if len(self.bare_kev) else self.bare_kev
+        bumps = np.exp(-0.5 * ((self.base.energy[:, None] - centres) / (0.5 * fwhm_kev(centres, self.resolution))) ** 2)
+        return np.column_stack([known, size[:, None] * bumps])
+
+    def _both_gains(self, design: LineDesign, fit: PoissonLineFit) -> tuple[dict[str, float], Floats]:
+        """What each element would gain, and a peak at each energy that is not beside a line."""
+        active, errors = design.matrix[:, fit.intensities > 0], self._errors(design, fit)
+        every = np.column_stack([self.every, self.bare])
+        found = score_gains(active, every, self.counts, fit.rate, errors)
+        n = self.every.shape[1]
         far = np.ones(len(self.bare_kev), bool)
         for family in design.families:
             for energy, weight in zip(family.energies_kev, family.weights, strict=True):
                 if weight > 0.02:
                     far &= ~near(self.bare_kev, energy, 1.2, self.resolution)
         step = float(np.median(np.diff(self.base.energy)))
-        stands = found.intensity > 0.02 * np.interp(self.bare_kev, self.base.energy, fit.rate) * (
+        far &= self.bare_kev > SOFT_KEV
+        stands = found.intensity[n:] > 0.02 * np.interp(self.bare_kev, self.base.energy, fit.rate) * (
             fwhm_kev(self.bare_kev, self.resolution) / step
         )
-        return np.where(far & stands, found.gain, 0.0)
+        return self._by_element(design, found.gain[:n]), np.where(far & stands, found.gain[n:], 0.0)
 
     def weigh(self, elements: Sequence[str], peaks: Sequence[LineFamily]) -> Weighed:
         """Compare sets of elements near a first one: one fewer, one more, one for another."""
         design = self.design(elements, peaks)
         fit = fit_intensities(design.matrix, self.counts)
-        errors = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        errors = self._errors(design, fit)
         white = whitening(errors, np.maximum(fit.rate, LEAST_RATE))
         base = self.design((), peaks)
         sets = _Sets(white(base.matrix), {e: white(c) for e, c in self._with_tails().items()}, white, self.counts)
@@ -184,8 +208,8 @@ class ElementSearch:
         for element, columns in self.columns.items():
             first = self.main[element]
             soft = first.name.endswith("_Ka") and first.energies_kev[-1] < 2.0
-            tail = [tail_shape(first, self.image.energy, self.resolution)[self.base.channels]] if soft else []
-            found[element] = np.column_stack([columns, *tail])
+            tail = tail_shape(first, self.image.energy, self.resolution)[self.base.channels] if soft else 0.0
+            found[element] = np.column_stack([columns, columns[:, 0] + MOST_TAIL * tail]) if soft else columns
         return found
 
     def main_counts(self, elements: Sequence[str], counts: Floats | None = None) -> dict[str, float]:

@@ -26,6 +26,10 @@ MOST_LOCAL = 4
 LEAST_SHARED = 0.02
 """Alternatives of a lower probability are not named."""
 CERTAIN = 0.95
+STRONGEST = 6
+"""Elements whose lines refine the axis."""
+LEAST_COUNTS = 9.0
+"""Counts that a plain fit must leave an element: what errors of shapes alone explain is no element."""
 OUTSIDE = {
     "C": "support film or contamination",
     "Co": "pole piece",
@@ -141,15 +145,17 @@ def identify_lines(image: SpectrumImage) -> Identification:
             "an EDS image in keV with counts",
             "bs.identify_lines(bs.load('scan.bcf'))",
         )
-    chosen, peaks = ElementSearch(image, AS_FILED).grow([])
+    first = ElementSearch(image, AS_FILED)
+    chosen, _ = first.grow([])
     if chosen:
-        image = _refined(image, ElementSearch(image, AS_FILED), chosen)
+        counts = first.main_counts(chosen)
+        image = _refined(image, first, sorted(chosen, key=lambda e: -counts[e])[:STRONGEST])
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
     weighed = search.weigh(chosen, peaks)
     chosen = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(chosen)
-    found = [_found(element, search, weighed, counts[element]) for element in chosen]
+    found = [_found(element, search, weighed, counts[element]) for element in chosen if counts[element] > LEAST_COUNTS]
     found += _local(image, search, chosen)
     found = sorted(found, key=lambda one: -one.gain)
     elements = tuple(one.element for one in found)

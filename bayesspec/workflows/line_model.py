@@ -14,7 +14,13 @@ from scipy.optimize import nnls
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, UncertainFit, fit_uncertain, whitening
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV, gaussian_shares
+from bayesspec.spectroscopy.detector import (
+    ASSUMED_RESOLUTION_EV,
+    FANO_SLOPE_EV,
+    FWHM_PER_SIGMA,
+    fwhm_kev,
+    spread_gaussians,
+)
 from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape, with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, LEAST_COUNTS, REFINED, TABULATED, design_errors
 from bayesspec.spectroscopy.unnamed_lines import UnnamedLine, with_unnamed_lines
@@ -208,37 +214,38 @@ class _Problem:
     counts: Floats
     prior: _Prior
 
-    def _moved(self, at: Floats, family: int) -> tuple[Floats, Floats, float, float]:
-        """Energies and weights of a family, and resolution and slope of its width."""
-        one, place = self.design.families[family], np.flatnonzero(self.prior.families == family)
-        shift, wider = (float(at[CALIBRATED:][k * len(self.prior.families) + place].sum()) for k in (0, 1))
-        resolution = float(np.clip(at[2] * (1 + wider), *WIDTHS_EV))
-        return np.array(one.energies_kev) + shift / 1e3, np.array(one.weights), resolution, at[3] * (1 + wider) ** 2
-
-    def _shape(self, at: Floats, family: int, axis: Floats) -> Floats:
-        energies, weights, resolution, slope = self._moved(at, family)
-        return gaussian_shares(energies, weights, axis, resolution, slope_ev=slope)[self.design.channels]
+    def _moved(self, at: Floats, families: Sequence[int], weights: Sequence[float]) -> Floats:
+        """Some families, each times a weight, at the calibration and with shifts and widths of their own."""
+        n, energies, sigmas, parts = len(self.prior.families), [], [], []
+        for family, weight in zip(families, weights, strict=True):
+            place = np.flatnonzero(self.prior.families == family)
+            shift, wider = (float(at[CALIBRATED:][k * n + place].sum()) for k in (0, 1))
+            own = np.array(self.design.families[family].energies_kev) + shift / 1e3
+            resolution = float(np.clip(at[2] * (1 + wider), *WIDTHS_EV))
+            energies.append(own)
+            sigmas.append(fwhm_kev(own, resolution, slope_ev=at[3] * (1 + wider) ** 2) / FWHM_PER_SIGMA)
+            parts.append(weight * np.array(self.design.families[family].weights))
+        spread = (np.concatenate(values) for values in (energies, parts, sigmas))
+        return spread_gaussians(*spread, axis_at(self.image, at))[self.design.channels]
 
     def matrix(self, at: Floats) -> Floats:
         """Columns of the design."""
-        axis, matrix = axis_at(self.image, at), self.design.matrix.copy()
+        matrix = self.design.matrix.copy()
         for family in range(self.design.n_lines):
-            matrix[:, family] = self._shape(at, family, axis)
+            matrix[:, family] = self._moved(at, [family], [1.0])
         return matrix
 
     def slopes(self, at: Floats, intensities: Floats) -> Floats:
         """Changes of the expected counts for one prior standard deviation of every parameter."""
-        used, n = self.prior.families, len(self.prior.families)
+        used, n = self.prior.families.tolist(), len(self.prior.families)
         found = np.zeros((len(self.counts), len(at)))
         for i in range(len(at)):
             step = STEP_SD * self.prior.sd[i] * (np.arange(len(at)) == i)
-            of = used if i < CALIBRATED else used[[(i - CALIBRATED) % n]]
-            for sign in (1.0, -1.0):
-                moved = at + sign * step
-                axis = axis_at(self.image, moved)
-                for family in of:
-                    found[:, i] += sign * intensities[family] * self._shape(moved, int(family), axis)
-        return found / (2 * STEP_SD)
+            of = used if i < CALIBRATED else [used[(i - CALIBRATED) % n]]
+            if of:
+                ahead, behind = (self._moved(at + sign * step, of, intensities[of].tolist()) for sign in (1.0, -1.0))
+                found[:, i] = (ahead - behind) / (2 * STEP_SD)
+        return found
 
     def linear_errors(self, at: Floats, intensities: Floats) -> Floats:
         """What else the shapes leave open."""
