@@ -33,7 +33,7 @@ MOST_STEPS = 40
 MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
 MOST_TAIL = 0.5
-LOCAL_ERROR, NEAR_ERROR = 0.02, 0.005
+LOCAL_ERROR, NEAR_ERROR = 0.03, 0.01
 """Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths. Measured
 spectra of glasses have them (python benchmarks/spectra.py elements)."""
 ALTERNATIVE_NATS = 9.0
