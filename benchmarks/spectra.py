@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import resource
 import sys
 import time
@@ -143,7 +144,9 @@ def grid() -> None:
     iron = fit.intensities_of(["Fe_Ka"])
     at = fit.composition({"Fe_Ka": 1.450226, "Pt_La": 5.075602})["atomic_percent"]
     low, high = (float(end.sel(element="Fe")) for end in at.interval(0.95))
-    print(f"FePt, elements of the file {image.elements}: {iron}, Fe {float(at.mean.sel(element='Fe')):.1f} at.%", end=" ")
+    print(
+        f"FePt, elements of the file {image.elements}: {iron}, Fe {float(at.mean.sel(element='Fe')):.1f} at.%", end=" "
+    )
     print(f"({low:.1f} to {high:.1f}); not named: {', '.join(str(one['columns'][0]) for one in fit.unnamed)}")
     start = time.perf_counter()
     print(f"  {bs.identify_lines(image)}, {time.perf_counter() - start:.1f} s")
@@ -210,10 +213,11 @@ def oxide(runs: int = 30, counts: float = 3.4e6) -> None:
         )
 
 
-SAMPLE = (
+SAMPLE = re.findall(
+    "[A-Z][a-z]?",
     "C N O F Na Mg Al Si P S Cl K Ca Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Rb Sr Y Zr Nb Mo Ag Cd In Sn Ba La Ce "
-    "Nd Ta W Pt Au Pb Bi U"
-).split()
+    "Nd Ta W Pt Au Pb Bi U",
+)
 OVERLAPS = ["S Mo Pb", "Ti Ba V", "Cr Mn Fe Co", "Si Sr W Ta Rb", "P Zr Pt Nb", "Na Zn", "As Mg", "Al Br", "K Cd In U"]
 
 
@@ -240,7 +244,8 @@ def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[s
     rate = sum(parts.values())
     rate = rate + 0.3 * rate.sum() * continuum / continuum.sum()
     scale = total / rate.sum()
-    sd = {e: float(np.sqrt((np.square(scale * part) / np.maximum(scale * rate, 0.01)).sum())) for e, part in parts.items()}
+    noise = np.sqrt(np.maximum(scale * rate, 0.01))
+    sd = {e: float(np.linalg.norm(scale * part / noise)) for e, part in parts.items()}
     image = bs.SpectrumImage(rng.poisson(scale * rate), energy=energy, acquisition=bs.Acquisition("EDS", beam, 130.0))
     return image, sd
 
@@ -263,7 +268,8 @@ def elements(runs: int = 60) -> None:
     for low, high in ((0.02, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):
         some = (p >= low) & (p < high)
         if some.any():
-            print(f"p {low}-{min(high, 1)}: {true[some].mean():.2f} of {some.sum()} (said {p[some].mean():.2f})", end="; ")
+            held = f"{true[some].mean():.2f} of {some.sum()} (said {p[some].mean():.2f})"
+            print(f"p {low}-{min(high, 1)}: {held}", end="; ")
     print(f"Brier {np.square(p - true).mean():.3f}")
 
 

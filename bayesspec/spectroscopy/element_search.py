@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,10 @@ ALTERNATIVE_NATS = 9.0
 CLIMBS = 6
 SOFT_KEV = 0.7
 REACH_FWHM = 5.0
+LEAST_SHARE = 0.015
+"""A peak below this share of a line within five widths is put down to its shape (python benchmarks/spectra.py elements)."""
+LEAST_COUNTS = 9.0
+"""Counts that a plain fit must leave an element: what errors of shapes alone explain is no element."""
 LEAST_KEV = 0.25
 
 
@@ -222,6 +226,19 @@ class ElementSearch:
                 found[family.element] = found.get(family.element, 0.0) + float(n)
         return found
 
+    def stands(self, elements: Sequence[str], counts: dict[str, float]) -> list[str]:
+        """Elements whose line is no smaller than what the shape of a stronger one within five widths may leave."""
+        fit = fit_intensities(self.design(elements).matrix, self.counts)
+        energy, step = self.base.energy, float(np.median(np.diff(self.base.energy)))
+        kept = []
+        for element in elements:
+            at = strongest_kev(self.main[element])
+            width = float(fwhm_kev(at, self.resolution))
+            highest = float(fit.rate[np.abs(energy - at) < REACH_FWHM * width].max(initial=0.0))
+            if counts[element] > max(LEAST_SHARE * highest * width / step, LEAST_COUNTS):
+                kept.append(element)
+        return kept
+
 
 def _joined(main: LineFamily, soft: LineFamily, most: float) -> LineFamily:
     weights = np.concatenate([main.weights, most * np.array(soft.weights)])
@@ -232,8 +249,10 @@ def _joined(main: LineFamily, soft: LineFamily, most: float) -> LineFamily:
 class _Sets:
     """Scores of sets of elements by least squares in whitened channels, reduced to what the columns span."""
 
-    def __init__(self, base: Floats, columns: dict[str, Floats], white: object, counts: Floats) -> None:
-        y = white(counts[:, None])  # type: ignore[operator]
+    def __init__(
+        self, base: Floats, columns: dict[str, Floats], white: Callable[[Floats], Floats], counts: Floats
+    ) -> None:
+        y = white(counts[:, None])
         stacked = np.column_stack([base, *columns.values(), y])
         triangle = np.linalg.qr(stacked, mode="r")
         size = np.maximum(np.sqrt(np.square(triangle).sum(axis=0)), 1e-300)

@@ -165,7 +165,9 @@ def emission_ratio(harder: str, softer: str, beam_energy_kev: float) -> float:
     return above / below if below > 0 else 0.0
 
 
-def near(energy_kev: npt.ArrayLike, other_kev: npt.ArrayLike, widths: float, resolution: float) -> npt.NDArray[np.bool_]:
+def near(
+    energy_kev: npt.ArrayLike, other_kev: npt.ArrayLike, widths: float, resolution: float
+) -> npt.NDArray[np.bool_]:
     """Whether energies lie within some widths of the detector of each other.
 
     Parameters

@@ -133,7 +133,9 @@ def design_errors(
     )
 
 
-def _changes(family: LineFamily, counts: float, energy: Floats, resolution: float, errors: tuple[float, float]) -> list[Floats]:
+def _changes(
+    family: LineFamily, counts: float, energy: Floats, resolution: float, errors: tuple[float, float]
+) -> list[Floats]:
     energies, weights = np.array(family.energies_kev), counts * np.array(family.weights)
     kept = weights > LEAST_WEIGHT * weights.max()
     energies, weights = energies[kept], weights[kept]

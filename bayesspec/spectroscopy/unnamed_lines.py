@@ -111,9 +111,7 @@ def with_unnamed_lines(
 class _Search:
     """The design so far, and the peaks that it may lack."""
 
-    def __init__(
-        self, image: SpectrumImage, design: LineDesign, counts: Floats, errors: tuple[float, float]
-    ) -> None:
+    def __init__(self, image: SpectrumImage, design: LineDesign, counts: Floats, errors: tuple[float, float]) -> None:
         self.image, self.design, self.counts, self.errors = image, design, counts, errors
         self.resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
         named = {family.element for family in design.families}

@@ -306,6 +306,8 @@ def rate_slopes(design: LineDesign, image: SpectrumImage, theta: Floats, intensi
 
     def rate(at: Floats) -> Floats:
         resolution = float(np.clip(at[2], *WIDTHS_EV))
-        return gaussian_shares(energies, weights, axis_at(image, at), resolution, slope_ev=float(at[3]))[design.channels]
+        return gaussian_shares(energies, weights, axis_at(image, at), resolution, slope_ev=float(at[3]))[
+            design.channels
+        ]
 
     return np.column_stack([(rate(theta + step) - rate(theta - step)) / (2 * step.sum()) for step in np.diag(STEP)])

@@ -83,9 +83,7 @@ def fit_lines(
     return _result(model, drawn, settings)
 
 
-def _result(
-    model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str, object]
-) -> LineFit:
+def _result(model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str, object]) -> LineFit:
     image, design, n = model.image, model.design, model.design.n_named
     fit, changes = model.found.fit, model.changes[: model.design.n_named]
     counts = image.sum_spectrum()[design.channels]

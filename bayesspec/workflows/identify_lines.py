@@ -28,8 +28,8 @@ LEAST_SHARED = 0.02
 CERTAIN = 0.95
 STRONGEST = 6
 """Elements whose lines refine the axis."""
-LEAST_COUNTS = 9.0
-"""Counts that a plain fit must leave an element: what errors of shapes alone explain is no element."""
+DOUBTFUL = 0.5
+"""Probability that is claimed at most for an element whose line the shape of a stronger one may explain."""
 OUTSIDE = {
     "C": "support film or contamination",
     "Co": "pole piece",
@@ -40,6 +40,7 @@ OUTSIDE = {
     "Zr": "collimator",
 }
 """Where the lines of an element come from when the sample holds none of it, in electron microscopes."""
+
 
 @dataclass(frozen=True)
 class FoundElement:
@@ -153,13 +154,15 @@ def identify_lines(image: SpectrumImage) -> Identification:
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
     weighed = search.weigh(chosen, peaks)
-    chosen = [e for e, p in weighed.probabilities.items() if p > 0.5]
-    counts = search.main_counts(chosen)
-    found = [_found(element, search, weighed, counts[element]) for element in chosen if counts[element] > LEAST_COUNTS]
+    likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
+    counts = search.main_counts(likely)
+    chosen = search.stands(likely, counts)
+    doubtful = {e: DOUBTFUL for e in likely if e not in chosen}
+    found = [_found(element, search, weighed, counts[element]) for element in chosen]
     found += _local(image, search, chosen)
     found = sorted(found, key=lambda one: -one.gain)
     elements = tuple(one.element for one in found)
-    probabilities = weighed.probabilities | {one.element: one.probability for one in found}
+    probabilities = weighed.probabilities | doubtful | {one.element: one.probability for one in found}
     unexplained = tuple(peak.energies_kev[0] for peak in peaks)
     return Identification(tuple(found), replace(image, elements=elements), probabilities, unexplained)
 
@@ -177,11 +180,18 @@ def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -
 def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float) -> FoundElement:
     """An element with those that may be there in its place."""
     p = weighed.probabilities[element]
-    own = [e for family in search.families[element] for e, w in zip(family.energies_kev, family.weights, strict=True) if w > 0.1]
+    own = [
+        e
+        for family in search.families[element]
+        for e, w in zip(family.energies_kev, family.weights, strict=True)
+        if w > 0.1
+    ]
     others = [
         (other, q)
         for other, q in sorted(weighed.probabilities.items(), key=lambda item: -item[1])
-        if other not in weighed.best and q > LEAST_SHARED and p < CERTAIN
+        if other not in weighed.best
+        and q > LEAST_SHARED
+        and p < CERTAIN
         and any(near(e, np.array(own), 1.0, search.resolution).any() for e in search.energies[search.owner == other])
     ]
     gain = weighed.gains.get(element, 0.0)

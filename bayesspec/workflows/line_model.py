@@ -200,9 +200,7 @@ def _prior(image: SpectrumImage, design: LineDesign, intensities: Floats) -> _Pr
     families = np.flatnonzero(intensities[: design.n_lines] > LEAST_COUNTS)
     own = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV], [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
     shifts, widths = (np.full(len(families), error) for error in REFINED)
-    return _Prior(
-        np.concatenate([own[0], 0 * shifts, 0 * widths]), np.concatenate([own[1], shifts, widths]), families
-    )
+    return _Prior(np.concatenate([own[0], 0 * shifts, 0 * widths]), np.concatenate([own[1], shifts, widths]), families)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +223,8 @@ class _Problem:
             energies.append(own)
             sigmas.append(fwhm_kev(own, resolution, slope_ev=at[3] * (1 + wider) ** 2) / FWHM_PER_SIGMA)
             parts.append(weight * np.array(self.design.families[family].weights))
-        spread = (np.concatenate(values) for values in (energies, parts, sigmas))
-        return spread_gaussians(*spread, axis_at(self.image, at))[self.design.channels]
+        of = np.concatenate(energies), np.concatenate(parts), np.concatenate(sigmas)
+        return spread_gaussians(*of, axis_at(self.image, at))[self.design.channels]
 
     def matrix(self, at: Floats) -> Floats:
         """Columns of the design."""

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit
 from bayesspec.inference.deviance import deviance
+from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit
 
 Floats = npt.NDArray[np.float64]
 STEPS = 40
