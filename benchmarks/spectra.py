@@ -185,12 +185,12 @@ def oxide_spectrum(
     return expected + 0.25 * sum(content.values()) * continuum / continuum.sum()
 
 
-def oxide(runs: int = 30, counts: float = 3.4e6) -> None:
+def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
     energy = 0.005 + 0.01 * np.arange(1024)
-    for name, (change, stated) in CELLS.items():
+    for cell, (name, (change, stated)) in enumerate(CELLS.items()):
         z, inside, width, seconds = [], [], [], []
         for seed in range(runs):
-            rng = np.random.default_rng(1000 + seed)
+            rng = np.random.default_rng([cell, seed])
             content = dict(OXIDES[seed % 2])
             true = ALPHA * content["Fe"] / content["O"]
             if "manganese" in change:

@@ -80,8 +80,8 @@ class LineFit(LineResult):
     def unnamed(self) -> tuple[dict[str, Any], ...]:
         """Lines that no named element explains, the clearest first.
 
-        Each holds ``energy_kev``, ``counts``, ``candidates`` (what may emit it, the likeliest first) and ``columns``: what it is
-        fitted as, by its names among ``data["other"]``.
+        Each holds ``energy_kev``, ``counts``, ``candidates`` (what may emit it, the likeliest first) and ``columns``:
+        what it is fitted as, by its names among ``data["other"]``.
         """
         return tuple(json.loads(self.data.attrs.get("unnamed", "[]")))
 

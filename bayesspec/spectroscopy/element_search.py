@@ -34,14 +34,15 @@ MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
 MOST_TAIL = 0.5
 LOCAL_ERROR, NEAR_ERROR = 0.03, 0.01
-"""Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths. Measured
-spectra of glasses have them (python benchmarks/spectra.py elements)."""
+"""Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths.
+Measured spectra of glasses have them (python benchmarks/spectra.py elements)."""
 ALTERNATIVE_NATS = 9.0
 CLIMBS = 6
 SOFT_KEV = 0.7
 REACH_FWHM = 5.0
 LEAST_SHARE = 0.015
-"""A peak below this share of a line within five widths is put down to its shape (python benchmarks/spectra.py elements)."""
+"""A peak below this share of a line within five widths is put down to its shape
+(python benchmarks/spectra.py elements)."""
 LEAST_COUNTS = 9.0
 """Counts that a plain fit must leave an element: what errors of shapes alone explain is no element."""
 LEAST_KEV = 0.25
@@ -58,7 +59,7 @@ class Weighed:
     best : tuple of str
         The likeliest set.
     gains : dict of str to float
-        Log likelihood that the likeliest set loses without each of its elements, in nats, others free to take its place.
+        Log likelihood that the likeliest set loses without each of its elements, in nats, others free to take over.
     """
 
     probabilities: dict[str, float]

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 MOST = 0.5
 """Share of a family that must be recorded for the element to be told by it."""
 LEAST_OF_EXPECTED = 0.1
-"""A harder line of an element must show at least this share of what a thin film would emit: thick samples stop the beam."""
+"""A harder line of an element must show this share of what a thin film would emit: thick samples stop the beam."""
 ABSENT_SD = 3.0
 ASSUMED_BEAM_KEV = 200.0
 

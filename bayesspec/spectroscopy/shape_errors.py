@@ -13,13 +13,13 @@ from bayesspec.spectroscopy.line_families import LineFamily
 
 Floats = npt.NDArray[np.float64]
 REFINED = (1.5, 0.01)
-"""Error of a line's energy in eV and relative error of its width on a refined axis: tables, an axis not quite linear."""
+"""Error of a line's energy in eV and relative error of its width on a refined axis (python benchmarks/spectra.py oxide)."""
 AS_FILED = (8.0, 0.05)
 """The same on the axis of a file."""
 TABULATED = (0.0, 0.0)
 """Lines where the axis has them, as wide as the detector's resolution says."""
 PEAK_ERRORS = {"K": 0.05, "L": 0.5, "M": 0.5}
-"""Relative error of a minor peak of a family, by shell: what tables and measured spectra of glasses and steels differ by."""
+"""Relative error of a minor peak of a family, by shell (python benchmarks/spectra.py oxide)."""
 SOFT_TAIL_ERROR = 0.03
 """Share of a soft line in its tail within which no tail is told from a fitted one."""
 TAIL_ERROR = 0.01

@@ -39,7 +39,7 @@ ALTERNATIVE_NATS = 5.0
 OWN_FWHM = 1.2
 SOFT_KEV = 0.7
 SOFT_SHARE = 0.3
-"""Below 0.7 keV edges of the continuum look like lines: a line there must stand out by this share of what is under it."""
+"""Below 0.7 keV edges of the continuum look like lines: one must stand out by this share of what is under it."""
 LARGEST_ARTEFACT = 0.03
 """Share of a line's counts that its escape peak, or a sum with it, may hold."""
 LIKELY_PAIR = 0.03
@@ -181,10 +181,8 @@ class _Search:
         energy = float(self.catalogue.energies[best] if best < n else self._refined(self.bare_kev[best - n], fit))
         artefact = _artefact(energy, counts, fit, self.design, self.resolution)
         bare = best >= n or bool(artefact)
-        if bare:
-            families = [LineFamily(f"peak at {energy:.3f} keV", "", (energy,), (1.0,))]
-        else:
-            families = self._of_element(best)
+        peak = LineFamily(f"peak at {energy:.3f} keV", "", (energy,), (1.0,))
+        families = [peak] if bare else self._of_element(best)
         level = max(float(scores.max(initial=0.0)), SIGNIFICANT_NATS) if bare else float(scores[best])
         others = near(self.catalogue.energies, energy, 0.5, self.resolution) & (scores > level - ALTERNATIVE_NATS)
         order = [int(i) for i in np.argsort(-scores) if others[i]]

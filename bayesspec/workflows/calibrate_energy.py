@@ -22,7 +22,7 @@ NAMES = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev")
 STEP = np.array([0.1, 1e-5, 0.1, 0.02])
 LARGEST = np.array([8.0, 1e-3, 5.0, 0.3])
 PRIOR_SD = (100.0, 0.03, 40.0, 0.4)
-"""Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about the file's where they are looked for."""
+"""Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about those of the file."""
 ITERATIONS = 25
 SETTLED = 0.01
 REWEIGHTINGS = 3

@@ -36,9 +36,10 @@ def fit_lines(
 ) -> LineFit:
     """Fit the lines of a spectrum, or of the summed spectrum of an image.
 
-    Counts are Poisson around line families, tails of soft lines and a continuum, all of them not negative. A significant
-    line that no named element explains joins them as the element that explains it best, or as a peak at its energy: it
-    is named in the verdict and in ``unnamed``, and neither bends the continuum nor takes counts of the others.
+    Counts are Poisson around line families, tails of soft lines and a continuum, all of them not negative. Energies and
+    widths of the lines, their minor peaks and the continuum are taken to be known within errors, which are part of every
+    interval. A significant line that no named element explains joins them as the element that explains it best, or as a
+    peak at its energy: it is named in the verdict and in ``unnamed``, and does not bend the continuum.
 
     Parameters
     ----------
@@ -49,9 +50,9 @@ def fit_lines(
     lines : sequence of str
         Lines to fit on their own, apart from the rest of their shell, such as ``"Fe_Kb"``.
     calibrate : bool
-        Refine energy axis and resolution first, from the file's: these are taken to be right to 5 eV and .05 % of the axis and
-        5 % of the resolution, 10 eV where it is assumed to be 130 eV. What the lines leave open of them is part of every
-        interval.
+        Refine energy axis and resolution first, from the file's: these are taken to be right to 5 eV and .05 % of the
+        axis and 5 % of the resolution, 10 eV where it is assumed to be 130 eV. What the lines leave open of them is
+        part of every interval.
     escape : bool
         Add the escape peaks of a silicon detector; those of two photons at once are always there.
     seed : int

@@ -1,4 +1,4 @@
-"""The model of a spectrum's lines: elements that are named, lines that are not, and the detector as the lines show it."""
+"""The model of a spectrum: named elements, lines that nobody named, and the detector as the lines show it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float64]
 
 
 FILE_OFFSET_EV, FILE_GAIN, FILE_SLOPE_EV = 5.0, 5e-4, 0.4
-"""How well the axis of a file is taken to be known before its lines are looked at (python benchmarks/spectra.py oxide)."""
+"""How well the axis of a file is taken to be known (python benchmarks/spectra.py oxide)."""
 FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
 """The same for the resolution: relative, or in eV where 130 eV is assumed."""
 CALIBRATED = 4
@@ -156,8 +156,8 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
     Returns
     -------
     calibration : EnergyCalibration
-        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They are the
-        result where there are no counts in the lines.
+        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They are
+        the result where there are no counts in the lines.
     fit : UncertainFit
         Intensities, with the shapes of the lines and the calibration integrated out.
     changes : array, shape (column, 4), float64
@@ -187,7 +187,7 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
 
 
 class _Prior(NamedTuple):
-    """Means and standard deviations of calibration, shifts of the families in eV and relative changes of their widths."""
+    """Means and standard deviations of calibration, shifts of the families in eV, relative changes of their widths."""
 
     mean: Floats
     sd: Floats
