@@ -29,6 +29,8 @@ MOST_SOFT = 10.0
 """Softer lines of an element: at most so many times what a thin film emits beside the harder one that is seen."""
 BARE_NATS = 12.0
 """What a peak of any energy has to gain over the lines of the elements to be one that no element explains."""
+PREFERRED_SHARE = 0.65
+"""An element that gains this share of what a bare peak gains is preferred: its minor lines are known roughly."""
 MOST_STEPS = 40
 MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
@@ -146,7 +148,7 @@ class ElementSearch:
             gains, bare = self._both_gains(design, fit)
             best = max(gains, key=lambda e: gains[e], default="")
             top = int(bare.argmax())
-            if best and gains[best] > ELEMENT_NATS and gains[best] > bare[top] - BARE_NATS - 0.2 * bare[top]:
+            if best and gains[best] > ELEMENT_NATS and gains[best] > PREFERRED_SHARE * bare[top] - BARE_NATS:
                 chosen.append(best)
             elif bare[top] > 2 * BARE_NATS:
                 energy = float(self.bare_kev[top])

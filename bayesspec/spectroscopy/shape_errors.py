@@ -13,7 +13,7 @@ from bayesspec.spectroscopy.line_families import LineFamily
 
 Floats = npt.NDArray[np.float64]
 REFINED = (1.5, 0.01)
-"""Error of a line's energy in eV and relative error of its width on a refined axis (python benchmarks/spectra.py oxide)."""
+"""Error of a line's energy in eV and relative error of its width, axis refined (python benchmarks/spectra.py oxide)."""
 AS_FILED = (8.0, 0.05)
 """The same on the axis of a file."""
 TABULATED = (0.0, 0.0)
@@ -143,14 +143,17 @@ def _changes(
     def shape(at: Floats, of: Floats, width: float = resolution) -> Floats:
         return gaussian_shares(at, of, energy, width)
 
+    def relative(peak: npt.NDArray[np.int64]) -> float:
+        return own if energies[peak].max() > 0.5 * hardest else PEAK_ERRORS["L"]
+
     here = shape(energies, weights)
     shift = (shape(energies + STEP_KEV, weights) - shape(energies - STEP_KEV, weights)) / (2e3 * STEP_KEV) * errors[0]
     wider = shape(energies, weights, min((1 + errors[1]) * resolution, 400.0)) - here
-    error = PEAK_ERRORS.get(family.name.partition("_")[2][:1], 0.0)
+    own, hardest = PEAK_ERRORS.get(family.name.partition("_")[2][:1], 0.0), float(energies.max())
     main, *minor = peaks_of(energies, weights, resolution)
     level = np.where((energy > 0) & (energy < energies[main].max()), 1.0, 0.0)
     tail = TAIL_ERROR * weights[main].sum() * level / max(level.sum(), 1.0)
-    found = [shift, wider, tail, *(error * shape(energies[peak], weights[peak]) for peak in minor)]
+    found = [shift, wider, tail, *(relative(peak) * shape(energies[peak], weights[peak]) for peak in minor)]
     if has_tail(family):
         found.append(SOFT_TAIL_ERROR * counts * tail_shape(family, energy, resolution))
     return found

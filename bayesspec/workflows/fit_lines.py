@@ -37,9 +37,9 @@ def fit_lines(
     """Fit the lines of a spectrum, or of the summed spectrum of an image.
 
     Counts are Poisson around line families, tails of soft lines and a continuum, all of them not negative. Energies and
-    widths of the lines, their minor peaks and the continuum are taken to be known within errors, which are part of every
-    interval. A significant line that no named element explains joins them as the element that explains it best, or as a
-    peak at its energy: it is named in the verdict and in ``unnamed``, and does not bend the continuum.
+    widths of the lines, their minor peaks and the continuum are known within errors, which are part of every interval.
+    A significant line that no named element explains joins them as the element that explains it best, or as a peak at
+    its energy: it is named in the verdict and in ``unnamed``, and does not bend the continuum.
 
     Parameters
     ----------

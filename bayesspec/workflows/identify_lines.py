@@ -121,9 +121,9 @@ def identify_lines(image: SpectrumImage) -> Identification:
 
     Elements are added one by one to a model of the summed spectrum, the one that the likelihood gains most from first,
     by any family of lines of which most is recorded. Sets of elements near the one that is reached are weighed against
-    each other: lines that several elements explain, such as S Ka, Mo La and Pb Ma, are shared between them. Softer lines
-    of an element count as far as its harder ones, where they are recorded, let them be. Then parts of the image are
-    searched for elements that the sum hides.
+    each other: lines that several elements explain, such as S Ka, Mo La and Pb Ma, are shared between them. The softer
+    lines of an element count as far as its harder ones, where they are recorded, let them be. Then parts of the image
+    are searched for elements that the sum hides.
 
     Parameters
     ----------

@@ -156,8 +156,8 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
     Returns
     -------
     calibration : EnergyCalibration
-        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They are
-        the result where there are no counts in the lines.
+        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They
+        are the result where there are no counts in the lines.
     fit : UncertainFit
         Intensities, with the shapes of the lines and the calibration integrated out.
     changes : array, shape (column, 4), float64

@@ -85,7 +85,9 @@ def score_gains(active: Floats, candidates: Floats, counts: Floats, rate: Floats
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)
-    return ScoreGains(np.where(known, poisson_gain(intensity, free), 0.0), intensity, sd)
+    total = np.maximum(candidates.sum(axis=0), 1e-300)
+    gain = poisson_gain(intensity * total, free / total**2)
+    return ScoreGains(np.where(known, gain, 0.0), intensity, sd)
 
 
 def poisson_gain(intensity: Floats, information: Floats) -> Floats:
