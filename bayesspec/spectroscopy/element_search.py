@@ -42,11 +42,11 @@ ALTERNATIVE_NATS = 9.0
 CLIMBS = 6
 SOFT_KEV = 0.7
 REACH_FWHM = 5.0
-LEAST_SHARE = 0.015
+LEAST_SHARE = 0.02
 """A peak below this share of a line within five widths is put down to its shape
 (python benchmarks/spectra.py elements)."""
-LEAST_COUNTS = 9.0
-"""Counts that a plain fit must leave an element: what errors of shapes alone explain is no element."""
+NOISE_SD = 3.0
+"""A line must be that many standard deviations of the counts under and in it."""
 LEAST_KEV = 0.25
 
 
@@ -229,17 +229,24 @@ class ElementSearch:
                 found[family.element] = found.get(family.element, 0.0) + float(n)
         return found
 
-    def stands(self, elements: Sequence[str], counts: dict[str, float]) -> list[str]:
-        """Elements whose line is no smaller than what the shape of a stronger one within five widths may leave."""
-        fit = fit_intensities(self.design(elements).matrix, self.counts)
+    def stands(self, elements: Sequence[str]) -> list[str]:
+        """Elements with a line above noise, and above what the shape of a stronger one within five widths may leave."""
+        design = self.design(elements)
+        fit = fit_intensities(design.matrix, self.counts)
         energy, step = self.base.energy, float(np.median(np.diff(self.base.energy)))
         kept = []
         for element in elements:
-            at = strongest_kev(self.main[element])
-            width = float(fwhm_kev(at, self.resolution))
-            highest = float(fit.rate[np.abs(energy - at) < REACH_FWHM * width].max(initial=0.0))
-            if counts[element] > max(LEAST_SHARE * highest * width / step, LEAST_COUNTS):
-                kept.append(element)
+            own = [i for i, family in enumerate(design.families) if family.element == element]
+            curve = design.matrix[:, own] @ fit.intensities[own]
+            for at in self.energies[self.owner == element].tolist():
+                width = float(fwhm_kev(at, self.resolution))
+                channels = width / step
+                highest = float(fit.rate[np.abs(energy - at) < REACH_FWHM * width].max(initial=0.0))
+                here, rate = (float(np.interp(at, energy, values)) for values in (curve, fit.rate))
+                noise = NOISE_SD * np.sqrt(max(rate * channels, 1.0))
+                if here * channels > max(LEAST_SHARE * highest * channels, noise):
+                    kept.append(element)
+                    break
         return kept
 
 

@@ -156,7 +156,7 @@ def identify_lines(image: SpectrumImage) -> Identification:
     weighed = search.weigh(chosen, peaks)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
-    chosen = search.stands(likely, counts)
+    chosen = search.stands(likely)
     doubtful = {e: DOUBTFUL for e in likely if e not in chosen}
     found = [_found(element, search, weighed, counts[element]) for element in chosen]
     found += _local(image, search, chosen)
