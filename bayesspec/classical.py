@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_matrix, weighted_svd
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
@@ -23,6 +24,7 @@ _EMPTY_BELOW = 0.1
 _RESTARTS = 10
 
 
+@checked_arguments()
 def kmeans(
     data: LineMaps | SpectrumImage, n: int, *, seed: int = 0, of: str = "ratio", smooth: float = 0.0
 ) -> Segmentation:
@@ -54,7 +56,7 @@ def kmeans(
     """
     from sklearn.cluster import KMeans
 
-    if of not in FEATURES or not smooth >= 0:
+    if not isinstance(of, str) or of not in FEATURES or not smooth >= 0:
         needed = f"of one of {list(FEATURES)} and smooth >= 0"
         raise InputError(f"of={of!r}, smooth={smooth}", needed, "bs.classical.kmeans(maps, 2, of='ratio')")
     maps = element_maps(data) if isinstance(data, SpectrumImage) else data
@@ -133,6 +135,7 @@ def _ordered(
     return _components(image, spectra[order], abundances[..., order], **found)
 
 
+@checked_arguments()
 def svd(image: SpectrumImage, rank: int) -> Unmixing:
     """Decompose the counts by a singular value decomposition, weighted for Poisson noise.
 
@@ -172,6 +175,7 @@ def svd(image: SpectrumImage, rank: int) -> Unmixing:
     )
 
 
+@checked_arguments()
 def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int = 1000) -> Unmixing:
     """Rotate the weighted SVD so that the slopes of the spectra become independent.
 
@@ -216,6 +220,7 @@ def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int =
     return _ordered(image, *found, method="ICA", settings=settings, status=status)
 
 
+@checked_arguments()
 def nmf(
     image: SpectrumImage,
     rank: int,

@@ -1,4 +1,10 @@
-"""The one error of the project: what was found, what is needed, what to type."""
+"""The one error of the project: what was found, what is needed, what to type; and warnings where the caller stands."""
+
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class InputError(ValueError):
@@ -40,3 +46,22 @@ class MissingExtraError(ImportError):
             f"Found: the package {package!r} is not installed.\nNeeded: {package} {purpose}.\n"
             f"Type: pip install 'bayesspec[{extra}]'"
         )
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user's script that called the package.
+
+    Parameters
+    ----------
+    message : str
+        What to say.
+
+    Warns
+    -----
+    UserWarning
+        Always.
+    """
+    depth = 1
+    while sys._getframe(depth).f_code.co_filename.startswith(_PACKAGE) and sys._getframe(depth).f_back:
+        depth += 1
+    warnings.warn(message, UserWarning, stacklevel=depth + 1)

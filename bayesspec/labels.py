@@ -108,7 +108,7 @@ def spectral_angle(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64
     Source: Kruse et al., Remote Sens. Environ. 44 (1993) 145, doi:10.1016/0034-4257(93)90013-N, eq. 1;
     computed from chord lengths, which keeps small angles exact.
     """
-    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    first, second = _numbers(a), _numbers(b)
     _same_length(first, second, "channels")
     with np.errstate(invalid="ignore", divide="ignore"):
         first, second = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (first, second))
@@ -139,11 +139,11 @@ def accuracy(found: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     partner = _assign(-table)
     paired = partner >= 0
     agreed = table[np.flatnonzero(paired), partner[paired]].sum()
-    return float(agreed / (np.asarray(reference) >= 0).sum())
+    return float(agreed / (_numbers(reference) >= 0).sum())
 
 
 def _confusion(found: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    a, b = np.asarray(found), np.asarray(reference)
+    a, b = _numbers(found), _numbers(reference)
     if a.shape != b.shape or not ((a >= 0) & (b >= 0)).any():
         raise InputError(
             f"labels of shapes {a.shape} and {b.shape}",
@@ -164,7 +164,18 @@ def _assign(cost: npt.NDArray[np.number]) -> npt.NDArray[np.int64]:
 
 
 def _rows(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    return np.atleast_2d(np.asarray(values, np.float64))
+    return np.atleast_2d(_numbers(values))
+
+
+def _numbers(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        good = array.dtype.kind in "biuf" and array.size > 0
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise InputError(f"values of type {type(values).__name__}", "an array of numbers", "seg.labels, or fit.spectra")
+    return array.astype(np.float64)
 
 
 def _same_length(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], what: str) -> None:

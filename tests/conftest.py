@@ -64,8 +64,8 @@ def seg(clusters) -> Segmentation:
         1 + 0.002 * np.random.default_rng(0).standard_normal((200, 2, 2)), dims=("draw", "phase", "line")
     )
     data = clusters.data.drop_vars(["intensity_draws", "fraction_draws"])
-    data["intensity_draws"] = clusters.intensities.draws.isel(draw=0, drop=True) * noise
-    data["fraction_draws"] = clusters.data["fraction_draws"].isel(draw=0, drop=True) * noise.isel(line=0)
+    data["intensity_draws"] = noise * clusters.intensities.draws.isel(draw=0, drop=True)
+    data["fraction_draws"] = noise.isel(line=0) * clusters.data["fraction_draws"].isel(draw=0, drop=True)
     data = data.assign(
         selection_score=("candidate", [-900.0, 0.0, -3.0]),
         selection_error=("candidate", [40.0, 0.0, 2.0]),

@@ -37,9 +37,17 @@ def test_same_seed_same_image_and_flat_sample_is_flat() -> None:
     np.testing.assert_allclose(flat.truth["thickness"], 1)
 
 
-@pytest.mark.parametrize(("dose", "shape"), [(0, (8, 8)), (-1, (8, 8)), (float("nan"), (8, 8)), (10, (1, 8))])
-def test_impossible_phantoms_are_refused(dose: float, shape: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match="positive dose"):
+@pytest.mark.parametrize(
+    ("dose", "shape", "said"),
+    [
+        (0, (8, 8), "above 0"),
+        (-1, (8, 8), "above 0"),
+        (float("nan"), (8, 8), "above 0"),
+        (10, (1, 8), "number of pixels"),
+    ],
+)
+def test_impossible_phantoms_are_refused(dose: float, shape: tuple[int, int], said: str) -> None:
+    with pytest.raises(InputError, match=said):
         simulate.iron_oxides(dose, shape=shape, seed=0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Any, TextIO
 import click
 
 from bayesspec import classical
+from bayesspec.cli.answers import in_options
+from bayesspec.cli.running import claimed
 from bayesspec.comparison.side_by_side import compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -42,18 +43,33 @@ class AnalysisFiles:
         return [path for path in own if path.exists()]
 
 
-def prepared_files(out: Path, *, overwrite: bool) -> AnalysisFiles:
-    """Refuse before the work what would be refused after it."""
-    files = AnalysisFiles(out, overwrite=overwrite)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"the file {out}", "a folder", "--out with another name")
-    found = files.existing()
-    if found and not overwrite:
-        raise InputError(f"{found[0]} of an earlier run", "a new folder", "--out with another name, or --overwrite")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise InputError(f"the folder {out}, which cannot be written to", "a folder of yours", "--out NAME")
-    return files
+@contextmanager
+def analysis_files(out: Path, *, overwrite: bool) -> Iterator[AnalysisFiles]:
+    """Refuse before the work what would be refused after it.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Folder of the results.
+    overwrite : bool
+        Whether files of an earlier run may be replaced.
+
+    Yields
+    ------
+    AnalysisFiles
+        The files, as long as no other run may write them.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be used, or holds an earlier run.
+    """
+    with claimed(out) as folder:
+        files = AnalysisFiles(folder, overwrite=overwrite)
+        found = files.existing()
+        if found and not overwrite:
+            raise InputError(f"{found[0]} of an earlier run", "a new folder", "--out with another name, or --overwrite")
+        yield files
 
 
 def analyse_image(
@@ -74,7 +90,7 @@ def analyse_image(
     files : AnalysisFiles
         Where the results go.
     """
-    with _notes():
+    with notes():
         results: list[Result] = []
         rivals: list[Result] = []
         if image.acquisition.technique == "EDS":
@@ -145,8 +161,14 @@ def step(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
-    """Print warnings as notes, without the place in the code that they come from."""
+def notes() -> Iterator[None]:
+    """Print warnings as notes, without the place in the code that they come from.
+
+    Yields
+    ------
+    None
+        While warnings are notes.
+    """
 
     def show(
         message: Warning | str,
@@ -156,7 +178,7 @@ def _notes() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        click.echo(f"  Note: {message}", err=True)
+        click.echo(f"  Note: {in_options(str(message))}", err=True)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

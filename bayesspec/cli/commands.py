@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bayesspec import simulate
-from bayesspec.cli.analysis import analyse_image, prepared_files, step
+from bayesspec.cli.analysis import analyse_image, analysis_files, notes, step
+from bayesspec.cli.answers import in_options
+from bayesspec.cli.running import INTERRUPTED, interruptible, say_interrupted
 from bayesspec.errors import InputError, MissingExtraError
 from bayesspec.files.load import load, signals
 from bayesspec.inference import CACHE
 from bayesspec.results.dose_plan import plan_dose
 
 WRONG_INPUT = 2
-INTERRUPTED = 130
 
 # What the options of the command line accept: numbers, ranges, names
 
@@ -82,18 +84,43 @@ class Values(click.ParamType):
             self.fail(f"{value!r} is not numbers such as 0.783,0.698", param, ctx)
 
 
+class Signal(click.ParamType):
+    """Number or title of a signal."""
+
+    name = "NUMBER or TITLE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a number as a number."""
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
 class _Commands(click.Group):
     """Commands whose wrong input and interruption end in a message and not in a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
-        except (InputError, MissingExtraError) as error:
+            return interruptible(lambda: super(_Commands, self).invoke(ctx))
+        except InputError as error:
+            click.echo(in_options(str(error)), err=True)
+            ctx.exit(WRONG_INPUT)
+        except MissingExtraError as error:
             click.echo(str(error), err=True)
             ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted: the files written so far are kept.", err=True)
+            say_interrupted()
             ctx.exit(INTERRUPTED)
+
+
+def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of how a file is read."""
+    for option in (
+        click.option("--resolution", "resolution_mn_ka_ev", type=float, help="Width of the detector at Mn Ka, eV."),
+        click.option("--energy-unit", type=click.Choice(["keV", "eV"]), help="Unit of the energies in the file."),
+        click.option("--reader", help="Reader of rosettasciio, for endings that several share."),
+        click.option("--signal", type=Signal(), help="Its number or title, as `bayesspec info FILE` lists them."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,16 +131,18 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
+)
 @click.option("--dose", type=float, default=2000.0, show_default=True, help="Mean counts per pixel.")
 @click.option("--size", type=click.IntRange(16), default=128, show_default=True, help="Pixels along y and x.")
 @click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
 def demo(*, out: Path, seed: int, dose: float, size: int, overwrite: bool) -> None:
     """Analyse a simulated sample of two iron oxides, and compare with the truth and with classical methods."""
-    files = prepared_files(out, overwrite=overwrite)
-    with step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
-        image = simulate.iron_oxides(dose, (size, size), seed=seed)
-    analyse_image(image, ["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed, files)
+    with analysis_files(out, overwrite=overwrite) as files:
+        with step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
+            image = simulate.iron_oxides(dose, (size, size), seed=seed)
+        analyse_image(image, ["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed, files)
 
 
 @main.command()
@@ -125,8 +154,10 @@ def demo(*, out: Path, seed: int, dose: float, size: int, overwrite: bool) -> No
 @click.option("--energy", type=Range(), help="Range to keep, in the unit of the file.")
 @click.option("--rebin", type=click.IntRange(1), default=1, show_default=True, help="Sum blocks of N x N pixels.")
 @click.option("--elements", type=Names(), help="Elements in the sample, such as Fe,O.")
-@click.option("--signal", help="Which signal of the file: its number or title, as `bayesspec info` lists them.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@_reading
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
 def analyse(
     *,
@@ -138,25 +169,25 @@ def analyse(
     energy: tuple[float, float] | None,
     rebin: int,
     elements: list[str] | None,
-    signal: str | None,
     seed: int,
     overwrite: bool,
+    **reading: Any,
 ) -> None:
     """Find the phases and components of a measured FILE, and write a report."""
-    files = prepared_files(out, overwrite=overwrite)
-    with step(f"reading {file}"):
-        image = load(file, elements=elements, signal=_signal(signal))
-        image = image if energy is None else image.crop(energy=energy)
-        image = image if rebin == 1 else image.rebin(y=rebin, x=rebin)
-    click.echo(f"  {image}", err=True)
-    analyse_image(image, lines, phases, rank, seed, files)
+    with analysis_files(out, overwrite=overwrite) as files:
+        with step(f"reading {file}"), notes():
+            image = load(file, elements=elements, **reading)
+            image = image if energy is None else image.crop(energy=energy)
+            image = image if rebin == 1 else image.rebin(y=rebin, x=rebin)
+        click.echo(f"  {image}", err=True)
+        analyse_image(image, lines, phases, rank, seed, files)
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--signal", help="Which signal of the file: its number or title.")
+@_reading
 @click.option("--cache", is_flag=True, help="Say where compiled programs are kept, and how to keep none.")
-def info(*, file: Path | None, signal: str | None, cache: bool) -> None:
+def info(*, file: Path | None, cache: bool, **reading: Any) -> None:
     """Say what is in a FILE."""
     if cache:
         click.echo(str(CACHE))
@@ -164,9 +195,10 @@ def info(*, file: Path | None, signal: str | None, cache: bool) -> None:
         if not cache:
             raise click.UsageError("Name a FILE, or give --cache.")
         return
-    for line in signals(file):
+    for line in signals(file, reader=reading["reader"]):
         click.echo(line)
-    image = load(file, signal=_signal(signal))
+    with notes():
+        image = load(file, **reading)
     size = image.pixel_size
     facts = {
         "image": repr(image),
@@ -186,7 +218,9 @@ def info(*, file: Path | None, signal: str | None, cache: bool) -> None:
 @click.option("--size", type=click.IntRange(8), default=128, show_default=True, help="Pixels along y and x.")
 @click.option("--blur", type=float, default=3.0, show_default=True, help="Size of the grains, pixels; 0 for none.")
 @click.option("--background", type=float, default=0.0, show_default=True, help="Background per mean line count.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
+)
 def plan(
     *,
     ratios: list[float],
@@ -203,10 +237,6 @@ def plan(
     click.echo(str(found))
     if error is not None:
         click.echo(f"standard error {100 * error:g} %: {found.counts_for(error):.0f} counts/pixel")
-
-
-def _signal(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdigit() else text
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.files.public_arguments import checked_arguments, image_or_none
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import deviance, expected_deviance
 from bayesspec.results.result import Result
@@ -17,6 +18,7 @@ PIXEL_SIGMAS = 6.0
 TILE = 8
 
 
+@checked_arguments(result=Result, image=image_or_none)
 def check(result: Result, image: SpectrumImage | None = None) -> xr.Dataset:
     """Compare the counts with what a result predicts, channel by channel, pixel by pixel, component by component.
 

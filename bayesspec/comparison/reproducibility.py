@@ -11,8 +11,10 @@ import jax
 
 from bayesspec.comparison.deviance import component_deviance, held_out_phases
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key
 from bayesspec.results.result import Result, listed
 from bayesspec.results.table import Table
 from bayesspec.spectroscopy.line_maps import LineMaps
@@ -26,7 +28,7 @@ _NEEDED = (
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Trial(SavedPart):
     """One method on the whole data and on two halves of the counts.
 
     Parameters
@@ -97,7 +99,7 @@ def divided(data: Data, seed: int) -> tuple[Data, Data]:
     tuple of the same type
         The halves; they add to the counts.
     """
-    keys = jax.random.split(jax.random.key(seed))
+    keys = jax.random.split(random_key(seed))
     first, second = thin(data.counts, 0.5, key=keys[0])
     if isinstance(data, SpectrumImage):
         return replace(data, counts=first), replace(data, counts=second)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.files.saved import SavedPart
 from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.result import Result
 from bayesspec.results.segmentation import Segmentation
@@ -18,7 +19,7 @@ TRUTH = "truth"
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseScore:
+class PhaseScore(SavedPart):
     """What one segmentation found.
 
     Parameters
@@ -46,7 +47,7 @@ class PhaseScore:
 
 
 @dataclass(frozen=True, eq=False)
-class ComponentScore:
+class ComponentScore(SavedPart):
     """What one unmixing, or another result that expects counts in every channel, found.
 
     Parameters

@@ -12,6 +12,8 @@ from bayesspec.comparison.deviance import component_deviance, phase_deviance
 from bayesspec.comparison.reproducibility import Data, Method, Trial, run_trials, trial_table
 from bayesspec.comparison.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, mapping_or_none
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
 from bayesspec.results.result import Result, listed
@@ -20,7 +22,7 @@ from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Saved):
     """Methods side by side.
 
     Parameters
@@ -84,6 +86,7 @@ class Comparison:
         return self.to_text()
 
 
+@checked_arguments(truth=mapping_or_none)
 def compare(
     data: Data,
     results: Sequence[Result] | Mapping[str, Method[Data]],
@@ -118,6 +121,14 @@ def compare(
     InputError
         When there is nothing to compare, or a result does not belong to the data.
     """
+    if isinstance(results, Mapping) and not all(callable(method) for method in results.values()):
+        raise InputError(
+            f"methods of types {[type(method).__name__ for method in results.values()]}",
+            "functions of the data, each under its name",
+            "bs.compare(si, {'NMF': lambda si: bs.classical.nmf(si, 4)})",
+        )
+    if isinstance(results, Result) or not isinstance(results, Mapping | Sequence):
+        results = [results]
     trials = run_trials(data, results, seed=seed) if isinstance(results, Mapping) else ()
     shown = listed(
         [trial.result for trial in trials] if isinstance(results, Mapping) else results,
@@ -141,6 +152,12 @@ def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
         shape, needed = shape[:2], needed[:2]
     elif not isinstance(data, SpectrumImage):
         needed = (*needed[:2], -1)
+    if not result.is_of(data):
+        raise InputError(
+            f"the result {result.method!r} of other counts than those of {data.name!r}",
+            "results of these data",
+            "bs.compare(si, [...]), with the si that the results were made of",
+        )
     if shape != needed:
         kind = "image" if isinstance(data, SpectrumImage) else "line maps"
         raise InputError(

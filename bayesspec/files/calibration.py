@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.hyperspy_signal import Axis, Signal
+from bayesspec.files.hyperspy_signal import Axis, Signal, computed
 from bayesspec.files.nested_metadata import dig
 from bayesspec.image.acquisition import Acquisition
-from bayesspec.image.checks import checked_unit
-from bayesspec.image.counts import as_counts
+from bayesspec.image.checks import checked_unit, known_elements
+from bayesspec.image.counts import as_counts, owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
@@ -52,13 +52,15 @@ def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tup
     counts, navigation, axis = _arranged(signal)
     energy, unit, technique, guesses = calibrated(axis, signal.technique, energy_unit)
     size, pixel_unit = _pixel(navigation)
+    elements, unknown = known_elements(_elements(signal))
+    guesses += unknown_elements(unknown)
     image = SpectrumImage(
         counts,
         energy=energy,
         energy_unit=unit,
         pixel_size=size,
         pixel_unit=pixel_unit,
-        elements=_elements(signal),
+        elements=elements,
         acquisition=_acquisition(signal, technique),
         name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
@@ -112,6 +114,23 @@ def calibrated(axis: Axis, technique: str, stated: str | None) -> tuple[npt.NDAr
     return axis.values * factor, target, technique, guesses
 
 
+def unknown_elements(symbols: Sequence[str]) -> list[str]:
+    """Say that a file names what is no element.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        What it names.
+
+    Returns
+    -------
+    list of str
+        A sentence, or none.
+    """
+    named = ", ".join(map(repr, symbols))
+    return [f"{named}, named among the elements, is left out: there is no such element."] if symbols else []
+
+
 def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
     dimension = signal.energy_dimension
     if dimension is None:
@@ -120,20 +139,14 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
             "a signal with one energy axis, in eV or keV",
             "s.axes_manager[-1].units = 'keV'; bs.from_hyperspy(s)",
         )
-    data = np.moveaxis(_computed(signal.data), dimension, -1)
+    data = np.moveaxis(computed(signal.data), dimension, -1)
     navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
     if len(navigation) > 2:
         navigation = _without_axes_of_one(navigation)
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
     counts = np.ascontiguousarray(as_counts(data))
-    if not np.may_share_memory(counts, data):  # ours alone: shared, not copied
-        counts.flags.writeable = False
+    counts = counts if np.may_share_memory(counts, data) else owned(counts)
     return counts, navigation, signal.axes[dimension]
-
-
-def _computed(data: Any) -> npt.NDArray[Any]:
-    dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
-    return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
 
 
 def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bayesspec.errors import InputError, MissingExtraError
-
-_EMSA = (".msa", ".emsa", ".ems", ".mas")
-
-
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that is there; brackets and asterisks are part of its name.
-
-    Parameters
-    ----------
-    path : path
-        Where it should be.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, or the folder of a .zspy store.
-
-    Raises
-    ------
-    InputError
-        When it is missing, a folder, or no path.
-    """
-    try:
-        file = Path(path).expanduser()
-    except TypeError as error:
-        raise InputError(
-            f"an object of type {type(path).__name__}",
-            "the path of a file",
-            "bs.from_hyperspy(s) for a signal, bs.SpectrumImage(counts, energy=energy) for an array",
-        ) from error
-    if file.is_dir() and file.suffix.lower() != ".zspy":
-        raise InputError(f"the folder {str(file)!r}", "a file", f'bs.load("{file / "scan.bcf"}")')
-    if not file.exists():
-        beside = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-        near = difflib.get_close_matches(file.name, beside, n=1)
-        do = f'bs.load("{file.parent / near[0]}")' if near else "check the path"
-        raise InputError(f"no file {str(file)!r}", "a file that exists", do)
-    return file
+from bayesspec.files.completeness import EMSA
 
 
-def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:
+def unreadable_file(file: Path, reader: str, reason: str) -> InputError:
     """Say that a reader failed.
 
     Parameters
@@ -59,17 +20,16 @@ def unreadable_file(file: Path, reader: str, error: Exception) -> InputError:
         The file.
     reader : str
         Name of the reader.
-    error : Exception
-        What it raised.
+    reason : str
+        What it raised, or how it ended.
 
     Returns
     -------
     InputError
         To be raised.
     """
-    reason = str(error) or "no reason given"
     return InputError(
-        f"{file.name!r}, which the {reader} reader cannot read ({type(error).__name__}: {reason})",
+        f"{file.name!r}, which the {reader} reader cannot read ({reason})",
         "a complete file in the format that its ending names",
         "copy the file again, or export it again from the acquisition software",
     )
@@ -102,7 +62,7 @@ def empty_file(file: Path) -> InputError:
 
 
 def _header(file: Path) -> list[str]:
-    if file.suffix.lower() not in _EMSA:
+    if file.suffix.lower() not in EMSA:
         return []
     return [line for line in file.read_text(errors="replace").splitlines() if line.startswith("#")]
 
@@ -137,4 +97,5 @@ def named_errors(file: Path, reader: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise unreadable_file(file, reader, error) from error
+        reason = f"{type(error).__name__}: {str(error) or 'no reason given'}"
+        raise unreadable_file(file, reader, reason) from error

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.files.nested_metadata import dig, mapped, nested, put, text
+from bayesspec.image.counts import owned
 
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}
 _MICRO = str.maketrans({"\N{GREEK SMALL LETTER MU}": "\N{MICRO SIGN}"})
@@ -129,7 +130,7 @@ def from_reader(found: Mapping[str, Any]) -> Signal:
     """
     data = found["data"]
     if isinstance(data, np.ndarray):
-        data.flags.writeable = False  # ours alone: shared, not copied
+        data = owned(data)
     given = list(found["axes"])
     axes = [axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))]
     original = found.get("original_metadata") or {}
@@ -172,6 +173,23 @@ def from_object(signal: Any) -> Signal:
     )
     axes += (Axis("", "", np.zeros(1), navigate=True),) * (np.ndim(signal.data) - len(axes))  # of single values
     return Signal(signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {})))
+
+
+def computed(data: Any) -> npt.NDArray[Any]:
+    """Bring values into memory.
+
+    Parameters
+    ----------
+    data : array_like
+        Perhaps lazy or sparse.
+
+    Returns
+    -------
+    array, same shape and dtype
+        The values.
+    """
+    dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
+    return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
 
 
 def _unit(value: Any) -> str:

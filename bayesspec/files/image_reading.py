@@ -11,9 +11,13 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
-from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated
+from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated, unknown_elements
 from bayesspec.files.hyperspy_signal import Axis
+from bayesspec.files.netcdf import opened
+from bayesspec.files.paths import refuse_swollen
 from bayesspec.image.acquisition import Acquisition
+from bayesspec.image.checks import known_elements
+from bayesspec.image.counts import owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _TRUTH = "truth."
@@ -43,9 +47,10 @@ def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage,
         When counts or energy are missing.
     """
     with np.load(path, allow_pickle=False) as archive:
+        refuse_swollen(path, sum(member.file_size for member in archive.zip.infolist()))
         found = {name: archive[name] for name in archive.files}
     _require(path, found, "np.savez(path, counts=counts, energy=energy)")
-    found["counts"].flags.writeable = False  # ours alone: shared, not copied
+    found["counts"] = owned(found["counts"])
     truth = {name.removeprefix(_TRUTH): found.pop(name) for name in list(found) if name.startswith(_TRUTH)}
     return _image(path, found, truth, found.get("energy_unit"), energy_unit)
 
@@ -72,32 +77,25 @@ def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, 
     InputError
         When it holds no counts with a coordinate ``energy``.
     """
-    with xr.open_dataset(path, engine="h5netcdf") as opened:
-        names = {str(name): opened[name] for name in opened.variables}
-        _require(path, names, "bs.save_image(si, path), or bs.open(path) for a saved fit")
-        counts = np.ascontiguousarray(opened["counts"].transpose(..., "energy").to_numpy())
-        found = dict(opened.attrs) | {
-            name: opened[name].to_numpy() for name in ("energy", "mask", "energy_mask") if name in names
-        }
-        unit = found.get("energy_unit", opened["energy"].attrs.get("units"))
-        if "pixel_size" not in found and {"y", "x"} <= set(names):
-            found |= _pixel(opened)
-    counts.flags.writeable = False
-    found["counts"] = counts
-    return _image(path, found, _read_truth(path), unit, energy_unit)
+    groups = opened(path, "a file that bs.save_image wrote")
+    dataset = groups["/"]
+    names = {str(name): dataset[name] for name in dataset.variables}
+    _require(path, names, "bs.save_image(si, path), or bs.open(path) for a saved fit")
+    counts = np.ascontiguousarray(dataset["counts"].transpose(..., "energy").to_numpy())
+    found = dict(dataset.attrs) | {
+        name: dataset[name].to_numpy() for name in ("energy", "mask", "energy_mask") if name in names
+    }
+    unit = found.get("energy_unit", dataset["energy"].attrs.get("units"))
+    if "pixel_size" not in found and {"y", "x"} <= set(names):
+        found |= _pixel(dataset)
+    found["counts"] = owned(counts)
+    truth = groups.get("truth", xr.Dataset())
+    return _image(path, found, {str(name): truth[name].to_numpy() for name in truth.data_vars}, unit, energy_unit)
 
 
-def _read_truth(path: Path) -> dict[str, Any]:
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", group="truth") as opened:
-            return {str(name): opened[name].to_numpy() for name in opened.data_vars}
-    except OSError:  # no such group: a measured image
-        return {}
-
-
-def _pixel(opened: xr.Dataset) -> dict[str, Any]:
-    steps = [float(opened[dim][1] - opened[dim][0]) if opened.sizes[dim] > 1 else 1.0 for dim in "yx"]
-    unit = opened["x"].attrs.get("units", "px")
+def _pixel(dataset: xr.Dataset) -> dict[str, Any]:
+    steps = [float(dataset[dim][1] - dataset[dim][0]) if dataset.sizes[dim] > 1 else 1.0 for dim in "yx"]
+    unit = dataset["x"].attrs.get("units", "px")
     return {} if unit == "px" else {"pixel_size": steps, "pixel_unit": unit}
 
 
@@ -122,11 +120,13 @@ def _image(
         fields["pixel_size"] = found["pixel_size"]
     energy, energy_unit, acquired["technique"], guesses = _energy(found, unit, asked)
     known = {name: _as_given(value) for name, value in truth.items()}
+    elements, unknown = known_elements(_elements(found.get("elements", "")))
+    guesses = guesses + unknown_elements(unknown)
     image = SpectrumImage(
         **{"name": path.stem} | fields,
         energy=energy,
         energy_unit=energy_unit,
-        elements=_elements(found.get("elements", "")),
+        elements=elements,
         acquisition=Acquisition(**acquired),
         truth=known or None,
     )

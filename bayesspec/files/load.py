@@ -1,15 +1,13 @@
 """Files and HyperSpy signals in and out. The optional packages (GPL) are imported here only, where needed.
 
-Files are opened by the readers of rosettasciio; HyperSpy itself is needed only by `to_hyperspy`. Its words:
-factors are spectra, loadings are abundances, navigation is (y, x) and signal is energy.
+Files are opened by the readers of rosettasciio, in a process of their own; HyperSpy itself is needed only by
+`to_hyperspy`. Its words: factors are spectra, loadings are abundances, navigation is (y, x) and signal is energy.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +16,27 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.errors import InputError, MissingExtraError, warn
 from bayesspec.files.calibration import spectrum_image
-from bayesspec.files.file_problems import empty_file, existing_file, named_errors
-from bayesspec.files.hyperspy_signal import Signal, from_object, from_reader
+from bayesspec.files.completeness import check_complete
+from bayesspec.files.file_problems import empty_file, named_errors
+from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
-from bayesspec.files.signal_choice import choose, listed
+from bayesspec.files.paths import existing_file
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.reader_process import Request, read_list, read_signal
 from bayesspec.image.checks import checked_elements
 from bayesspec.image.spectrum_image import SpectrumImage
 
-_OWN = {".npz": read_npz, ".nc": read_nc}
+READERS: dict[str, Callable[[Path, str | None], tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
+"""Readers by the ending of a file: path and unit of energy in, the image and what had to be guessed out."""
+_FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
 _SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
 
 
+@checked_arguments()
 def load(
     path: str | os.PathLike[str],
     *,
@@ -75,7 +79,8 @@ def load(
     Raises
     ------
     InputError
-        When there is no such file, no reader for it, no spectrum in it, or its values are no counts.
+        When there is no such file, no reader for it, no spectrum in it, or its values are no counts, all 0, or fewer
+        than it states.
     MissingExtraError
         When rosettasciio, or a package that its reader needs, is not installed.
 
@@ -84,19 +89,21 @@ def load(
     UserWarning
         When the unit of energy or the kind of spectrum had to be guessed.
     """
-    file = existing_file(path)
+    if not isinstance(signal, int | str | None) or isinstance(signal, bool):
+        raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
+    file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
-    if file.suffix.lower() in _OWN and reader is None:
+    if file.suffix.lower() in READERS and reader is None:
         image, guesses = _read_own(file, energy_unit)
     else:
-        found = _read_signals(file, reader, reader_options or {})
-        chosen = choose(found, signal, file.name)
-        del found
+        chosen = read_signal(_request(file, reader, reader_options or {}, signal))
         if np.size(chosen.data) == 0:
             raise empty_file(file)
         image, guesses = spectrum_image(chosen, name=file.stem, energy_unit=energy_unit)
+    if not image.counts.any():
+        raise empty_file(file)
     for sentence in guesses:
-        warnings.warn(f"{file.name}: {sentence}", UserWarning, stacklevel=2)
+        warn(f"{file.name}: {sentence}")
     return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
@@ -107,10 +114,11 @@ def _completed(
     if elements is not None:
         image = replace(image, elements=checked_elements(elements))
     if resolution is not None:
-        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=float(resolution)))
+        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=resolution))
     return image if mask is None else image.with_mask(mask)
 
 
+@checked_arguments()
 def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[str]:
     """List the signals of a file, one line each.
 
@@ -133,12 +141,13 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     MissingExtraError
         When rosettasciio, or a package that its reader needs, is not installed.
     """
-    file = existing_file(path)
-    if file.suffix.lower() in _OWN and reader is None:
+    file = existing_file(path, folders=_FOLDERS)
+    if file.suffix.lower() in READERS and reader is None:
         return [f"[0] {_read_own(file, None)[0]!r}"]
-    return listed(_read_signals(file, reader, {}))
+    return read_list(_request(file, reader, {}))
 
 
+@checked_arguments()
 def from_hyperspy(
     signal: Any,
     *,
@@ -179,16 +188,16 @@ def from_hyperspy(
     """
     image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
     for sentence in guesses:
-        warnings.warn(sentence, UserWarning, stacklevel=2)
+        warn(sentence)
     return _completed(image, elements, mask, resolution_mn_ka_ev)
 
 
-def to_hyperspy(array: xr.DataArray) -> Any:
+def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
     """Hand a labelled array to HyperSpy.
 
     Parameters
     ----------
-    array : xarray.DataArray
+    array : xarray.DataArray or SpectrumImage
         Any dims. ``energy`` becomes the signal axis; without it, ``y`` and ``x`` do.
 
     Returns
@@ -198,9 +207,17 @@ def to_hyperspy(array: xr.DataArray) -> Any:
 
     Raises
     ------
+    InputError
+        When it is neither.
     MissingExtraError
         When hyperspy is not installed.
     """
+    if isinstance(array, SpectrumImage):
+        array = array.to_xarray()
+    if not isinstance(array, xr.DataArray):
+        raise InputError(
+            f"a {type(array).__name__}", "a labelled array or an image", 'bs.to_hyperspy(fit.spectra["mean"])'
+        )
     try:
         from hyperspy import signals as kinds
     except ImportError as error:
@@ -211,14 +228,13 @@ def to_hyperspy(array: xr.DataArray) -> Any:
 
 def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
     with named_errors(file, file.suffix[1:]):
-        return _OWN[file.suffix.lower()](file, energy_unit)
+        return READERS[file.suffix.lower()](file, energy_unit)
 
 
-def _read_signals(file: Path, reader: str | None, options: Mapping[str, Any]) -> list[Signal]:
+def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:
     plugin = _plugin(file, reader)
-    with named_errors(file, plugin["name"]):
-        module = importlib.import_module(plugin["api"])
-        return [from_reader(one) for one in module.file_reader(str(file), **options)]
+    check_complete(file)
+    return Request(file, plugin["name"], plugin["api"], options, picked)
 
 
 def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_real
 
 TECHNIQUES = ("EDS", "EELS")
+_SMALLEST = 1e-6
+_RANGES = {
+    "beam_energy_kev": (_SMALLEST, 1e4, 200),
+    "resolution_mn_ka_ev": (1.0, 1e4, 130),
+    "live_time_s": (_SMALLEST, 1e9, 60),
+    "elevation_deg": (-90.0, 90.0, 22),
+}
+"""Smallest and largest value of each number, and an example; wide enough for instruments to come."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Acquisition:
     Raises
     ------
     InputError
-        When the technique is neither.
+        When the technique is neither, or a number is none that a beam or a detector can have.
     """
 
     technique: str = "EDS"
@@ -51,5 +60,10 @@ class Acquisition:
     collection_mrad: float | None = None
 
     def __post_init__(self) -> None:
-        if self.technique not in TECHNIQUES:
+        if not isinstance(self.technique, str) or self.technique not in TECHNIQUES:
             raise InputError(f"technique={self.technique!r}", "'EDS' or 'EELS'", "bs.Acquisition(technique='EDS')")
+        for name, (low, high, example) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None:
+                number = checked_real(name, value, low, high, do=f"{name}={example}, or None where not known")
+                object.__setattr__(self, name, number)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
@@ -64,7 +67,7 @@ def checked_unit(unit: str) -> str:
     InputError
         When it is another one.
     """
-    if unit not in ("keV", "eV"):
+    if not isinstance(unit, str) or unit not in ("keV", "eV"):
         raise InputError(
             f"energy_unit={unit!r}", "'keV' (EDS) or 'eV' (EELS)", "bs.SpectrumImage(..., energy_unit='keV')"
         )
@@ -91,10 +94,7 @@ def checked_energy(energy: npt.ArrayLike, channels: int) -> npt.NDArray[np.float
     InputError
         When the shape does not fit, or the energies are not numbers, not finite or do not increase.
     """
-    try:
-        axis = np.asarray(energy, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"energy={energy!r}", "one energy per channel, as numbers", _AXIS_CODE) from error
+    axis = real_values("energy", energy, "one energy per channel, as numbers", _AXIS_CODE)
     if axis.shape != (channels,):
         raise InputError(
             f"an energy axis of shape {axis.shape} for counts of {channels} channels",
@@ -112,6 +112,38 @@ def checked_energy(energy: npt.ArrayLike, channels: int) -> npt.NDArray[np.float
             _AXIS_CODE,
         )
     return frozen(axis)
+
+
+def real_values(name: str, values: Any, needed: str, do: str) -> npt.NDArray[np.float64]:
+    """Return numbers, or refuse what is complex, masked, or no number.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : array_like
+        What the user gave.
+    needed, do : str
+        What is needed, and what to type.
+
+    Returns
+    -------
+    array, same shape, float64
+        The numbers.
+
+    Raises
+    ------
+    InputError
+        When they are no real numbers.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}={values!r}", needed, do) from error
+    if array.dtype.kind not in "iuf" or np.ma.is_masked(values):
+        kind = "masked" if np.ma.is_masked(values) else array.dtype
+        raise InputError(f"{name} of {kind} values, shape {array.shape}", needed, do)
+    return array.astype(np.float64)
 
 
 def checked_mask(name: str, mask: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -166,7 +198,10 @@ def checked_pixel_size(size: Iterable[float] | None) -> tuple[float, float] | No
     """
     if size is None:
         return None
-    found = np.asarray(size)
+    try:
+        found = np.asarray(size)
+    except ValueError:  # of different lengths
+        found = np.zeros(0)
     if found.shape != (2,) or found.dtype.kind not in "uif" or not (np.isfinite(found) & (found > 0)).all():
         raise InputError(
             f"pixel_size={size!r}",
@@ -192,12 +227,48 @@ def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        When it is a single string, or holds anything but strings.
+        When it is a single string, or holds anything but symbols of elements.
     """
-    symbols = () if isinstance(elements, str) else tuple(elements)
-    if isinstance(elements, str) or not all(isinstance(symbol, str) for symbol in symbols):
-        raise InputError(f"elements={elements!r}", "a list of chemical symbols", 'elements=["Fe", "O"]')
-    return tuple(str(symbol) for symbol in symbols)
+    if isinstance(elements, str):
+        listed = re.findall("[A-Z][a-z]?", elements) or ["Fe", "O"]
+        raise InputError(f"elements={elements!r}", "a list of chemical symbols", f"elements={listed}")
+    try:
+        symbols = tuple(elements)
+    except TypeError:
+        symbols = (cast(str, elements),)
+    if not all(isinstance(symbol, str) for symbol in symbols):
+        raise InputError(f"elements={elements!r}", "a list of chemical symbols", "elements=['Fe', 'O']")
+    _, unknown = known_elements(symbols)
+    if unknown:
+        meant = [symbol.strip().capitalize() for symbol in unknown]
+        do = f"elements={meant}" if not known_elements(meant)[1] else "elements=['Fe', 'O']"
+        raise InputError(f"the element {unknown[0]!r}", "chemical symbols such as 'Fe' or 'O'", do)
+    return tuple(dict.fromkeys(str(symbol) for symbol in symbols))
+
+
+def known_elements(symbols: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Part chemical symbols from others.
+
+    Parameters
+    ----------
+    symbols : iterable of str
+        Perhaps symbols.
+
+    Returns
+    -------
+    known, unknown : tuple of str
+        The symbols of elements, and the rest.
+    """
+    found = {symbol: _is_element(symbol) for symbol in symbols}
+    return tuple(s for s in found if found[s]), tuple(s for s in found if not found[s])
+
+
+@cache
+def _is_element(symbol: str) -> bool:
+    try:
+        return bool(xraydb.atomic_symbol(xraydb.atomic_number(symbol)) == symbol)
+    except (ValueError, IndexError):
+        return False
 
 
 def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
@@ -222,8 +293,9 @@ def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
     """
     if ends is None:
         return slice(None)
-    if np.shape(ends) != (2,) or not all(isinstance(end, int | np.integer) for end in ends):
+    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    if len(pair) != 2 or not all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in pair):
         raise InputError(
             f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"
         )
-    return slice(int(ends[0]), int(ends[1]))
+    return slice(int(pair[0]), int(pair[1]))

@@ -6,7 +6,8 @@ Counts are finite, non-negative integers, kept in the smallest unsigned dtype th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.forked_process import refuse_forked_process
 
 LARGEST = 2**31 - 1
 ALIGNMENT = 64
@@ -27,6 +29,8 @@ BLOCK_ENTRIES = 2**18
 """Entries of a block: one float32 copy of it fits a core's cache."""
 PART_ENTRIES = 2**24
 """Entries of the counts that are copied at a time."""
+_own: weakref.WeakValueDictionary[int, npt.NDArray[Any]] = weakref.WeakValueDictionary()
+"""Memory that nobody outside bayesspec holds, by its identity: read-only views of it can be shared."""
 _BLOCK_VALUES = 2**22
 _RAW = "load the raw counts as the detector wrote them"
 
@@ -117,7 +121,7 @@ def checked_counts(counts: Any) -> npt.NDArray[Any]:
     InputError
         When they are no counts or have another number of dimensions.
     """
-    array = as_counts(counts)
+    array = as_counts(in_order(counts, ("y", "x", "energy")))
     if array.ndim not in (1, 2, 3):
         raise InputError(
             f"counts of shape {array.shape}, {array.ndim} dimensions",
@@ -127,8 +131,43 @@ def checked_counts(counts: Any) -> npt.NDArray[Any]:
     return frozen(array).reshape((1,) * (3 - array.ndim) + array.shape)
 
 
+def in_order(values: Any, dims: tuple[str, ...]) -> Any:
+    """Put the dimensions of a labelled array in order, by their names where they have them.
+
+    Parameters
+    ----------
+    values : array_like
+        With or without names of its dimensions.
+    dims : tuple of str
+        The order.
+
+    Returns
+    -------
+    array_like
+        All dimensions in the order, those that are missing with a length of 1; without such names the values as they
+        are.
+
+    Raises
+    ------
+    InputError
+        When some dimensions have these names and others do not.
+    """
+    names = tuple(map(str, getattr(values, "dims", ())))
+    if not set(names) & set(dims) or not hasattr(values, "expand_dims"):
+        return values
+    if not set(names) <= set(dims):
+        raise InputError(
+            f"dimensions {names}",
+            f"dimensions of the names {dims}, or none of them",
+            f"array.rename({{{names[0]!r}: {dims[0]!r}, ...}})",
+        )
+    return values.expand_dims([dim for dim in dims if dim not in names]).transpose(*dims)
+
+
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the array so that nobody can change it: copied if its owner could, otherwise itself.
+    """Return the array so that nobody can change it: itself where it is our own, otherwise a copy.
+
+    An array of the caller's is copied even if it is read-only: what it is a view of may not be.
 
     Parameters
     ----------
@@ -140,12 +179,54 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     array, same shape and dtype
         Read-only.
     """
-    if not array.flags.writeable:
+    memory = _memory(array)
+    if not array.flags.writeable and _own.get(id(memory)) is memory:
         return array
     copy = aligned(array.shape, array.dtype)
     copy[...] = array
-    copy.flags.writeable = False
-    return copy
+    return owned(copy)
+
+
+def owned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Take over an array that nobody else holds, such as one that was just read from a file.
+
+    Parameters
+    ----------
+    array : array, any shape and dtype
+        The array.
+
+    Returns
+    -------
+    array, same shape and dtype
+        The same, read-only; `frozen` returns it and views of it as they are.
+    """
+    array.flags.writeable = False
+    memory = _memory(array)
+    _own[id(memory)] = memory
+    return array
+
+
+def frozen_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the arrays of an object read-only again after it was copied or sent to another process.
+
+    Parameters
+    ----------
+    state : mapping
+        Its fields, whose arrays nobody else holds.
+
+    Returns
+    -------
+    dict
+        The same.
+    """
+    return {name: owned(value) if type(value) is np.ndarray else value for name, value in state.items()}
+
+
+def _memory(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array that an array is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -186,8 +267,7 @@ def _narrowed(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
         return array
     narrow = aligned(array.shape, dtype)
     narrow[...] = array
-    narrow.flags.writeable = False
-    return narrow
+    return owned(narrow)
 
 
 def _not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -269,9 +349,10 @@ class Counts:
         Raises
         ------
         InputError
-            When an array is not a non-empty matrix of non-negative integers, when there is no count, or when one of
-            them exceeds 2**24.
+            When an array is not a non-empty matrix of non-negative integers, when there is no count, when one of them
+            exceeds 2**24, or the process was forked from one that used JAX.
         """
+        refuse_forked_process()
         counts = values if isinstance(values, Counts) else Counts.in_one_column(as_counts(values))
         matrix = counts.matrix
         if matrix.ndim != 2 or not counts.largest:
@@ -458,6 +539,7 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
     CountBlocks
         The blocks.
     """
+    refuse_forked_process()
     pixels, rows = len(counts), block_rows(*counts.shape)
     return CountBlocks(_in_blocks(counts, -(-pixels // rows), rows), pixels)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.image.counts import count_dtype
+from bayesspec.image.counts import count_dtype, owned
 
 
 def checked_steps(steps: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -30,7 +30,7 @@ def checked_steps(steps: tuple[int, int, int], shape: tuple[int, int, int]) -> t
     InputError
         When one is not a positive integer or exceeds the image.
     """
-    integers = all(isinstance(step, int | np.integer) for step in steps)
+    integers = all(isinstance(step, int | np.integer) and not isinstance(step, bool) for step in steps)
     if not integers or any(not 1 <= step <= n for step, n in zip(steps, shape, strict=True)):
         y, x, energy = steps
         raise InputError(
@@ -104,9 +104,7 @@ def block_sum(counts: npt.NDArray[Any], steps: tuple[int, int, int]) -> npt.NDAr
     for start in range(0, counts.shape[0] // steps[0] * steps[0], steps[0]):
         row = blocks(counts[start : start + steps[0]], steps).sum(axis=(1, 3, 5), dtype=np.int64)
         rows.append(row.astype(count_dtype(int(row.max()))))
-    total = np.concatenate(rows)
-    total.flags.writeable = False
-    return total
+    return owned(np.concatenate(rows))
 
 
 def truth_of_channels(truth: Mapping[str, Any] | None, channels: slice, step: int = 1) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.acquisition import Acquisition as Acquisition
+from bayesspec.image.arguments import checked_range
 from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
+from bayesspec.image.checksum import checksum
+from bayesspec.image.counts import frozen_state
 from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
 
 
@@ -24,7 +28,7 @@ class SpectrumImage:
     ----------
     counts : array, shape (y, x, energy)
         Number of counts; integers, or floats that hold integers. Stored in the smallest unsigned dtype,
-        read-only. A writeable array is copied, a read-only one is shared.
+        read-only and copied: the caller's array may change later.
         A spectrum (energy,) becomes a 1 x 1 image and a line scan (x, energy) a 1 x x image.
     energy : array, shape (energy,)
         Energy of the channel centres, strictly increasing, in `energy_unit`. float64.
@@ -46,6 +50,8 @@ class SpectrumImage:
         What to call the image in figures and reports.
     truth : mapping or None
         The simulated truth (name to array); ``None`` for measured data.
+    made_from : tuple of str
+        Checksums of the images that this one was cropped or summed from.
 
     Raises
     ------
@@ -64,10 +70,14 @@ class SpectrumImage:
     acquisition: Acquisition = field(default_factory=Acquisition)
     name: str = "spectrum image"
     truth: Mapping[str, Any] | None = None
+    made_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in checked_fields(vars(self)).items():
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(frozen_state(state))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,6 +94,11 @@ class SpectrumImage:
     def valid_channels(self) -> npt.NDArray[np.bool_]:
         """Channels that are not excluded, shape (energy,), bool."""
         return np.ones(self.shape[2], bool) if self.energy_mask is None else ~self.energy_mask
+
+    @cached_property
+    def checksum(self) -> str:
+        """Checksum of the counts, str: results carry it, and know by it the image they are of."""
+        return checksum("image", self.counts)
 
     @property
     def energy_step(self) -> float:
@@ -144,9 +159,11 @@ class SpectrumImage:
         Raises
         ------
         InputError
-            When nothing is left.
+            When a range is none, or nothing is left.
         """
-        low, high = energy if energy is not None else (-np.inf, np.inf)
+        low, high = -np.inf, np.inf
+        if energy is not None:
+            low, high = checked_range("energy", energy, "si.crop(energy=(0.2, 12))")
         channels = np.flatnonzero((self.energy >= low) & (self.energy <= high))
         rows, columns = pixel_range("y", y), pixel_range("x", x)
         if not len(channels) or 0 in self.counts[rows, columns, :1].shape:
@@ -163,6 +180,7 @@ class SpectrumImage:
             mask=None if self.mask is None else self.mask[rows, columns],
             energy_mask=None if self.energy_mask is None else self.energy_mask[kept],
             truth=truth_of_channels(self.truth, kept) if y is None and x is None else None,
+            made_from=(*self.made_from, self.checksum),
         )
 
     def rebin(self, *, y: int = 1, x: int = 1, energy: int = 1) -> SpectrumImage:
@@ -195,6 +213,7 @@ class SpectrumImage:
             mask=any_in_block(self.mask, (y, x)),
             energy_mask=any_in_block(self.energy_mask, (energy,)),
             truth=truth_of_channels(self.truth, slice(None), energy) if y == x == 1 else None,
+            made_from=(*self.made_from, self.checksum),
         )
 
     def with_mask(self, mask: npt.ArrayLike) -> SpectrumImage:

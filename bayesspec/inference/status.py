@@ -38,6 +38,10 @@ class Status(Enum):
         "for fewer components (rank)."
     )
     STEP_LIMIT = "The step limit was reached while the bound still rose: raise it (max_steps)."
+    STARTS_DISAGREE = (
+        "Of several starts only one found the best bound, so that there may be better ones: take more starts (starts), "
+        "give the model a start (initial), or simplify it."
+    )
     DIVERGED = (
         "The objective became infinite or not a number: exclude pixels and channels that stand out (with_mask; "
         "bs.poisson_check names them), or ask for fewer components (rank)."

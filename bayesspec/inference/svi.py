@@ -19,8 +19,20 @@ from numpyro.optim import Adam
 from bayesspec.errors import InputError
 from bayesspec.inference.status import Status
 
-PATIENCE = 3
-"""Chunks without a better mean loss after which the fit stops."""
+STAGES = 4
+"""Stages of a fit, each with a smaller step than the one before."""
+STEP_RATIO = 0.25
+"""Step size of a stage over that of the one before."""
+PARTICLES = 256
+"""Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
+STANDARD_ERRORS = 2.0
+"""Standard errors of that difference that a chunk must gain for a stage to go on."""
+LEAST_GAIN = 0.01
+"""Gain of a chunk that is none in any case, nats."""
+PATIENCE = 2
+"""Chunks in a row that gain too little, after which a stage ends."""
+AGREEMENT = 0.1
+"""Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide."""
 FEWEST_TAKEN = 0.5
 """Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 PROGRAMS = 16
@@ -44,7 +56,12 @@ class SviResult:
     params : dict of str to numpy.ndarray
         Parameters of the guide (and of the model), by name.
     losses : numpy.ndarray (step,), float64
-        Negative evidence lower bound at each step, nats; not finite where the step was left out.
+        Negative evidence lower bound at each step of the start that was followed, nats; not finite where the step
+        was left out.
+    bounds : numpy.ndarray (start,), float64
+        Evidence lower bound that every start reached in the first stage, nats, the best first.
+    bound, error : float
+        Evidence lower bound of the parameters, and its standard error, nats.
     draws : dict of str to numpy.ndarray (draw, ...)
         Draws of every latent site from the guide.
     status : Status
@@ -53,6 +70,9 @@ class SviResult:
 
     params: dict[str, npt.NDArray[Any]]
     losses: npt.NDArray[np.float64]
+    bounds: npt.NDArray[np.float64]
+    bound: float
+    error: float
     draws: dict[str, npt.NDArray[Any]]
     status: Status
 
@@ -65,17 +85,19 @@ def run_svi(
     key: jax.Array,
     guide: Callable[..., Any] | None = None,
     learning_rate: float = 0.01,
-    chunk: int = 500,
+    chunk: int = 250,
     max_steps: int = 20_000,
-    tolerance: float = 1e-4,
+    starts: int = 1,
     draws: int = 300,
     progress: Callable[[int, int], None] | None = None,
 ) -> SviResult:
     """Fit a guide to the posterior of a NumPyro model.
 
-    The mean loss of each chunk of steps is compared with the best so far; the fit stops after three chunks that
-    improve it by less than the tolerance. The parameters are the mean over these chunks, which
-    takes out the jitter of the stochastic gradient. Steps whose gradient is not finite are left out.
+    The steps are taken in stages of falling step size. After every chunk of steps the bound of its mean parameters is
+    compared with the best so far, at the same draws from the guide, so that the noise of the difference is small and
+    known. A stage ends when two chunks in a row gain less than two standard errors of it: no tolerance, and no part
+    that the first losses play. Of several starts the one with the best bound after the first stage is followed; where
+    no other start comes near it the status says so. Steps whose gradient is not finite are left out.
 
     Parameters
     ----------
@@ -89,13 +111,13 @@ def run_svi(
     guide : callable, optional
         NumPyro guide; a mean-field normal one when not given.
     learning_rate : float
-        Step size of Adam.
+        Step size of Adam in the first stage.
     chunk : int
         Steps per compiled call.
     max_steps : int
-        Most steps.
-    tolerance : float
-        Improvement of the mean loss that counts, in parts of the range of mean losses so far.
+        Most steps of one start.
+    starts : int
+        Number of starts, run at once, from values drawn by the guide's own rule.
     draws : int
         Number of draws from the guide.
     progress : callable (done, total), optional
@@ -115,30 +137,46 @@ def run_svi(
     -----
     Source: Kucukelbir et al. (2017), arXiv:1603.00788; Polyak & Juditsky (1992), doi:10.1137/0330046 (averaging).
     """
-    if min(chunk, max_steps, draws) < 1:
+    if min(chunk, max_steps, draws, starts) < 1:
         raise InputError(
-            f"chunk={chunk}, max_steps={max_steps}, draws={draws}", "positive numbers", "chunk=500, draws=300"
+            f"chunk={chunk}, max_steps={max_steps}, starts={starts}, draws={draws}",
+            "positive numbers",
+            "chunk=250, max_steps=20_000, starts=4, draws=300",
         )
     leaves, tree = jax.tree.flatten((args, dict(kwargs or {})))
     arrays = tuple(leaf for leaf in leaves if _is_array(leaf))
     fixed = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
     kinds = tuple(type(leaf) for leaf in leaves)
-    problem = _Problem(model, guide, learning_rate, chunk, draws, tree, fixed, kinds)
+    problem = _Problem(model, guide, chunk, draws, tree, fixed, kinds)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
-    start_key, draw_key = (jax.random.key_data(each) for each in jax.random.split(key))
+    start_key, draw_key, compare_key = jax.random.split(key, 3)
+    start_keys = jax.random.key_data(jax.random.split(start_key, starts))
     try:
         programs = _kept_programs(problem) if _hashable(problem) else _programs(problem)
-        state, first = programs.begin(start_key, arrays)
+        begun = programs.begin(start_keys, arrays)
     except VALUES_ASKED:  # a program of its own for these values, and these alone
         programs, arrays = _programs(replace(problem, fixed=tuple(leaves))), ()
-        state, first = programs.begin(start_key, arrays)
-
-    def advance(current: Any) -> tuple[Any, tuple[jax.Array, Any]]:
-        return programs.advance(current, arrays)
-
-    params, losses, status = _loop(advance, state, first, chunk, max_steps, tolerance, progress)
-    sites = programs.draw(draw_key, params, arrays)
-    return SviResult(_to_numpy(params), losses, _to_numpy(sites), status)
+        begun = programs.begin(start_keys, arrays)
+    run = _Run(programs, arrays, jax.random.key_data(compare_key), max_steps, chunk, progress)
+    try:
+        state = begun
+        for stage in range(STAGES):
+            state = run.stage(state, learning_rate * STEP_RATIO**stage)
+    except KeyboardInterrupt:
+        if not run.losses:
+            raise
+        run.status = Status.INTERRUPTED
+    run.compare_starts()
+    sites = programs.draw(jax.random.key_data(draw_key), run.params, arrays)
+    return SviResult(
+        params=_to_numpy(run.params),
+        losses=np.concatenate(run.losses),
+        bounds=run.bounds,
+        bound=run.bound,
+        error=run.error,
+        draws=_to_numpy(sites),
+        status=run.status,
+    )
 
 
 def _is_array(leaf: Any) -> bool:
@@ -159,7 +197,6 @@ class _Problem:
 
     model: Callable[..., Any]
     guide: Callable[..., Any] | None
-    learning_rate: float
     chunk: int
     draws: int
     tree: Any
@@ -171,19 +208,20 @@ class _Problem:
         left = iter(arrays)
         return jax.tree.unflatten(self.tree, [next(left) if leaf is _ARRAY else leaf for leaf in self.fixed])
 
-    def prepared(self, key: jax.Array, arrays: tuple[Any, ...]) -> tuple[SVI, Any]:
+    def prepared(self, key: jax.Array, arrays: tuple[Any, ...], rate: jax.Array | float = 0.0) -> tuple[SVI, Any]:
         """A guide that knows the model, and the state at the start; within a program what is not used costs nothing."""
         guide = AutoNormal(self.model) if self.guide is None else copy.deepcopy(self.guide)
-        svi = SVI(self.model, guide, Adam(self.learning_rate), Trace_ELBO())
+        svi = SVI(self.model, guide, Adam(rate), Trace_ELBO())
         args, kwargs = self.arguments(arrays)
         return svi, svi.init(key, *args, **kwargs)
 
 
 class _Programs(NamedTuple):
-    """Compiled once a shape of the arrays: the start, a chunk of steps, the draws."""
+    """Compiled once a shape of the arrays: the starts, a chunk of steps of all of them, their losses, the draws."""
 
     begin: Callable[..., Any]
     advance: Callable[..., Any]
+    losses: Callable[..., Any]
     draw: Callable[..., Any]
 
 
@@ -191,22 +229,34 @@ def _programs(problem: _Problem) -> _Programs:
     any_key = jax.random.key_data(jax.random.key(0))
 
     @jax.jit
-    def begin(key: jax.Array, arrays: tuple[Any, ...]) -> tuple[Any, dict[str, Any]]:
-        svi, state = problem.prepared(key, arrays)
-        return state, svi.get_params(state)
+    def begin(keys: jax.Array, arrays: tuple[Any, ...]) -> Any:
+        return jax.vmap(lambda key: problem.prepared(key, arrays)[1])(keys)
 
     @jax.jit
-    def advance(current: Any, arrays: tuple[Any, ...]) -> tuple[Any, tuple[jax.Array, Any]]:
-        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+    def advance(current: Any, rate: jax.Array, arrays: tuple[Any, ...]) -> tuple[Any, tuple[jax.Array, Any]]:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays, rate)[0], problem.arguments(arrays)
 
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
             state, loss = svi.stable_update(state, *args, **kwargs)
             return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
-        zeros = jax.tree.map(jnp.zeros_like, svi.optim.get_params(current.optim_state))
-        (state, sums), losses = jax.lax.scan(step, (current, zeros), length=problem.chunk)
-        return state, (losses, svi.constrain_fn(jax.tree.map(lambda total: total / problem.chunk, sums)))
+        def steps(one: Any) -> tuple[Any, tuple[jax.Array, Any]]:
+            zeros = jax.tree.map(jnp.zeros_like, svi.optim.get_params(one.optim_state))
+            (state, sums), losses = jax.lax.scan(step, (one, zeros), length=problem.chunk)
+            return state, (losses, svi.constrain_fn(jax.tree.map(lambda total: total / problem.chunk, sums)))
+
+        return jax.vmap(steps)(current)
+
+    @jax.jit
+    def losses(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> jax.Array:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+        keys = jax.random.key_data(jax.random.split(jax.random.wrap_key_data(key), PARTICLES))
+
+        def of(one: dict[str, Any]) -> jax.Array:
+            return jax.lax.map(lambda each: svi.loss.loss(each, one, svi.model, svi.guide, *args, **kwargs), keys)
+
+        return jax.vmap(of)(params)
 
     @jax.jit
     def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
@@ -217,46 +267,111 @@ def _programs(problem: _Problem) -> _Programs:
             sites = Predictive(svi.guide, params=params, num_samples=problem.draws)(key, *args, **kwargs)
         return dict(sites)
 
-    return _Programs(begin, advance, draw)
+    return _Programs(begin, advance, losses, draw)
 
 
 _kept_programs = lru_cache(PROGRAMS)(_programs)
 
 
-def _loop(
-    advance: Callable[[Any], tuple[Any, tuple[jax.Array, Any]]],
-    state: Any,
-    first: dict[str, Any],
-    chunk: int,
-    max_steps: int,
-    tolerance: float,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[dict[str, Any], npt.NDArray[np.float64], Status]:
-    """Advance by chunks until the mean loss of a chunk no longer falls."""
-    best, highest, plateau, losses, done = np.inf, -np.inf, [first], [], 0
-    status = Status.STEP_LIMIT
-    try:
-        while done < max_steps and status is Status.STEP_LIMIT:
-            state, (part, params) = advance(state)
-            losses.append(np.asarray(part, np.float64))
-            taken = np.isfinite(losses[-1])
-            if taken.mean() < FEWEST_TAKEN:
-                status = Status.DIVERGED
-                break
-            done, mean = done + chunk, float(losses[-1][taken].mean())
-            highest = max(highest, mean)
-            fell = best - mean > tolerance * abs(highest - min(best, mean))
-            plateau = [params] if fell or not np.isfinite(best) else [*plateau, params]
-            best = min(best, mean)
-            status = Status.CONVERGED if len(plateau) > PATIENCE else status
-            if progress is not None:
-                progress(min(done, max_steps), max_steps)
-    except KeyboardInterrupt:
-        if not losses:
-            raise
-        status = Status.INTERRUPTED
-    means = jax.tree.map(lambda *each: sum(each) / len(each), *plateau)
-    return means, np.concatenate(losses), status
+class _Run:
+    """One fit: its budget of steps, the losses so far, the best parameters and how it ended."""
+
+    def __init__(
+        self,
+        programs: _Programs,
+        arrays: tuple[Any, ...],
+        key: jax.Array,
+        max_steps: int,
+        chunk: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.programs, self.arrays, self.key, self.progress = programs, arrays, key, progress
+        self.max_steps, self.chunk = max_steps, chunk
+        self.losses: list[npt.NDArray[np.float64]] = []
+        self.params: dict[str, Any] = {}
+        self.bounds = np.empty(0)
+        self.bound, self.error = -np.inf, np.inf
+        self.status = Status.CONVERGED
+
+    def stage(self, state: Any, rate: float) -> Any:
+        """Chunks until two in a row gain next to nothing in any start; the state of the best start goes on."""
+        if not self.status.ok:
+            return state
+        done, flat = len(self.losses), 0
+        best = jax.tree.map(lambda leaf: leaf[None], self.params) if self.params else None
+        reached = self._evaluated(best) if best is not None else np.empty(0)
+        leader = 0
+        try:
+            while flat < PATIENCE and self.status.ok:
+                state, (part, params) = self.programs.advance(state, jnp.float32(rate), self.arrays)
+                self.losses.append(np.asarray(part, np.float64))
+                found = self._evaluated(params)
+                gained = np.ones(len(found), bool) if best is None else _gained(reached, found)
+                best = params if best is None else _chosen(gained, params, best)
+                reached = found if not len(reached) else np.where(gained[:, None], found, reached)
+                flat = 0 if gained.any() else flat + 1
+                leader = int(np.argmin(_means(reached)))
+                self._tick()
+        finally:
+            self.losses[done:] = [part[leader] for part in self.losses[done:]]
+            if best is not None and len(reached):
+                self._keep(best, reached, leader)
+        return jax.tree.map(lambda leaf: leaf[leader : leader + 1], state)
+
+    def compare_starts(self) -> None:
+        """Say so where one start alone found the best bound."""
+        if self.status.ok and len(self.bounds) > 1:
+            apart = AGREEMENT * _size(self.params) + STANDARD_ERRORS * self.error
+            if self.bounds[0] - self.bounds[1] > apart:
+                self.status = Status.STARTS_DISAGREE
+
+    def _evaluated(self, params: Any) -> npt.NDArray[np.float64]:
+        """Losses of every start at the same draws, (start, particle)."""
+        return np.asarray(self.programs.losses(self.key, params, self.arrays), np.float64)
+
+    def _keep(self, best: Any, reached: npt.NDArray[np.float64], leader: int) -> None:
+        self.params = jax.tree.map(lambda leaf: leaf[leader], best)
+        own = reached[leader][np.isfinite(reached[leader])]
+        if len(own) > 1:
+            self.bound, self.error = -float(own.mean()), float(own.std(ddof=1) / np.sqrt(len(own)))
+        self.bounds = self.bounds if len(self.bounds) else -np.sort(_means(reached))
+
+    def _tick(self) -> None:
+        """Say how far the fit is, and end it where nothing can be done or no steps are left."""
+        done = len(self.losses) * self.chunk
+        if (np.isfinite(self.losses[-1]).mean(axis=1) < FEWEST_TAKEN).all():
+            self.status = Status.DIVERGED
+        elif done >= self.max_steps:
+            self.status = Status.STEP_LIMIT
+        if self.progress is not None:
+            self.progress(min(done, self.max_steps), self.max_steps)
+
+
+def _means(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean loss of every start, infinite where too few draws have a finite one."""
+    finite = np.isfinite(losses)
+    sums = np.where(finite, losses, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+    return np.where(finite.mean(axis=1) >= FEWEST_TAKEN, sums, np.inf)
+
+
+def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which starts gained more than the noise of the difference, draw by draw."""
+    finite = np.isfinite(before) & np.isfinite(after)
+    number = np.maximum(finite.sum(axis=1), 2)
+    gains = np.where(finite, np.where(finite, before, 0.0) - np.where(finite, after, 0.0), 0.0)
+    mean = gains.sum(axis=1) / number
+    variance = np.where(finite, np.square(gains - mean[:, None]), 0.0).sum(axis=1) / (number - 1)
+    enough = mean > np.maximum(STANDARD_ERRORS * np.sqrt(variance / number), LEAST_GAIN)
+    return enough | (np.isinf(_means(before)) & np.isfinite(_means(after)))
+
+
+def _chosen(which: npt.NDArray[np.bool_], new: Any, old: Any) -> Any:
+    """The new values of some starts, the old ones of the others."""
+    return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+
+
+def _size(params: Mapping[str, Any]) -> int:
+    return sum(int(np.size(value)) for value in params.values())
 
 
 def _to_numpy(tree: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

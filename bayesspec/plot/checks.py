@@ -9,11 +9,13 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import ACCENT, EXCLUDED, INK, PAGE_IN, new_figure, paper, root
 
 LIMIT = 5.0
 
 
+@checked_arguments(found=xr.Dataset)
 def checks(found: xr.Dataset, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw where the deviance is larger or smaller than expected, in standard deviations.
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from bayesspec.comparison.scores import PhaseScore
 from bayesspec.comparison.side_by_side import Comparison
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.labels import match_phases
 from bayesspec.plot.phases import label_image
 from bayesspec.plot.pixels import pixel_size_of
@@ -22,6 +23,7 @@ _ACROSS = 4
 _LINE_IN = 0.21
 
 
+@checked_arguments(scores=Comparison)
 def comparison(scores: Comparison, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw methods side by side.
 

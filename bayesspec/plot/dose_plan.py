@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, INK, OKABE_ITO, axes_or_new, paper
 from bayesspec.results.dose_plan import DosePlan
 
 LOOKS = tuple(zip(OKABE_ITO, ("o-", "s--", "^-.", "D:") * 2, strict=True))
 
 
+@checked_arguments(plan=DosePlan)
 def dose_plan(plan: DosePlan, *, ax: Axes | None = None) -> Axes:
     """Draw the forecast standard error of every phase's ratio by dose; doses that do not resolve them are shaded.
 

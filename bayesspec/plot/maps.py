@@ -12,6 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.pixels import bare, extent, pixel_size_of, scale_bar
 from bayesspec.plot.style import (
     COLUMN_IN,
@@ -32,6 +33,7 @@ _PERCENTILES = (0.5, 99.5)
 _COLUMNS = 4
 
 
+@checked_arguments(data=(LineMaps, Segmentation, IntensityMaps))
 def element_maps(data: LineMaps | Segmentation | IntensityMaps, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the map of every line: intensities in counts, background and overlap taken off.
 
@@ -56,6 +58,7 @@ def element_maps(data: LineMaps | Segmentation | IntensityMaps, *, figure: Figur
     return root(canvas)
 
 
+@checked_arguments(result=Unmixing)
 def abundance_maps(result: Unmixing, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the abundance of every component, and under it its standard deviation.
 

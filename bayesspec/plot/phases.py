@@ -11,14 +11,15 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.pixels import bare, extent, pixel_size_of, scale_bar
 from bayesspec.plot.style import COLUMN_IN, EXCLUDED, axes_or_new, colours, line_label, paper, root
-from bayesspec.results.estimate import Estimate
 from bayesspec.results.segmentation import Segmentation
 
 _NAMED = 2
 
 
+@checked_arguments(result=Segmentation)
 def phase_map(
     result: Segmentation,
     *,
@@ -59,8 +60,9 @@ def phase_map(
 
 
 def _legend(result: Segmentation, numerator: str | None, denominator: str | None) -> list[Patch]:
-    area = Estimate(100 * result.fractions.draws, "area")
-    shown = [f"phase {i}, {text} % of area" for i, (_, text) in enumerate(area.rows())]
+    area = result.fractions.scaled(100.0, "area")
+    texts = zip(area.rows(), _labelled(result), strict=True)
+    shown = [f"phase {i}, {text} % of area{more}" for i, ((_, text), more) in enumerate(texts)]
     if numerator or denominator or len(result.lines) == 2:
         ratio = result.ratio(numerator or result.lines[0], denominator or result.lines[-1])
         more = [f"{line_label(ratio.name)} {text}" for _, text in ratio.rows()]
@@ -73,6 +75,15 @@ def _legend(result: Segmentation, numerator: str | None, denominator: str | None
     if (result.labels.values < 0).any():
         patches.append(Patch(color=EXCLUDED, label="excluded or without counts"))
     return patches
+
+
+def _labelled(result: Segmentation) -> list[str]:
+    """Say of a phase how many labels it has where they are not as many as its area: the map shows labels."""
+    labels = result.labels.values[result.labels.values >= 0]
+    share = np.bincount(labels, minlength=result.n_phases) / max(labels.size, 1)
+    low, high = result.fractions.interval()
+    apart = result.fractions.known_error & ((share < low.values) | (share > high.values))
+    return [f" ({100 * one:.0f} % of labels)" if far else "" for one, far in zip(share, apart, strict=True)]
 
 
 def _strongest(result: Segmentation) -> list[str]:

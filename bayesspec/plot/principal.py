@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.maps import draw_map
 from bayesspec.plot.pixels import pixel_size_of
 from bayesspec.plot.spectra import energy_label, energy_range
@@ -12,6 +13,7 @@ from bayesspec.plot.style import PAGE_IN, colours, new_figure, paper, root
 from bayesspec.results.principal_components import PrincipalComponents
 
 
+@checked_arguments(result=PrincipalComponents)
 def principal_components(result: PrincipalComponents, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw every component with the band of its interval, and its scores beside it.
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, values
 from bayesspec.plot.style import COLUMN_IN, INK, axes_or_new, colours, line_label, paper, root
 from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.segmentation import Segmentation
@@ -22,6 +23,10 @@ _LABEL_CHARACTERS = 20
 _LEGEND_COLUMNS = 3
 
 
+@checked_arguments(
+    results=[Segmentation],
+    truth=values("truth", "truth=[0.7, 0.8]", optional=True),
+)
 def ratios(
     results: Segmentation | Sequence[Segmentation],
     *,

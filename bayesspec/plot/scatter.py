@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import COLUMN_IN, axes_or_new, colours, line_label, paper, root
 from bayesspec.results.segmentation import Segmentation
 
 _MOST_POINTS = 6000
 
 
+@checked_arguments(result=Segmentation)
 def count_scatter(
     result: Segmentation,
     *,

@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import ACCENT, COLUMN_IN, INK, PAGE_IN, new_figure, paper, root
 from bayesspec.results.result import Result
 
 
+@checked_arguments(result=Result)
 def selection(result: Result, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the score of every number of phases or components; the chosen one is marked.
 
@@ -49,6 +51,7 @@ def selection(result: Result, *, figure: Figure | SubFigure | None = None) -> Fi
     return root(canvas)
 
 
+@checked_arguments(evidence=(xr.Dataset, Result))
 def scree(evidence: xr.Dataset | Result, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the scree plot with the edge of the noise, and the held-out counts beside it.
 

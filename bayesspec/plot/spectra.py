@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from bayesspec.files.public_arguments import checked_arguments, energy_range_or_none
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.plot.style import INK, PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
 from bayesspec.results.principal_components import PrincipalComponents
@@ -20,6 +21,10 @@ _LABEL_WIDTH = 0.017
 _FAINT = "#8a8a8a"
 
 
+@checked_arguments(
+    data=(SpectrumImage, Unmixing, PrincipalComponents),
+    energy=energy_range_or_none,
+)
 def sum_spectrum(
     data: SpectrumImage | Unmixing | PrincipalComponents,
     *,
@@ -58,6 +63,7 @@ def sum_spectrum(
     return root(ax.figure)
 
 
+@checked_arguments(result=Unmixing, energy=energy_range_or_none)
 def component_spectra(
     result: Unmixing,
     *,

@@ -11,7 +11,10 @@ import jinja2
 
 from bayesspec.comparison.side_by_side import Comparison
 from bayesspec.errors import InputError
-from bayesspec.reporting.figures import COMPARISON, Picture, drawn_by, picture
+from bayesspec.files.paths import new_file, new_folder
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.writing import write_file
+from bayesspec.reporting.figures import COMPARISON, Picture, drawn, drawn_by, picture
 from bayesspec.reporting.tables import selection_table, settings_table
 from bayesspec.results.result import Result, listed
 from bayesspec.results.table import Table
@@ -19,6 +22,15 @@ from bayesspec.results.table import Table
 __all__ = ["report", "save_figures"]
 
 _ENDINGS = (".html", ".tex")
+_KINDS = ("pdf", "svg", "png")
+_SAVE_FIGURES = "save_figures(results, folder, overwrite=True)"
+
+
+def _comparison_or_none(value: Comparison | None) -> Comparison | None:
+    """Refuse what is no comparison."""
+    if value is not None and not isinstance(value, Comparison):
+        raise InputError(f"a comparison of type {type(value).__name__}", "a Comparison", "bs.compare(si, [fit])")
+    return value
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class _Section:
     settings: Table
 
 
+@checked_arguments(comparison=_comparison_or_none)
 def report(
     results: Result | Sequence[Result],
     path: str | Path,
@@ -70,19 +83,19 @@ def report(
     Raises
     ------
     InputError
-        When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false.
+        When there is nothing to report, the ending is neither, or the file exists and `overwrite` is false or cannot be
+        written.
     """
-    path = Path(path)
     shown = _listed(results)
-    _check(path, overwrite=overwrite)
-    if path.suffix == ".tex":
+    target = new_file(path, overwrite=overwrite, endings=_ENDINGS, do="bs.report(results, {path!r})")
+    if target.suffix.lower() == ".tex":
         text = _tex(shown, comparison, reference)
     else:
         text = _page(shown, comparison, title or shown[0].name, reference)
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_file(target, text.encode(), overwrite=overwrite)
 
 
+@checked_arguments(comparison=_comparison_or_none)
 def save_figures(
     results: Result | Sequence[Result],
     folder: str | Path,
@@ -114,22 +127,20 @@ def save_figures(
     Raises
     ------
     InputError
-        When a file exists and `overwrite` is false.
+        When a file exists and `overwrite` is false, or cannot be written.
     """
     shown = _listed(results)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_kind(ending)
+    place = new_folder(folder)
     figures = [
         (f"{i}_{drawing.name}" if len(shown) > 2 else drawing.name, partial(drawn_by, drawing, result))
         for i, result in enumerate(shown)
         for drawing in result.figures()
     ]
     figures += [(COMPARISON.name, partial(drawn_by, COMPARISON, comparison))] if comparison else []
-    paths = [folder / f"{name}.{ending}" for name, _ in figures]
-    for path in paths:
-        _refuse_existing(path, overwrite=overwrite)
+    paths = [new_file(place / f"{name}.{ending}", overwrite=overwrite, do=_SAVE_FIGURES) for name, _ in figures]
     for path, (_, draw) in zip(paths, figures, strict=True):
-        draw().savefig(path)
+        write_file(path, drawn(draw(), ending), overwrite=overwrite)
     return paths
 
 
@@ -138,15 +149,9 @@ def _listed(results: Result | Sequence[Result]) -> list[Result]:
     return listed(results, needed, "bs.report([seg, fit], 'report.html')")
 
 
-def _check(path: Path, *, overwrite: bool) -> None:
-    if path.suffix not in _ENDINGS:
-        raise InputError(f"the ending {path.suffix!r}", f"one of {_ENDINGS}", f"bs.report(..., '{path.stem}.html')")
-    _refuse_existing(path, overwrite=overwrite)
-
-
-def _refuse_existing(path: Path, *, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise InputError(f"the file {path} exists", "a new file", f"another name than {path.name!r}, or overwrite=True")
+def _check_kind(ending: str) -> None:
+    if ending not in _KINDS:
+        raise InputError(f"ending={ending!r}", f"one of {', '.join(_KINDS)}", "save_figures(fit, folder, ending='pdf')")
 
 
 def _tables(result: Result, reference: str | None) -> list[Table]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from bayesspec import plot
+from bayesspec.files.writing import in_memory
 from bayesspec.results.drawing import Drawing
 
 DPI = 200
@@ -37,6 +37,26 @@ class Picture:
     width_in: float
 
 
+def drawn(figure: Figure, kind: str, dpi: float | None = None) -> memoryview:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    kind : {"pdf", "svg", "png"}
+        Kind of file.
+    dpi : float or None
+        Pixels per inch of a PNG; ``None`` for Matplotlib's setting.
+
+    Returns
+    -------
+    memoryview
+        The file.
+    """
+    return in_memory(lambda stream: figure.savefig(stream, format=kind, dpi=dpi))
+
+
 def picture(name: str, figure: Figure, caption: str) -> Picture:
     """Pack a figure into a page.
 
@@ -54,9 +74,7 @@ def picture(name: str, figure: Figure, caption: str) -> Picture:
     Picture
         The figure as PNG.
     """
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    data = base64.b64encode(drawn(figure, "png", dpi=DPI)).decode("ascii")
     return Picture(name, f"data:image/png;base64,{data}", caption, float(figure.get_size_inches()[0]))
 
 

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.image.rebinning import channel_borders
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Component:
+class Component(Saved):
     """Spectrum of one component.
 
     Parameters

@@ -149,11 +149,14 @@ class Frame:
         Pixels that are not excluded; ``None`` where there are no pixels.
     channels : array, shape (energy,), bool, or None
         Channels that are not excluded; ``None`` where there are no channels.
+    checksum : str
+        Checksum of the counts that the result is of; empty where there is none.
     """
 
     coords: Mapping[str, Any] = field(default_factory=dict)
     valid: npt.NDArray[np.bool_] | None = None
     channels: npt.NDArray[np.bool_] | None = None
+    checksum: str = ""
 
     @staticmethod
     def of(data: SpectrumImage | LineMaps) -> Frame:
@@ -172,9 +175,10 @@ class Frame:
         shape = (data.counts.shape[0], data.counts.shape[1])
         coords: dict[str, Any] = dict(pixel_coords(shape, data.pixel_size, data.pixel_unit))
         if isinstance(data, LineMaps):
-            return Frame(coords | {"line": list(data.lines), "window": list(data.windows)}, data.valid)
+            coords |= {"line": list(data.lines), "window": list(data.windows)}
+            return Frame(coords, data.valid, checksum=data.image_checksum or data.checksum)
         energy = ("energy", data.energy, {"units": data.energy_unit})
-        return Frame(coords | {"energy": energy}, data.valid, data.valid_channels)
+        return Frame(coords | {"energy": energy}, data.valid, data.valid_channels, data.checksum)
 
     def with_coords(self, **coords: Any) -> Frame:
         """Add coordinates.

@@ -11,6 +11,8 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, real, values
+from bayesspec.files.saved import Saved
 from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
 Floats = npt.NDArray[np.float64]
@@ -19,7 +21,7 @@ DOSES: Floats = np.asarray(np.geomspace(20, 20000, 8).round(), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class DosePlan:
+class DosePlan(Saved):
     """What a sample's ratios would cost in counts; prints as a table.
 
     Parameters
@@ -58,6 +60,7 @@ class DosePlan:
         first = int(failed[-1]) + 1 if failed.size else 0
         return float(self.doses[first]) if first < len(self.doses) else np.inf
 
+    @checked_arguments()
     def counts_for(self, error: float) -> float:
         """Find the dose at which every ratio reaches a standard error.
 
@@ -95,6 +98,7 @@ class DosePlan:
             return float(np.exp(x[-1] + 2 * (y[-1] - wanted)))
         return float(np.exp(np.interp(-wanted, np.maximum.accumulate(-y), x)))
 
+    @checked_arguments()
     def pixels_for(self, error: float, counts_per_pixel: float) -> int:
         """Find the number of pixels at which every ratio reaches a standard error at a given dose.
 
@@ -128,6 +132,7 @@ class DosePlan:
         here = np.exp(np.interp(np.log(counts_per_pixel), np.log(self.doses[known]), worst[known]))
         return int(np.ceil(self.pixels * (here / error) ** 2))
 
+    @checked_arguments()
     def seconds(self, counts_per_pixel: float) -> float:
         """Live time of the whole image for a dose, at the measured or given rate.
 
@@ -169,6 +174,12 @@ class DosePlan:
 # Dose planning: how many counts tell two phases apart, or bring a ratio to a wanted standard error
 
 
+@checked_arguments(
+    ratios=values("ratios", "ratios=(0.783, 0.698)"),
+    areas=values("areas", "areas=(0.6, 0.4)", optional=True),
+    doses=values("doses", "doses=[20, 200, 2000]"),
+    background=real("background", 0.0),
+)
 def plan_dose(
     ratios: Sequence[float],
     *,

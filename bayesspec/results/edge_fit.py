@@ -96,7 +96,7 @@ class EdgeFit(LineFit):
                 "the spectrum with the zero loss: it tells how many electrons there were",
                 "bs.fit_edges(core_loss, elements, low_loss=low_loss)",
             )
-        return Estimate(draws, "atoms per nm^2")
+        return self.own(Estimate(draws, "atoms per nm^2", positive=True))
 
     def atomic_ratio(
         self, numerator: str, denominator: str, *, cross_section_sd: SectionSd = None, seed: int = 0
@@ -134,7 +134,7 @@ class EdgeFit(LineFit):
         if unknown:
             raise InputError(f"the edge {unknown[0]!r}", f"one of {', '.join(self.edges)}", "fit.atomic_ratio(...)")
         first, second = (draws.sel(edge=name, drop=True) for name in names)
-        return ratio_of(first, second, f"atoms {names[0]}/{names[1]}")
+        return self.own(ratio_of(first, second, f"atoms {names[0]}/{names[1]}"))
 
     def composition(
         self,
@@ -185,7 +185,10 @@ class EdgeFit(LineFit):
         atoms = draws.sel(edge=chosen).rename(edge="element").assign_coords(element=elements)
         mass = xr.DataArray([xraydb.atomic_mass(e) for e in elements], dims="element", coords={"element": elements})
         shares = {"weight_percent": atoms * mass, "atomic_percent": atoms}
-        return {name: Estimate(100 * share / share.sum("element"), name) for name, share in shares.items()}
+        return {
+            name: self.own(Estimate(100 * share / share.sum("element"), name, positive=True))
+            for name, share in shares.items()
+        }
 
     def budget(
         self,

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
+from bayesspec.image.arguments import checked_prob
 
 PROB = 0.95
 WIDEST = 2.0
-"""Width of a feasible band over that of the 95 % interval above which the prior, not the counts, made the interval."""
+"""Width of the 95 % interval together with the feasible band over its own, above which the counts do not determine a
+quantity: how often what they are said to determine holds is shown by `python benchmarks/identifiability.py`."""
+BANDED = "equal-tailed, together with the feasible band"
+"""Kind of the intervals of quantities with a feasible band."""
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Saved):
     """A quantity with its posterior draws; prints as ``0.783(4)``.
 
     Parameters
@@ -28,10 +36,29 @@ class Estimate:
         Joint posterior draws. A single draw stands for a value that comes without an uncertainty.
     name : str
         What the quantity is.
+    source : str
+        The result that the draws are of. Quantities of one result are combined draw by draw, which keeps their
+        covariance; those of different results, or of none that is named, as independent.
+    positive : bool
+        Whether the quantity cannot be negative, such as a ratio or a composition: its intervals end at 0, and where
+        they do it prints the upper limit that it lies below with 95 % probability, ``< 0.004, 95 %``.
+
+    Examples
+    --------
+    >>> import bayesspec as bs
+    >>> maps = [bs.simulate.iron_oxide_lines(400, (24, 24), seed=seed) for seed in (0, 1)]
+    >>> first, second = (bs.segment(one, 2).ratio("Fe_Ka", "O_Ka").sel(phase=0) for one in maps)
+    >>> change = first - second
+    >>> bool(abs(change.sd / np.hypot(first.sd, second.sd) - 1) < 0.1)
+    True
+    >>> str(first - first)
+    '0'
     """
 
     draws: xr.DataArray
     name: str
+    source: str = field(default="", kw_only=True)
+    positive: bool = field(default=False, kw_only=True)
 
     @property
     def known_error(self) -> bool:
@@ -72,9 +99,27 @@ class Estimate:
         check_prob(prob)
         if not self.known_error:
             return self.sd, self.sd
-        ends = [self._quantile(q) for q in ((1 - prob) / 2, (1 + prob) / 2)]
+        ends = [self._ended(self._quantile(q)) for q in ((1 - prob) / 2, (1 + prob) / 2)]
         attrs = {"prob": prob, "interval": "equal-tailed"}
         return ends[0].assign_attrs(attrs), ends[1].assign_attrs(attrs)
+
+    def _ended(self, end: xr.DataArray) -> xr.DataArray:
+        return end.clip(min=0.0) if self.positive else end
+
+    def limits(self) -> xr.DataArray:
+        """Upper limits where the counts do not exclude 0.
+
+        Returns
+        -------
+        xarray.DataArray, dims (...), float64
+            What the quantity lies below with 95 % probability; NaN where 0 is excluded, or it can be negative. Where
+            the mean is below 0 the limit is that of a mean of 0: a fluctuation to below does not make it smaller.
+        """
+        if not self.positive or not self.known_error:
+            return self.mean * np.nan
+        lower, mean = self.interval()[0], self.mean
+        above = (self._quantile(PROB) - mean.clip(max=0.0)).clip(min=0.0)
+        return above.where((lower <= 0) & np.isfinite(mean) & (above > 0))
 
     def _quantile(self, q: float) -> xr.DataArray:
         if np.isfinite(self.draws).all():
@@ -100,6 +145,7 @@ class Estimate:
         chosen: dict[str, Any] = {k: v.sel(labels, drop=True) for k, v in parts.items() if isinstance(v, xr.DataArray)}
         return replace(self, **chosen)
 
+    @checked_arguments()
     def scaled(self, factor: float, name: str) -> Estimate:
         """Multiply the quantity by a number.
 
@@ -115,7 +161,53 @@ class Estimate:
         Estimate, dims (...)
             The product.
         """
-        return Estimate(factor * self.draws, name)
+        return replace(self, draws=factor * self.draws, name=name)
+
+    def __neg__(self) -> Estimate:
+        return _combined(operator.sub, 0.0, self, "-")
+
+    def __add__(self, other: Operand) -> Estimate:
+        return _combined(operator.add, self, other, "+")
+
+    def __radd__(self, other: Operand) -> Estimate:
+        return _combined(operator.add, other, self, "+")
+
+    def __sub__(self, other: Operand) -> Estimate:
+        return _combined(operator.sub, self, other, "-")
+
+    def __rsub__(self, other: Operand) -> Estimate:
+        return _combined(operator.sub, other, self, "-")
+
+    def __mul__(self, other: Operand) -> Estimate:
+        return _combined(operator.mul, self, other, "*")
+
+    def __rmul__(self, other: Operand) -> Estimate:
+        return _combined(operator.mul, other, self, "*")
+
+    def __truediv__(self, other: Operand) -> Estimate:
+        return _combined(operator.truediv, self, other, "/")
+
+    def __rtruediv__(self, other: Operand) -> Estimate:
+        return _combined(operator.truediv, other, self, "/")
+
+    def joint_draws(self) -> xr.DataArray:
+        """Draws that stand for all that is known of the quantity.
+
+        Returns
+        -------
+        xarray.DataArray, dims (draw, ...), float64
+            The draws.
+
+        Raises
+        ------
+        InputError
+            When it comes without any, or with more than they tell.
+        """
+        if not self.known_error:
+            raise InputError(
+                f"{self.name}, a value without uncertainty", "a quantity with draws", f"{self.name!r}.mean"
+            )
+        return self.draws.astype(np.float64)
 
     def summary(self, prob: float = PROB) -> xr.Dataset:
         """Mean, standard deviation and interval in one table.
@@ -136,8 +228,9 @@ class Estimate:
             When `prob` is not between 0 and 1.
         """
         lower, upper = self.interval(prob)
+        kind = {"prob": lower.attrs.get("prob", prob), "interval": lower.attrs.get("interval", "none")}
         table = {"mean": self.mean, "sd": self.sd, "lower": lower, "upper": upper}
-        return xr.Dataset(table, attrs={"prob": prob, "interval": "equal-tailed", "name": self.name})
+        return xr.Dataset(table, attrs={**kind, "name": self.name})
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry.
@@ -146,9 +239,10 @@ class Estimate:
         ------
         tuple of str
             Such as ``("phase 0", "0.783(4)")``; the label is empty for a single value. A ratio whose
-            denominator is not detected prints the lower end of its 95 % interval: ``> 12``.
+            denominator is not detected prints the lower end of its 95 % interval: ``> 12``; what cannot be negative and
+            is not detected an upper limit: ``< 0.004, 95 %``.
         """
-        mean, sd, lower = self.mean, self.sd, self.interval()[0]
+        mean, sd, lower, limit = self.mean, self.sd, self.interval()[0], self.limits()
         for index in np.ndindex(mean.shape):
             where = [
                 f"{dim} {mean[dim].values[i] if dim in mean.coords else i}"
@@ -157,6 +251,8 @@ class Estimate:
             value = format_uncertain(float(mean.values[index]), float(sd.values[index]))
             if np.isposinf(mean.values[index]) and 0 < lower.values[index] < np.inf:
                 value = f"> {lower.values[index]:.2g}"
+            if np.isfinite(limit.values[index]):
+                value = f"< {limit.values[index]:.2g}, {100 * PROB:.0f} %"
             yield ", ".join(where), value
 
     def __str__(self) -> str:
@@ -167,6 +263,49 @@ class Estimate:
 
     def __repr__(self) -> str:
         return f"<Estimate {self.name}: {self}>"
+
+
+Operand = Estimate | float
+
+
+def _combined(operation: Callable[[Any, Any], xr.DataArray], first: Operand, second: Operand, sign: str) -> Estimate:
+    """Combine two quantities, draw by draw where both are of one result, else as independent."""
+    both = [one for one in (first, second) if isinstance(one, Estimate)]
+    numbers = [one for one in (first, second) if not isinstance(one, Estimate)]
+    if not all(isinstance(number, Real) and math.isfinite(number) for number in numbers):
+        raise InputError(f"{numbers[0]!r} beside {both[0].name}", "a quantity, or a finite number", "a - b, or 2 * a")
+    name = f"{_text(first)} {sign} {_text(second)}"
+    if len(both) == 1:
+        own, number = both[0], float(numbers[0])
+        factor = number if sign == "*" else 1 / number if sign == "/" and own is first and number else 0.0
+        if factor > 0:
+            return own.scaled(factor, name)
+        draws = own.draws if type(own) is Estimate else own.joint_draws()
+        return Estimate(operation(*((draws, number) if own is first else (number, draws))), name, source=own.source)
+    own, other = both
+    joint = own.draws is other.draws or own.source == other.source != ""
+    left, right = own.joint_draws(), other.joint_draws()
+    if not joint:
+        left, right = _independent(left, right)
+    try:
+        left, right = xr.align(left, right, join="exact")
+    except ValueError as error:
+        do = "a.sel(phase=0) - b.sel(phase=1), or .sel(component=...)"
+        raise InputError(f"{own.name} and {other.name} of other dims or labels: {error}", "the same", do) from error
+    return Estimate(operation(left, right), name, source=own.source if joint else "")
+
+
+def _text(operand: Operand) -> str:
+    return operand.name if isinstance(operand, Estimate) else f"{operand:g}"
+
+
+def _independent(first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """As many draws of both, put together at random."""
+    n = min(first.sizes["draw"], second.sizes["draw"])
+    rng = np.random.default_rng([first.sizes["draw"], second.sizes["draw"]])
+    picked = [one.isel(draw=rng.permutation(one.sizes["draw"])[:n]) for one in (first, second)]
+    bare = [one.drop_vars("draw") if "draw" in one.coords else one for one in picked]
+    return bare[0], bare[1]
 
 
 def check_prob(prob: float) -> None:
@@ -182,8 +321,7 @@ def check_prob(prob: float) -> None:
     InputError
         When it is not between 0 and 1.
     """
-    if not 0 < prob < 1:
-        raise InputError(f"prob={prob}", "a probability between 0 and 1", "interval(0.95)")
+    checked_prob(prob)
 
 
 def format_uncertain(mean: float, sd: float) -> str:
@@ -231,7 +369,7 @@ def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> E
     """
     ratio = xr.where(denominator > 0, numerator / denominator.where(denominator > 0), np.inf)
     known = numerator.notnull() & denominator.notnull()
-    return Estimate(ratio.where(known).transpose("draw", ...), name)
+    return Estimate(ratio.where(known).transpose("draw", ...), name, positive=True)
 
 
 def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
@@ -269,9 +407,11 @@ def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
 class BandedEstimate(Estimate):
     """A quantity with its posterior draws and its feasible band; prints as ``0.31 to 0.42``, if not identified.
 
-    Where the band is more than twice as wide as the 95 % interval the counts do not determine the quantity: other
-    spectra and abundances that fit as well give other values, and the draws prefer some of them on account of the
-    prior only. There the standard deviation is NaN and the interval is the band with the draws' interval.
+    The interval is what sampling leaves open, the draws' own, together with what the factorisation leaves open, the
+    band: other spectra and abundances that fit as well give other values, and the draws prefer some of them on account
+    of the prior only. Where both together are more than twice as wide as the draws' interval the counts do not
+    determine the quantity, and the standard deviation is NaN; elsewhere it is that of the draws, as much wider as the
+    interval is.
 
     Parameters
     ----------
@@ -291,22 +431,21 @@ class BandedEstimate(Estimate):
 
     @property
     def identified(self) -> xr.DataArray:
-        """Whether the counts determine the quantity to its interval, dims (...), bool."""
-        low, high = super().interval(PROB)
-        return ((self.upper - self.lower) <= WIDEST * (high - low)) & self.reliable
+        """Whether the counts determine the quantity, the band included, to its interval, dims (...), bool."""
+        return (self._wider() <= WIDEST) & self.reliable
 
     @property
     def sd(self) -> xr.DataArray:
-        """Posterior standard deviation, dims (...), float64; NaN where not identified."""
-        return super().sd.where(self.identified)
+        """Posterior standard deviation, the band included, dims (...), float64; NaN where not identified."""
+        return (super().sd * self._wider()).where(self.identified)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
-        """Equal-tailed credible interval where identified; elsewhere what the feasible band and that interval span.
+        """What the equal-tailed credible interval and the feasible band span.
 
         Parameters
         ----------
         prob : float
-            Probability that the interval holds, between 0 and 1.
+            Probability that the draws' interval holds, between 0 and 1.
 
         Returns
         -------
@@ -319,12 +458,18 @@ class BandedEstimate(Estimate):
             When `prob` is not between 0 and 1.
         """
         low, high = super().interval(prob)
-        known = self.identified
-        low, high = low.where(known, np.minimum(low, self.lower)), high.where(known, np.maximum(high, self.upper))
-        kind = "equal-tailed" if bool(known.all()) else "equal-tailed; feasible band where not identified"
-        attrs: dict[str, Any] = {"prob": prob, "interval": kind}
-        return low.assign_attrs(attrs), high.assign_attrs(attrs)
+        attrs: dict[str, Any] = {"prob": prob, "interval": BANDED}
+        low, high = low.where(~(self.lower < low), self.lower), high.where(~(self.upper > high), self.upper)
+        return self._ended(low).assign_attrs(attrs), self._ended(high).assign_attrs(attrs)
 
+    def _wider(self) -> xr.DataArray:
+        """Width of the interval over that of the draws' own, dims (...), 1 or more."""
+        (low, high), (lowest, highest) = super().interval(PROB), self.interval(PROB)
+        own, whole = high - low, highest - lowest
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return xr.where(whole > own, whole / own, 1.0)
+
+    @checked_arguments()
     def scaled(self, factor: float, name: str) -> BandedEstimate:
         """Multiply the quantity and its band by a number.
 
@@ -340,7 +485,28 @@ class BandedEstimate(Estimate):
         BandedEstimate, dims (...)
             The product.
         """
-        return BandedEstimate(factor * self.draws, name, factor * self.lower, factor * self.upper, self.reliable)
+        lower, upper = factor * self.lower, factor * self.upper
+        return replace(self, draws=factor * self.draws, name=name, lower=lower, upper=upper)
+
+    def joint_draws(self) -> xr.DataArray:
+        """Draws, as much wider as the interval is, where the counts determine the quantity.
+
+        Returns
+        -------
+        xarray.DataArray, dims (draw, ...), float64
+            The draws, stretched so that their 95 % interval is the interval.
+
+        Raises
+        ------
+        InputError
+            When the counts do not determine the quantity: other values fit as well that no draw shows.
+        """
+        if not bool(self.identified.all()):
+            do = "its .interval(), or .sel(component=...) of those with .identified"
+            raise InputError(f"{self.name}, which the counts do not determine", "an identified quantity", do)
+        (low, high), (lowest, _) = super().interval(PROB), self.interval(PROB)
+        spread = ((super().joint_draws() - low) * self._wider()).where(high > low, 0.0)
+        return (lowest + spread).transpose(*self.draws.dims)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry; a range where it is not identified.

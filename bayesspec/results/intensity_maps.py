@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.results.drawing import Drawing
-from bayesspec.results.estimate import PROB, Estimate, check_prob, format_uncertain
+from bayesspec.results.estimate import PROB, Estimate, Operand, check_prob, format_uncertain
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.schema import Schema, Variable
 from bayesspec.results.table import Table
@@ -76,7 +77,28 @@ class MappedEstimate(Estimate):
         MappedEstimate, dims (...)
             The product.
         """
-        return MappedEstimate(factor * self.draws, name, factor * self.spread)
+        return replace(self, draws=factor * self.draws, name=name, spread=factor * self.spread)
+
+    def __sub__(self, other: Operand) -> Estimate:
+        if not isinstance(other, MappedEstimate) or self.source == other.source:
+            return super().__sub__(other)
+        spread = cast(xr.DataArray, np.hypot(self.spread, other.spread))
+        return MappedEstimate(self.draws - other.draws, f"{self.name} - {other.name}", spread)
+
+    def joint_draws(self) -> xr.DataArray:
+        """No draws: values with standard deviations.
+
+        Returns
+        -------
+        xarray.DataArray
+            Never.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(f"{self.name}, a map without draws", "a quantity with draws", "bs.ratio_map(si, ...)")
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry.
@@ -129,7 +151,7 @@ class IntensityMaps(LineResult):
             When a line was not fitted.
         """
         kept = self.data.sel(line=self.checked_lines(lines))
-        return MappedEstimate(kept["intensities"].expand_dims("draw"), "counts", kept["sd"])
+        return self.own(MappedEstimate(kept["intensities"].expand_dims("draw"), "counts", kept["sd"]))
 
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Not there: the ratio of two maps at few counts a pixel has no mean; ``bs.segment`` measures ratios.

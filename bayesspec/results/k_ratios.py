@@ -43,7 +43,7 @@ class KRatios(Result):
     @property
     def ratios(self) -> Estimate:
         """k-ratio of every line, dims (line,): shot noise, standards, doses and peak shapes in its intervals."""
-        return Estimate(self.data["k_draws"], "k-ratio")
+        return self.own(Estimate(self.data["k_draws"], "k-ratio", positive=True))
 
     @property
     def absolute(self) -> bool:
@@ -75,7 +75,7 @@ class KRatios(Result):
         """
         if line not in self.lines:
             raise InputError(f"the line {line!r}", f"one of {', '.join(self.lines)}", f"k.ratio({self.lines[0]!r})")
-        return Estimate(self.data["k_draws"].sel(line=line, drop=True), f"k-ratio of {line}")
+        return self.own(Estimate(self.data["k_draws"].sel(line=line, drop=True), f"k-ratio of {line}", positive=True))
 
     def uncertainties(self) -> xr.Dataset:
         """Relative standard deviations of the k-ratios by source.

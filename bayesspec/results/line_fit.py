@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, line_name
 from bayesspec.results.estimate import PROB, Estimate, ratio_of
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.schema import Schema, Variable
@@ -64,7 +65,8 @@ class LineFit(LineResult):
         InputError
             When a line was not fitted.
         """
-        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "counts")
+        draws = self.data["intensity_draws"].sel(line=self.checked_lines(lines))
+        return self.own(Estimate(draws, "counts", positive=True))
 
     @property
     def total_counts(self) -> int:
@@ -88,6 +90,8 @@ class LineFit(LineResult):
     def _draws(self, line: str) -> xr.DataArray:
         return self.intensities_of([line]).draws.isel(line=0, drop=True)
 
+    @checked_arguments()
+    @checked_arguments(line=line_name)
     def k_ratio(self, line: str, standard: LineFit) -> Estimate:
         """Count rate of a line over that of a standard, at the same dose.
 
@@ -123,6 +127,7 @@ class LineFit(LineResult):
         shuffled = theirs.isel(draw=np.random.default_rng(n).permutation(theirs.sizes["draw"])[:n])
         return ratio_of(ours.isel(draw=slice(n)) / times[0], shuffled / times[1], f"k-ratio of {line}")
 
+    @checked_arguments()
     def composition(
         self,
         k_factors: Mapping[str, KFactor] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.results.estimate import Estimate, ratio_of
 from bayesspec.results.result import Result
 
@@ -69,6 +70,7 @@ class LineResult(Result):
                 raise InputError(f"the line {line!r}", f"one of {list(self.lines)}", do)
         return list(lines)
 
+    @checked_arguments()
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Ratio of two lines, in every phase or component.
 
@@ -90,4 +92,4 @@ class LineResult(Result):
         """
         pair = self.intensities_of([numerator, denominator]).draws
         above, below = (pair.isel(line=i, drop=True) for i in (0, 1))
-        return ratio_of(above, below, f"{numerator}/{denominator}")
+        return self.own(ratio_of(above, below, f"{numerator}/{denominator}"))

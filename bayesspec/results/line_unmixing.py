@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 import xarray as xr
 
+from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, line_names
 from bayesspec.results.estimate import PROB, Estimate, check_prob
 from bayesspec.results.schema import Variable
 from bayesspec.results.unmixing import Unmixing
@@ -89,7 +91,25 @@ class RangedEstimate(Estimate):
         RangedEstimate, dims (...)
             The product.
         """
-        return RangedEstimate(factor * self.draws, name, factor * self.lower, factor * self.upper, self.prob)
+        lower, upper = factor * self.lower, factor * self.upper
+        return replace(self, draws=factor * self.draws, name=name, lower=lower, upper=upper)
+
+    def joint_draws(self) -> xr.DataArray:
+        """No draws: a range tells nothing of what lies in it.
+
+        Returns
+        -------
+        xarray.DataArray
+            Never.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(
+            f"{self.name}, a likelihood range without draws", "a quantity with draws", "its .interval(), end by end"
+        )
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry.
@@ -168,6 +188,7 @@ class LineUnmixing(Unmixing):
         known = low.notnull().all("component").values
         return xr.Dataset(table, attrs=low.attrs).isel(line=np.flatnonzero(known))
 
+    @checked_arguments(lines=line_names)
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Counts in some lines of every component.
 
@@ -191,6 +212,7 @@ class LineUnmixing(Unmixing):
     def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
         return self.data["line_draws"].sel(line=self.checked_lines(lines))
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:
@@ -232,13 +254,13 @@ class LineUnmixing(Unmixing):
         low = (estimate.mean - np.hypot(estimate.mean - low, reach)).clip(min=0.0)
         high = estimate.mean + np.hypot(high - estimate.mean, reach)
         high = high.clip(max=100.0) if estimate.name.endswith("percent") else high
-        return RangedEstimate(estimate.draws, estimate.name, low, high, float(self.data.attrs["prob"]))
+        return self.own(RangedEstimate(estimate.draws, estimate.name, low, high, float(self.data.attrs["prob"])))
 
     def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:
         return self.data["feasible_lines"].sel(line=list(lines))
 
     def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
         if feasible is None:
-            return Estimate(draws, name)
+            return self.own(Estimate(draws, name, positive=True))
         low, high = feasible.min("transform"), feasible.max("transform")
-        return RangedEstimate(draws, name, low, high, float(self.data.attrs["prob"]))
+        return self.own(RangedEstimate(draws, name, low, high, float(self.data.attrs["prob"])))

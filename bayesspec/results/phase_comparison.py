@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.stats import chi2
+from scipy.special import chdtr
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import Saved
 from bayesspec.results.estimate import Estimate
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseComparison:
+class PhaseComparison(Saved):
     """How much two phases differ, ratio by ratio and all in all; prints as a sentence a ratio.
 
     Parameters
@@ -149,4 +150,4 @@ def _ellipsoid(pair: xr.DataArray) -> float:
         return float("nan")
     mean, freedom = difference.mean(axis=0), difference.shape[1]
     scatter = np.atleast_2d(np.cov(difference, rowvar=False))
-    return float(chi2.cdf(mean @ np.linalg.pinv(scatter, hermitian=True) @ mean, freedom))
+    return float(chdtr(freedom, mean @ np.linalg.pinv(scatter, hermitian=True) @ mean))

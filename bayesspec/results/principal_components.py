@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.denoised_rates import log_normal_rates, positive_rates, products_with_errors
 from bayesspec.results.dataset import Frame, summed_image
@@ -94,6 +95,7 @@ class PrincipalComponents(Result):
         """Denoised rates of the whole image, see `denoise`."""
         return self.denoise()
 
+    @checked_arguments(y=slice, x=slice)
     def denoise(self, y: slice = slice(None), x: slice = slice(None), *, prob: float | None = None) -> xr.Dataset:
         """Expected counts of every pixel and channel under the low-rank model, with their errors.
 

@@ -33,23 +33,23 @@ class Quantification(Result):
     @property
     def weight_percent(self) -> Estimate:
         """Mass per cent as measured, dims (element,): their sum is `total`."""
-        return Estimate(self.data["weight_percent_draws"], "weight_percent")
+        return self.own(Estimate(self.data["weight_percent_draws"], "weight_percent", positive=True))
 
     @property
     def normalised(self) -> Estimate:
         """Mass per cent brought to a sum of 100, dims (element,)."""
         draws = self.data["weight_percent_draws"]
-        return Estimate(100 * draws / draws.sum("element"), "normalised weight_percent")
+        return self.own(Estimate(100 * draws / draws.sum("element"), "normalised weight_percent", positive=True))
 
     @property
     def atomic_percent(self) -> Estimate:
         """Atomic per cent, dims (element,); they sum to 100."""
-        return Estimate(self.data["atomic_percent_draws"], "atomic_percent")
+        return self.own(Estimate(self.data["atomic_percent_draws"], "atomic_percent", positive=True))
 
     @property
     def total(self) -> Estimate:
         """Sum of the mass per cent, dims (): far from 100 an element, a dose or a standard is wrong."""
-        return Estimate(self.data["weight_percent_draws"].sum("element"), "total")
+        return self.own(Estimate(self.data["weight_percent_draws"].sum("element"), "total"))
 
     @property
     def budget(self) -> xr.Dataset:

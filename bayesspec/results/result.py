@@ -6,10 +6,12 @@ asked of the result itself: ``facts``, ``table``, ``figures``, ``expected_counts
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,10 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.load import to_hyperspy
+from bayesspec.files.netcdf import FORMAT_VERSION, sealed
+from bayesspec.files.paths import new_file
+from bayesspec.files.saved import SavedPart
+from bayesspec.files.writing import write_file
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, attributes
@@ -26,14 +32,17 @@ from bayesspec.results.prediction import Prediction, prediction, rate_floor, row
 from bayesspec.results.schema import SELECTION, STATISTICS, Schema, Values
 from bayesspec.results.table import Table
 from bayesspec.spectroscopy.composition import KFactor
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.thin_film import Film, film_composition
+
+Quantity = TypeVar("Quantity", bound=Estimate)
 
 
 class FitError(RuntimeError):
     """A fit that did not end as it should, raised under ``strict=True``; the message says what to do."""
 
 
-class Result:
+class Result(SavedPart):
     """A labelled Dataset and what can be read off it.
 
     A kind of result of your own is a subclass: give it a ``kind``, a ``schema`` and, so that ``bs.check`` and
@@ -74,7 +83,8 @@ class Result:
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **other: Any) -> None:
+        super().__init_subclass__(**other)
         Result.kinds[cls.kind] = cls
 
     @classmethod
@@ -128,8 +138,9 @@ class Result:
             When a variable is missing, unknown, or does not fit the schema.
         """
         own = attributes(name=name, method=method, status=status, converged=converged, settings=settings or {})
-        own |= {"verdict": verdict, "result": cls.kind, **(attrs or {})}
-        data = cls.schema.dataset(values, frame or Frame(), own)
+        frame = frame or Frame()
+        own |= {"verdict": verdict, "result": cls.kind, "data_checksum": frame.checksum, **(attrs or {})}
+        data = cls.schema.dataset(values, frame, own)
         if selection is not None:
             data = data.assign({f"{SELECTION}{score}": table for score, table in selection.data_vars.items()})
         return cls(data)
@@ -184,6 +195,55 @@ class Result:
         """Scores of every number of phases or components that was tried, dims (candidate,)."""
         chosen = {str(n): str(n).removeprefix(SELECTION) for n in self.data.data_vars if str(n).startswith(SELECTION)}
         return self.data[list(chosen)].rename(chosen)
+
+    @property
+    def data_checksum(self) -> str:
+        """Checksum of the counts that the result is of, str; empty where it is not known."""
+        return str(self.data.attrs.get("data_checksum", ""))
+
+    def is_of(self, data: SpectrumImage | LineMaps) -> bool:
+        """Whether the result can be of these counts.
+
+        Parameters
+        ----------
+        data : SpectrumImage or LineMaps
+            Counts.
+
+        Returns
+        -------
+        bool
+            False where both have a checksum of the same kind, and another one.
+        """
+        kind = self.data_checksum.partition("-")[0]
+        known = [data.checksum, data.image_checksum] if isinstance(data, LineMaps) else [data.checksum, *data.made_from]
+        comparable = [one for one in known if kind and one.startswith(kind)]
+        return not comparable or self.data_checksum in comparable
+
+    @property
+    def source(self) -> str:
+        """What tells draws of this result from those of others, str; empty where the data are not known.
+
+        The same fit of the same counts has the same: its draws are the same too.
+        """
+        if not self.data_checksum:
+            return ""
+        told = [str(self.data.attrs[key]) for key in ("result", "method", "data_checksum", "provenance")]
+        return hashlib.blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
+
+    def own(self, estimate: Quantity) -> Quantity:
+        """Say of a quantity that its draws are those of this result.
+
+        Parameters
+        ----------
+        estimate : Estimate
+            A quantity made of the draws of this result.
+
+        Returns
+        -------
+        Estimate
+            The same: combined with others of this result draw by draw, with those of other results as independent.
+        """
+        return replace(estimate, source=self.source)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -269,6 +329,12 @@ class Result:
             When it is missing or has another shape.
         """
         wanted = self.counts_shape
+        if image is not None and image.shape == wanted and not self.is_of(image):
+            raise InputError(
+                f"an image with other counts than those of {self.name!r}",
+                "the image that was decomposed",
+                "bs.check(fit, si), with the si that the fit was made of",
+            )
         if image is None or image.shape != wanted:
             found = "no image" if image is None else f"an image of shape {image.shape}"
             raise InputError(found, f"the image of shape {wanted} that was decomposed", "bs.check(fit, si)")
@@ -417,10 +483,12 @@ class Result:
     ) -> dict[str, Estimate]:
         angle = json.loads(self.data.attrs.get("acquisition", "{}")).get("elevation_deg")
         table = film_composition(intensities, factors, film, elevation_deg=angle, in_counts=self.in_counts, seed=seed)
-        return {str(name): Estimate(draws, str(name)) for name, draws in table.data_vars.items()}
+        return {
+            str(name): self.own(Estimate(draws, str(name), positive=True)) for name, draws in table.data_vars.items()
+        }
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the result to a netCDF file.
+        """Write the result to a netCDF file, which is complete or not there: an earlier one stays until then.
 
         Parameters
         ----------
@@ -437,14 +505,11 @@ class Result:
         Raises
         ------
         InputError
-            When the file exists and `overwrite` is false.
+            When the file exists and `overwrite` is false, or cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise InputError(f"the file {path} exists", "a new file", f"save({str(path)!r}, overwrite=True)")
-        packed = {name: {"zlib": True} for name, values in self.data.data_vars.items() if values.size > 1000}
-        self.data.to_netcdf(path, engine="h5netcdf", encoding=packed)
-        return path
+        target = new_file(path, overwrite=overwrite, do="fit.save({path!r})")
+        contents = sealed({"/": self.data.assign_attrs(format_version=FORMAT_VERSION)})
+        return write_file(target, contents, overwrite=overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
         """Hand spectra and maps to HyperSpy.
@@ -471,38 +536,6 @@ class Result:
         """
         draws = {str(name): values for name, values in self.data.data_vars.items() if "draw" in values.dims}
         return to_arviz(xr.Dataset(draws))
-
-
-def open_result(path: str | Path) -> Any:
-    """Open a result that was saved.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file that ``save`` wrote.
-
-    Returns
-    -------
-    Result
-        Of the class that saved it.
-
-    Raises
-    ------
-    InputError
-        When the file does not exist, holds no result, or not all that its kind of result holds.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"no file at {path}", "a file that seg.save or fit.save wrote", "bs.open('fit.nc')")
-    try:
-        data = xr.load_dataset(path, engine="h5netcdf")
-    except OSError as error:
-        raise InputError(f"{path} is not netCDF ({error})", "a saved result", "bs.load(path) for an image") from error
-    kind = data.attrs.get("result")
-    if kind not in Result.kinds:
-        raise InputError(f"{path} holds no result (result={kind!r})", "a saved result", "bs.load(path) for an image")
-    found = Result.kinds[kind]
-    found.schema.refuse(data, f"{path}, a {kind},", "the file as it was saved: copy it again")
-    return found(data)
 
 
 def listed(

@@ -26,6 +26,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "status": "how the fit ended, a sentence",
     "converged": "1 where it ended as it should, else 0",
     "verdict": "what was found, in words",
+    "data_checksum": "checksum of the counts that it is of, `si.checksum`; empty where there are none",
     "provenance": "seed, priors, settings and versions, as JSON",
 }
 """Attributes of every result."""
@@ -213,7 +214,7 @@ class Schema:
 
     @property
     def _attributes(self) -> set[str]:
-        return {*ATTRIBUTES, *self.attributes} - {"verdict"}  # fits of a model had none in version 0.1
+        return {*ATTRIBUTES, *self.attributes} - {"verdict", "data_checksum"}  # files of version 0.1 can lack them
 
     def problems(self, data: xr.Dataset) -> list[str]:
         """Say what is wrong with a Dataset.

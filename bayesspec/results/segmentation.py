@@ -13,6 +13,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import accuracy
@@ -221,7 +222,8 @@ class Segmentation(LineResult):
     @property
     def fractions(self) -> Estimate:
         """Share of this image's area in each phase, dims (phase,): of its pixels, not of a sample beyond them."""
-        return Estimate(self.data["fraction_draws"], "; ".join(filter(None, ("area fraction", self.area_note))))
+        about = "; ".join(filter(None, ("area fraction", self.area_note)))
+        return self.own(Estimate(self.data["fraction_draws"], about, positive=True))
 
     @property
     def area_note(self) -> str:
@@ -244,6 +246,7 @@ class Segmentation(LineResult):
         """
         return self.data["scatter"]
 
+    @checked_arguments()
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Intensities of some lines in every phase, background and overlap accounted for.
 
@@ -262,8 +265,10 @@ class Segmentation(LineResult):
         InputError
             When a line was not mapped.
         """
-        return Estimate(self.data["intensity_draws"].sel(line=self.checked_lines(lines)), "share of a phase's counts")
+        draws = self.data["intensity_draws"].sel(line=self.checked_lines(lines))
+        return self.own(Estimate(draws, "share of a phase's counts", positive=True))
 
+    @checked_arguments()
     def ratio_difference(self, numerator: str, denominator: str, first: int = 0, second: int = 1) -> Estimate:
         """Difference of one line ratio between two phases, with their covariance.
 
@@ -290,8 +295,10 @@ class Segmentation(LineResult):
                 found = f"phase {phase} of {self.n_phases}"
                 raise InputError(found, f"a phase from 0 to {self.n_phases - 1}", "seg.ratio_difference(a, b, 0, 1)")
         difference = draws.sel(phase=first, drop=True) - draws.sel(phase=second, drop=True)
-        return Estimate(difference, f"{numerator}/{denominator}, phase {first} less phase {second}")
+        about = f"{numerator}/{denominator}, phase {first} less phase {second}"
+        return self.own(Estimate(difference, about))
 
+    @checked_arguments()
     def compare_phases(
         self, first: int, second: int, *, reference: str | None = None, margin: float = 0.0
     ) -> PhaseComparison:
@@ -320,6 +327,7 @@ class Segmentation(LineResult):
         """
         return compare(self.intensities.draws, first, second, reference=reference, margin=margin)
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:
@@ -347,6 +355,7 @@ class Segmentation(LineResult):
         """
         return self._composition(self.data["intensity_draws"], k_factors, seed, film)
 
+    @checked_arguments()
     def plan(self, numerator: str, denominator: str, *, doses: Iterable[float] = DOSES, seed: int = 0) -> DosePlan:
         """Forecast what another dose would make of a ratio in this sample.
 
@@ -510,7 +519,7 @@ class Segmentation(LineResult):
             Sentences.
         """
         above, below = self._against(reference)
-        area = [text for _, text in Estimate(100 * self.fractions.draws, "area").rows()]
+        area = [text for _, text in self.fractions.scaled(100.0, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."

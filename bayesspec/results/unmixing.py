@@ -11,6 +11,7 @@ import xarray as xr
 from scipy.linalg import subspace_angles
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments, integer, line_names
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
@@ -56,11 +57,11 @@ class ComponentLines(LineResult):
     def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
         """Estimate with the range of the same quantity over all feasible factorisations."""
         if feasible is None or draws.sizes["draw"] < 2:
-            return Estimate(draws, name)
+            return self.own(Estimate(draws, name, positive=True))
         reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
-        return BandedEstimate(draws, name, low, high, shaped)
+        return self.own(BandedEstimate(draws, name, low, high, shaped, positive=True))
 
     @property
     def _feasible_spectra(self) -> xr.DataArray | None:
@@ -78,6 +79,7 @@ class ComponentLines(LineResult):
         """The summed spectrum as a 1 x 1 image, with the image's detector and elements."""
         return summed_image(self.data)
 
+    @checked_arguments(lines=line_names)
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Intensities of some lines in every component, background and overlapping lines accounted for.
 
@@ -116,6 +118,7 @@ class ComponentLines(LineResult):
         spectra = self._feasible_spectra
         return None if spectra is None else self._intensities(spectra, lines)
 
+    @checked_arguments()
     def ratio(self, numerator: str, denominator: str) -> Estimate:
         """Ratio of two lines in every component.
 
@@ -143,6 +146,7 @@ class ComponentLines(LineResult):
         limits = _ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
         return self._banded(draws.draws, name, limits)
 
+    @checked_arguments()
     def band(self, numerator: str, denominator: str) -> xr.Dataset:
         """Range of the ratio of two lines over all factorisations that fit as well.
 
@@ -168,6 +172,7 @@ class ComponentLines(LineResult):
         table = {"lower": found.lower, "upper": found.upper, "identified": found.identified}
         return xr.Dataset(table, attrs={"name": found.name})
 
+    @checked_arguments()
     def composition(
         self, k_factors: Mapping[str, KFactor], *, film: Film | None = None, seed: int = 0
     ) -> dict[str, Estimate]:
@@ -391,6 +396,7 @@ class Unmixing(ComponentLines):
         """
         return self._statistics("abundances")
 
+    @checked_arguments(n=integer("n", 1))
     def spectra_draws(self, n: int | None = None) -> xr.DataArray:
         """Joint posterior draws of all spectra.
 
@@ -431,6 +437,7 @@ class Unmixing(ComponentLines):
         feasible = self.data.get("feasible_fractions")
         return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
 
+    @checked_arguments()
     def component(self, number: int) -> Component:
         """One component, to be handed to the fit of another sample.
 

@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, count
 from bayesspec.simulate.pictures import PICTURES, pictures
 
 
+@checked_arguments()
 def beatles(
     counts_per_mixture: float = 40960,
     shape: tuple[int, int] = (100, 100),
@@ -76,6 +78,7 @@ def beatles(
     )
 
 
+@checked_arguments()
 def beatles_gaussian(snr: float | None = None, mixtures: int = 10_000, *, seed: int, size: int = 64) -> xr.Dataset:
     """Simulate the same mixtures as numbers that are no counts: clean, or with Gaussian noise.
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, count, uneven_thickness
 from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, emission
@@ -30,6 +31,7 @@ _RADII_NM = (10.0, 29.0)
 _COVERED = 0.55
 
 
+@checked_arguments()
 def compounds(
     counts_per_pixel: float = 200,
     shape: tuple[int, int] = (128, 128),
@@ -85,6 +87,7 @@ def compounds(
     return _image(counts, f"compounds, {counts_per_pixel:g} counts/pixel", truth)
 
 
+@checked_arguments()
 def particles(
     counts_per_pixel: float = 200,
     shape: tuple[int, int] = (128, 128),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.simulate.counting import check_sample, count
 from bayesspec.simulate.pictures import PICTURES, pictures
@@ -32,6 +33,7 @@ _PEAKS: tuple[tuple[tuple[float, float, float], ...], ...] = (
 _FILM = 0.04
 
 
+@checked_arguments()
 def eels_edges(
     counts_per_pixel: float = 2000,
     size: int = 134,

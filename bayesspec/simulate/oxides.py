@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, uneven_thickness
 from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, bremsstrahlung, line_profile
@@ -18,6 +19,7 @@ OXIDE_RATIOS = (0.783, 0.698)
 _BACKGROUND_SHARE = 0.10
 
 
+@checked_arguments()
 def iron_oxides(
     counts_per_pixel: float = 200,
     shape: tuple[int, int] = (128, 128),
@@ -75,6 +77,7 @@ def iron_oxides(
     )
 
 
+@checked_arguments()
 def iron_oxide_lines(
     counts_per_pixel: float = 200,
     shape: tuple[int, int] = (128, 128),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+import lazy_loader
 import numpy as np
 import xarray as xr
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 M2_PER_KG = 0.1
 """Square metres per kilogram in one square centimetre per gram."""

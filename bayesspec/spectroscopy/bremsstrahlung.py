@@ -6,6 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
 
+from bayesspec.errors import InputError
+
+_CHANNELS = "another mask, or a crop that keeps them"
+
 CUT_OFFS_KEV = (0.15, 0.19, 0.24, 0.3, 0.36, 0.43, 0.52, 0.65, 0.85, 1.1, 1.5)
 KNOTS_KEV = (1.4, 2.4, 4.0, 6.5, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0)
 HIGHEST_BEAM_KEV = 300.0
@@ -42,6 +46,8 @@ def background_basis(
     """
     energy = np.maximum(np.asarray(energy_kev, np.float64), LEAST_ENERGY_KEV)
     beam = HIGHEST_BEAM_KEV if beam_energy_kev is None else float(beam_energy_kev)
+    if not len(energy):
+        raise InputError("no channel that can be used", "channels with X-rays below the beam energy", _CHANNELS)
     kramers = np.clip(beam - energy, 0.0, None) / energy * (np.asarray(energy_kev) >= LEAST_ENERGY_KEV)
     bumps = _bumps(energy)
     soft = kramers * bumps[:, 0]

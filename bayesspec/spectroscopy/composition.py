@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 KFactor = float | tuple[float, float]
 

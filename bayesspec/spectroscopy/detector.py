@@ -92,8 +92,10 @@ def gaussian_shares(
     Raises
     ------
     InputError
-        When the resolution is not between 60 and 400 eV.
+        When the resolution is not between 60 and 400 eV, or there is but one channel.
     """
+    if len(axis_kev) < 2:
+        raise InputError("an energy axis of one channel", "two channels or more", "another crop")
     sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
     return spread_gaussians(energies_kev, weights, sigma, axis_kev)
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 from scipy.special import ndtr
 
 from bayesspec.errors import InputError
@@ -16,6 +16,8 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.spectroscopy.line_design import LineDesign
 from bayesspec.spectroscopy.line_families import LineFamily
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 LEVELS = {"K": "K", "L": "L3", "M": "M5"}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
-from scipy.signal import fftconvolve
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
+from bayesspec.files.saved import SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, gaussian_shares
 from bayesspec.spectroscopy.line_families import LineFamily, families_of
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 LOWEST_KEV = 0.2
@@ -33,7 +34,7 @@ K_SHARE = 0.92
 
 
 @dataclass(frozen=True, eq=False)
-class LineDesign:
+class LineDesign(SavedPart):
     """Columns of lines and background over the channels that are fitted.
 
     Parameters
@@ -190,6 +191,8 @@ def pile_up(energy_kev: Floats, spectrum: npt.NDArray[Any]) -> Floats:
     array, shape (energy,), float64
         Share per channel; it sums to 1 where there is anything.
     """
+    from scipy.signal import fftconvolve
+
     photons = np.where(energy_kev > LOWEST_KEV, np.asarray(spectrum, np.float64), 0.0)
     step = (energy_kev[-1] - energy_kev[0]) / max(len(energy_kev) - 1, 1)
     both = np.maximum(fftconvolve(photons, photons), 0.0)
@@ -267,10 +270,9 @@ def resolution_of(image: SpectrumImage) -> float:
     """
     found = image.acquisition.resolution_mn_ka_ev
     if found is None:
-        warnings.warn(
+        warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
-            "give bs.load(..., resolution_mn_ka_ev=...), or find it with bs.calibrate_energy(si, elements=[...])",
-            stacklevel=4,
+            "give bs.load(..., resolution_mn_ka_ev=...), or find it with bs.calibrate_energy(si, elements=[...])"
         )
         return ASSUMED_RESOLUTION_EV
     return found

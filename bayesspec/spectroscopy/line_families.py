@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import lazy_loader
 import numpy as np
-import xraydb
 
 from bayesspec.errors import InputError
+from bayesspec.files.saved import SavedPart
 from bayesspec.spectroscopy.detector import fwhm_kev
 from bayesspec.spectroscopy.transitions import photons, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
@@ -24,11 +25,13 @@ COMMON_ELEMENTS = tuple(
         "In Sn Sb Te I Cs Ba La Ce Pr Nd Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Th U",
     )
 )
+
+xraydb = lazy_loader.load("xraydb")
 """Elements that a solid sample may hold: no noble gases, nothing short-lived, nothing lighter than boron."""
 
 
 @dataclass(frozen=True)
-class LineFamily:
+class LineFamily(SavedPart):
     """Transitions whose intensities are in a known ratio: one column of a spectral model.
 
     Parameters

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
-from bayesspec.image.counts import as_counts
+from bayesspec.errors import InputError, warn
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
+from bayesspec.image.arguments import checked_names
+from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
+from bayesspec.image.checksum import checksum
+from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
 from bayesspec.spectroscopy.windows import line_windows
 from bayesspec.spectroscopy.xray_lines import default_line
 
+_ELEMENT_MAPS = "bs.element_maps(si, lines=[...]), which makes all of it"
+
 
 @dataclass(frozen=True, eq=False)
-class LineMaps:
+class LineMaps(Saved):
     """Poisson counts in energy windows, and the matrix that turns expected counts into line intensities.
 
     Nothing is subtracted: background and overlapping lines stay counts of their own and are accounted for in
@@ -28,7 +35,7 @@ class LineMaps:
     Parameters
     ----------
     counts : array, shape (y, x, line)
-        Counts in the window of each line: integers, or floats that hold integers.
+        Counts in the window of each line: integers, or floats that hold integers; copied.
     lines : sequence of str
         Names of the lines, such as ``["Fe_Ka", "O_Ka"]``; the order of the last axis of `counts`.
     side_counts : array, shape (y, x, side), or None
@@ -53,6 +60,8 @@ class LineMaps:
     response_errors : array, shape (factor, line, line + side), or None
         Changes of the response, one standard deviation each and independent of each other, that the shape of the
         background leaves open; the same in all pixels. ``None`` where it is known.
+    image_checksum : str
+        Checksum of the counts of the image that the maps were made of; empty where there is none.
 
     Raises
     ------
@@ -72,9 +81,13 @@ class LineMaps:
     name: str = "line maps"
     truth: Mapping[str, Any] | None = None
     response_errors: npt.NDArray[np.float64] | None = None
+    image_checksum: str = ""
 
     def __post_init__(self) -> None:
-        counts, lines = as_counts(self.counts), tuple(self.lines)
+        lines = checked_names("lines", self.lines, "lines=['Fe_Ka', 'O_Ka']")
+        bare = isinstance(self.sides, list | tuple) and not self.sides
+        sides = () if bare else checked_names("sides", self.sides, _ELEMENT_MAPS)
+        counts = frozen(as_counts(in_order(self.counts, ("y", "x", "line"))))
         if counts.ndim != 3 or counts.shape[2] != len(lines) or len(set(lines)) != len(lines):
             raise InputError(
                 f"counts of shape {counts.shape} for lines {list(lines)}",
@@ -83,37 +96,53 @@ class LineMaps:
             )
         shape = counts.shape[:2]
         given = self.side_counts is not None and np.size(self.side_counts) > 0
-        sides = as_counts(self.side_counts) if given else np.zeros((*shape, 0), np.uint8)
-        windows = len(lines) + len(self.sides)
-        response = np.eye(len(lines), windows) if self.response is None else np.asarray(self.response, np.float64)
-        errors = np.zeros((0, *response.shape)) if self.response_errors is None else np.asarray(self.response_errors)
-        fits = sides.shape == (*shape, len(self.sides)) and response.shape == (len(lines), windows)
-        if not fits or errors.ndim != 3 or errors.shape[1:] != response.shape:
+        beside = as_counts(in_order(self.side_counts, ("y", "x", "side"))) if given else np.zeros((*shape, 0), np.uint8)
+        response, errors = self._responses(len(lines), len(lines) + len(sides))
+        if beside.shape != (*shape, len(sides)):
             raise InputError(
-                f"side_counts {sides.shape}, sides {list(self.sides)}, response {response.shape}, its errors "
-                f"{errors.shape}",
-                f"side_counts {(*shape, len(self.sides))}, a response {(len(lines), windows)}, errors of its shape",
-                "bs.element_maps(si, lines=[...]), which makes all three",
+                f"side_counts {beside.shape} for sides {list(sides)}",
+                f"side_counts {(*shape, len(sides))}",
+                _ELEMENT_MAPS,
             )
-        mask = np.zeros(shape, bool) if self.mask is None else np.asarray(self.mask)
-        if mask.shape != shape or mask.dtype != bool:
+        mask = np.zeros(shape, bool) if self.mask is None else self.mask
+        fields = {
+            "counts": counts,
+            "lines": lines,
+            "side_counts": frozen(beside),
+            "sides": sides,
+            "response": frozen(response),
+            "response_errors": frozen(errors),
+            "mask": checked_mask("mask", mask, shape),
+            "pixel_size": checked_pixel_size(self.pixel_size),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _responses(self, lines: int, windows: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The response and its errors, checked; without them the windows are the lines."""
+        response, errors = np.eye(lines, windows), np.zeros((0, lines, windows))
+        if self.response is not None:
+            response = real_values("response", self.response, "numbers", _ELEMENT_MAPS)
+        if self.response_errors is not None:
+            errors = real_values("response_errors", self.response_errors, "numbers", _ELEMENT_MAPS)
+        fits = response.shape == (lines, windows) and errors.ndim == 3 and errors.shape[1:] == response.shape
+        finite = bool(np.isfinite(response).all() and np.isfinite(errors).all())
+        if not fits or not finite:
             raise InputError(
-                f"a mask of shape {mask.shape} and dtype {mask.dtype}",
-                f"a boolean mask of shape {shape}, True where excluded",
-                f"mask=np.zeros({shape}, bool)",
+                f"a response {response.shape} and its errors {errors.shape}{'' if finite else ', not finite'}",
+                f"a finite response {(lines, windows)}, errors of its shape",
+                _ELEMENT_MAPS,
             )
-        for key, value in (
-            ("counts", counts),
-            ("side_counts", sides),
-            ("response", response),
-            ("response_errors", errors),
-            ("mask", mask),
-        ):
-            view = value.view()
-            view.flags.writeable = False
-            object.__setattr__(self, key, view)
-        object.__setattr__(self, "lines", lines)
-        object.__setattr__(self, "sides", tuple(self.sides))
+        return response, errors
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(frozen_state(state))
+
+    @cached_property
+    def checksum(self) -> str:
+        """Checksum of all counts, of lines and beside them, str."""
+        assert self.side_counts is not None
+        return checksum("maps", self.counts, self.side_counts)
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -177,6 +206,7 @@ class LineMaps:
         return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
 
 
+@checked_arguments()
 def element_maps(
     image: SpectrumImage, lines: Sequence[str] | None = None, *, elements: Sequence[str] | None = None
 ) -> LineMaps:
@@ -203,10 +233,9 @@ def element_maps(
     """
     lines = list(lines) if lines is not None else default_lines(image, elements)
     if image.acquisition.resolution_mn_ka_ev is None:
-        warnings.warn(
+        warn(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
-            "give bs.load(..., resolution_mn_ka_ev=...) to change it",
-            stacklevel=2,
+            "give bs.load(..., resolution_mn_ka_ev=...) to change it"
         )
     windows = line_windows(image, lines)
     counts = windows.sums(image.counts)
@@ -221,6 +250,7 @@ def element_maps(
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,
         acquisition=image.acquisition,
+        image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
     )

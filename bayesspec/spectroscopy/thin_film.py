@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
+from bayesspec.image.arguments import checked_real
 from bayesspec.spectroscopy.absorption import absorption_factors
 from bayesspec.spectroscopy.composition import KFactor, cliff_lorimer, weighted_intensities
 
@@ -16,7 +20,7 @@ ITERATIONS = 12
 
 
 @dataclass(frozen=True)
-class Film:
+class Film(Saved):
     """What is known of a film beyond the factors of its lines.
 
     Parameters
@@ -39,12 +43,44 @@ class Film:
     elevation_deg: float | None = None
     absorption_sd: float = 0.05
 
+    def __post_init__(self) -> None:
+        if self.mass_thickness is not None:
+            checked_thickness(self.mass_thickness)
+        if self.dose_electrons is not None:
+            checked_real("dose_electrons", self.dose_electrons, 0.0, open_ends=True, do="dose_electrons=4e11")
+        if self.elevation_deg is not None:
+            checked_real("elevation_deg", self.elevation_deg, -90.0, 90.0, do="elevation_deg=22")
+
     def exact(self) -> Film:
         """The film with thickness and absorption taken as exact."""
         thickness = self.mass_thickness
         return replace(
             self, mass_thickness=thickness[0] if isinstance(thickness, tuple) else thickness, absorption_sd=0.0
         )
+
+
+def checked_thickness(value: Any) -> tuple[float, float]:
+    """Return a mass thickness with its standard deviation, or refuse it.
+
+    Parameters
+    ----------
+    value : float or (float, float)
+        In kg/m^2.
+
+    Returns
+    -------
+    mean, sd : float
+        In kg/m^2; 0 where no standard deviation is given.
+
+    Raises
+    ------
+    InputError
+        When it is not positive, or no number.
+    """
+    do = "mass_thickness=(5e-4, 5e-5)"
+    pair = value if isinstance(value, tuple | list) and len(value) == 2 else (value, 0.0)
+    mean = checked_real("mass_thickness", pair[0], 0.0, open_ends=True, do=do)
+    return mean, checked_real("mass_thickness", pair[1], 0.0, do=do)
 
 
 def film_composition(
@@ -111,6 +147,7 @@ def film_composition(
     )
 
 
+@checked_arguments()
 def zeta_factors_composition(
     intensities: xr.DataArray,
     zeta_factors: Mapping[str, KFactor],
@@ -165,6 +202,7 @@ def zeta_factors_composition(
     return table.assign(mass_thickness=thickness.assign_attrs(units="kg/m^2"))
 
 
+@checked_arguments()
 def absorbed_composition(
     intensities: xr.DataArray,
     k_factors: Mapping[str, KFactor],
@@ -201,9 +239,7 @@ def absorbed_composition(
     InputError
         When a k-factor belongs to no line that was measured or is not positive, or thickness or angle are not possible.
     """
-    mean, sd = mass_thickness if isinstance(mass_thickness, tuple) else (mass_thickness, 0.0)
-    if not (mean > 0 and sd >= 0):
-        raise InputError(f"mass_thickness={mass_thickness} kg/m^2", "a positive value", "mass_thickness=(5e-4, 5e-5)")
+    mean, sd = checked_thickness(mass_thickness)
     rng = np.random.default_rng([seed, 1])
     thickness = xr.DataArray(np.abs(mean + sd * rng.standard_normal(intensities.sizes["draw"])), dims="draw")
     return _absorbed(intensities, k_factors, lambda _: thickness, elevation_deg, absorption_sd, seed)[0]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.random_keys import random_key
 from bayesspec.spectroscopy.detector import gaussian_shares
 from bayesspec.spectroscopy.window_background import line_fwhm, resolution, side_windows
 from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
@@ -84,7 +85,7 @@ def drawn_intensities(
         Intensities.
     """
     with jax.enable_x64(True):
-        key = jax.random.fold_in(jax.random.key(seed), len(errors))
+        key = jax.random.fold_in(random_key(seed), len(errors))
         noise = np.asarray(jax.random.normal(key, (len(sums), len(errors)), dtype=np.float64))
     drawn = response + np.tensordot(noise, errors, axes=1)
     return np.asarray(sums @ drawn.swapaxes(1, 2), np.float64)

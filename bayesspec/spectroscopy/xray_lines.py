@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import lazy_loader
 import numpy as np
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.detector import fwhm_kev
 from bayesspec.spectroscopy.transitions import family_of, photons, transitions
+
+xraydb = lazy_loader.load("xraydb")
 
 FAMILIES = ("Ka", "Kb", "La", "Lb", "Lg", "Ma", "Mb")
 
@@ -93,11 +95,11 @@ def xray_line(name: str) -> XrayLine:
     Source: Elam, Ravel and Sieber, Radiat. Phys. Chem. 63 (2002) 121,
     doi:10.1016/S0969-806X(01)00227-4, through xraydb.
     """
-    match = re.fullmatch(r"([A-Z][a-z]?)_([KLM][a-z])", str(name))
-    element = match[1] if match else str(name).split("_")[0]
+    element = re.split(r"[_\s-]", str(name).strip())[0].capitalize()
     known = known_lines(element)
     if name not in known:
-        raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{known[0]!r}]")
+        meant = next((line for line in known if line.lower() == _letters(name)), known[0])
+        raise InputError(f"the line {name!r}", f"a line of {element}: {', '.join(known)}", f"lines=[{meant!r}]")
     table = transitions(element)
     family = name.split("_")[1]
     own = {label: line for label, line in table.items() if family_of(label) == family}
@@ -115,6 +117,12 @@ def xray_line(name: str) -> XrayLine:
     edge = xraydb.xray_edges(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
     return XrayLine(name, element, energy, edge, members, tuple(satellites))
+
+
+def _letters(name: str) -> str:
+    """A name as it is often typed: in small letters, Greek or with other joints."""
+    plain = str(name).strip().lower().translate(str.maketrans("αβγ", "abg"))
+    return re.sub(r"[\s\-]+", "_", plain)
 
 
 def _resolved(table: dict[str, Any]) -> bool:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.deviance import model_error
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
@@ -32,7 +34,7 @@ WIDTHS_EV = (60.0, 400.0)
 
 
 @dataclass(frozen=True, eq=False)
-class EnergyCalibration:
+class EnergyCalibration(Saved):
     """Offset and gain of the energy axis and the detector's width, with their standard deviations.
 
     Energies are offset + gain x (energy of the file). Squared widths (full at half maximum) are
@@ -75,6 +77,7 @@ class EnergyCalibration:
         return f"<EnergyCalibration: {values}{'' if self.converged else '; not converged: do not rely on it'}>"
 
 
+@checked_arguments()
 def calibrate_energy(
     image: SpectrumImage, elements: Sequence[str] | None = None, lines: Sequence[str] = ()
 ) -> EnergyCalibration:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import dispersion
 
@@ -16,7 +17,7 @@ FEWEST_COUNTS = 20
 
 
 @dataclass(frozen=True)
-class GainCorrection:
+class GainCorrection(Saved):
     """Counts divided by the gain.
 
     Parameters
@@ -59,6 +60,7 @@ def noise_gain(image: SpectrumImage) -> float:
     return float(np.median(squares[enough] / expected[enough])) if enough.any() else 1.0
 
 
+@checked_arguments()
 def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrection:
     """Divide the counts by the gain, so that Poisson models hold for what is left.
 
@@ -96,12 +98,11 @@ def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrecti
     divided = replace(image, counts=counts, name=f"{image.name}, counts over {used:.3g}", truth=None)
     left = dispersion(divided.counts[divided.valid][:, divided.valid_channels])
     if gain is None:
-        warnings.warn(f"the counts are divided by a gain of {used:.3g}, estimated from their noise", stacklevel=2)
+        warn(f"the counts are divided by a gain of {used:.3g}, estimated from their noise")
     if not POISSON_RANGE[0] < left < POISSON_RANGE[1]:
-        warnings.warn(
+        warn(
             f"a gain of {used:.3g} leaves noise of {left:.2g} times the variance of Poisson counts, as noise that "
-            f"neighbouring channels share does: intervals are off by about {np.sqrt(left):.2g}",
-            stacklevel=2,
+            f"neighbouring channels share does: intervals are off by about {np.sqrt(left):.2g}"
         )
     return GainCorrection(divided, used, left)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.image.checksum import checksum
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.svi import run_svi
-from bayesspec.results.estimate import Estimate
-from bayesspec.results.result import FitError, Result
+from bayesspec.results.dataset import Frame
+from bayesspec.results.model_fit import ModelFit
+from bayesspec.results.result import FitError
 
 
 class Model(Protocol):
@@ -31,23 +35,7 @@ class Model(Protocol):
     model: Callable[..., Any]
 
 
-class ModelFit(Result):
-    """Posterior draws of the sites of a model, by name."""
-
-    kind = "model fit"
-    heading = "Model"
-
-    def __getitem__(self, site: str) -> Estimate:
-        """Estimate of a site, with the dims that the model gives it."""
-        if site not in self.data.data_vars:
-            raise InputError(f"the site {site!r}", f"one of {sorted(map(str, self.data.data_vars))}", "fit['site']")
-        return Estimate(self.data[site], site)
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{dim}: {n}" for dim, n in self.data.sizes.items())
-        return f"<ModelFit {self.name!r}: {', '.join(map(str, self.data.data_vars))} ({sizes})>"
-
-
+@checked_arguments()
 def fit(
     model: Model,
     counts: Any,
@@ -98,12 +86,14 @@ def fit(
             "a module with DIMS and model(counts, ...)",
             "from bayesspec.models import poisson_nmf; bs.fit(poisson_nmf, counts, rank=3)",
         )
-    with tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
+    counts = np.asarray(counts)
+    data = checksum("array", counts)
+    with _own_model(model), tqdm(total=max_steps, desc="fit", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
-            (np.asarray(counts),),
+            (counts,),
             hyperparameters,
-            key=jax.random.key(seed),
+            key=random_key(seed_for(seed, data)),
             draws=draws,
             max_steps=max_steps,
             progress=lambda done, _: bar.update(done - bar.n),
@@ -113,12 +103,29 @@ def fit(
     sites = {name: _labelled(name, values, model.DIMS) for name, values in found.draws.items()}
     return ModelFit.from_values(
         sites,
+        Frame(checksum=data),
         name=getattr(model, "__name__", type(model).__name__).rsplit(".", 1)[-1],
         method="stochastic variational inference, mean-field normal",
         verdict=f"draws of {', '.join(sites)}",
         status=found.status,
         settings={"seed": seed, "draws": draws, "steps": len(found.losses), "loss": float(found.losses[-1])},
     )
+
+
+@contextmanager
+def _own_model(model: Model) -> Iterator[None]:
+    """Say that it was the user's model that raised."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        name = getattr(model, "__name__", type(model).__name__)
+        raise InputError(
+            f"the model {name}, which raised {type(error).__name__}: {str(error)[:200]}",
+            "a model that takes these counts and hyperparameters",
+            "numpyro.handlers.seed(model.model, 0)(counts, ...), to see where",
+        ) from error
 
 
 def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.edge_fit import EdgeFit
@@ -26,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 PRIOR = "None: edges and background are not negative; draws are refits of counts drawn from the fit, about the fit."
 
 
+@checked_arguments()
 def fit_edges(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -79,11 +82,12 @@ def fit_edges(
     design, spans = edge_design(image, onsets)
     counts = image.sum_spectrum()[design.channels]
     fit = fit_intensities(design.matrix, counts)
-    drawn = _refits(design.matrix, fit, spans, np.random.default_rng(seed), draws)
+    own = seed_for(seed, recorded.checksum)
+    drawn = _refits(design.matrix, fit, spans, np.random.default_rng(own), draws)
     others = fit.intensities[None, spans[-1][1] :]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
     acquisition = asdict(image.acquisition)
-    densities, frame, more = _densities(image, onsets, low_loss, _incident(recorded, image, low_loss), seed)
+    densities, frame, more = _densities(image, onsets, low_loss, _incident(recorded, image, low_loss), own)
     return EdgeFit.from_values(
         {
             "intensity_draws": (drawn, {"units": f"counts within {WINDOW_EV:.0f} eV"}),
@@ -92,7 +96,7 @@ def fit_edges(
             "rate": fit.rate,
             **densities,
         },
-        frame.with_coords(
+        replace(frame, checksum=recorded.checksum).with_coords(
             line=list(onsets),
             onset=("line", list(onsets.values()), {"units": "eV"}),
             other=list(design.backgrounds),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import draw_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
@@ -21,9 +22,13 @@ from bayesspec.spectroscopy.unnamed_lines import UnnamedLine
 from bayesspec.workflows.line_model import LineModel, line_model
 
 MISFIT = 1.5
-PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
+PRIOR = (
+    "Intensities of lines, tails and continuum: flat where they are not negative. Calibration and shapes of lines: normal "
+    "about the values of file and tables."
+)
 
 
+@checked_arguments()
 def fit_lines(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -73,7 +78,7 @@ def fit_lines(
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")
     model = line_model(image, elements, lines, calibrate=calibrate, escape=escape)
-    drawn = draw_intensities(model.found.fit, np.random.default_rng(seed), draws)
+    drawn = draw_intensities(model.found.fit, np.random.default_rng(seed_for(seed, model.image.checksum)), draws)
     settings = {
         "seed": seed,
         "draws": draws,
@@ -106,7 +111,8 @@ def _result(model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str
                 "part": [*PARTS, "calibration"],
                 "other": list(others),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
-            }
+            },
+            checksum=image.checksum,
         ),
         name=image.name,
         method="Poisson line fit",
@@ -125,7 +131,7 @@ def _notes(misfit: float, unnamed: Sequence[UnnamedLine]) -> str:
     notes = ""
     if unnamed:
         named = "; ".join(map(str, unnamed))
-        warnings.warn(f"a line that no named element explains {named}: add the element", stacklevel=4)
+        warn(f"a line that no named element explains {named}: add the element")
         notes += f"; a line that nobody named {named}"
     if misfit > MISFIT:
         notes += (

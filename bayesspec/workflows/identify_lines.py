@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
@@ -43,7 +45,7 @@ OUTSIDE = {
 
 
 @dataclass(frozen=True)
-class FoundElement:
+class FoundElement(SavedPart):
     """An element and why it is proposed.
 
     Parameters
@@ -86,7 +88,7 @@ class FoundElement:
 
 
 @dataclass(frozen=True)
-class Identification:
+class Identification(Saved):
     """Elements proposed, the most certain first.
 
     Parameters
@@ -116,6 +118,7 @@ class Identification:
         return f"<Identification {self.image.name!r}: {', '.join(map(str, self.found)) or 'no element'}{peaks}>"
 
 
+@checked_arguments()
 def identify_lines(image: SpectrumImage) -> Identification:
     """Propose the elements of an image.
 

@@ -11,11 +11,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.k_ratios import KRatios
@@ -138,7 +139,7 @@ def k_ratios(
     peaks = _peaks(named, chosen, lines, coating, notes)
     chosen = {line: chosen[line] for line in peaks}
     doses, sds, absolute = _doses(image, {name: named[name].image for name in dict.fromkeys(chosen.values())}, notes)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_for(seed, image.checksum))
     scale = {line: doses[""] / doses[name] for line, name in chosen.items()}
     matrix, columns, names, fit = _fitted(image, design, peaks, scale)
     spectrum = draw_intensities(fit, rng, draws)[:, : len(columns)]
@@ -174,7 +175,8 @@ def k_ratios(
                 "part": list(PARTS),
                 "standard": ("line", [chosen[line] for line in columns]),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
-            }
+            },
+            checksum=image.checksum,
         ),
         name=image.name,
         method="k-ratios",
@@ -223,7 +225,7 @@ def _recorded(image: SpectrumImage, element: str, notes: list[str]) -> bool:
     if element_families(element, low, top, image.acquisition.beam_energy_kev):
         return True
     notes.append(f"{element} has no line between {low:.3g} and {top:.3g} keV: left out")
-    warnings.warn(notes[-1], stacklevel=4)
+    warn(notes[-1])
     return False
 
 
@@ -300,7 +302,7 @@ def _peaks(
     lost = [line for line in chosen if line not in found]
     if lost:
         notes.append(f"{', '.join(lost)} not found in the standard: left out")
-        warnings.warn(notes[-1], stacklevel=3)
+        warn(notes[-1])
     if not found:
         raise InputError(
             f"{', '.join(chosen)} in none of the standards", "standards that show the lines", "other standards"
@@ -342,7 +344,7 @@ def _live_time(name: str, acquired: Acquisition, notes: list[str]) -> tuple[floa
         notes.append(
             f"no live time of {what}: {DEAD_SHARE:.0%} of the real time taken for dead, within {DEAD_SHARE_SD:.0%}"
         )
-        warnings.warn(notes[-1], stacklevel=4)
+        warn(notes[-1])
         return acquired.real_time_s * (1 - DEAD_SHARE), DEAD_SHARE_SD / (1 - DEAD_SHARE)
     if name:
         raise InputError(
@@ -351,7 +353,7 @@ def _live_time(name: str, acquired: Acquisition, notes: list[str]) -> tuple[floa
             "replace(si, acquisition=replace(si.acquisition, live_time_s=100.0)), with dataclasses.replace",
         )
     notes.append("no time of the sample: only ratios of its k-ratios are known, compositions are brought to 100 %")
-    warnings.warn(notes[-1], stacklevel=4)
+    warn(notes[-1])
     return 1.0, np.inf
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import numpy as np
 from tqdm import tqdm
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
 from bayesspec.inference.status import Status
@@ -19,6 +20,7 @@ from bayesspec.workflows.condensed_design import condensed_design
 PRIOR = "Intensities in a pixel: flat where they are not negative; the continuum has the shape it has in the sum."
 
 
+@checked_arguments()
 def model_maps(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,

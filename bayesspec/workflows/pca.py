@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -14,11 +13,13 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, image_attributes
 from bayesspec.results.estimate import PROB, check_prob
@@ -49,6 +50,7 @@ class _Parts:
     bound: float
 
 
+@checked_arguments()
 def pca(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
@@ -104,7 +106,9 @@ def pca(
         raise InputError(f"link={link!r}", f"one of {list(LINKS)}", "bs.pca(si, rank=4, link='linear')")
     counts = counts_of(image)
     numbers = candidates(rank, "rank", min(counts.shape))
-    table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, jax.random.key(seed))
+    table, verdict, chosen = choose_rank(
+        counts, odd_channels(image), numbers, random_key(seed_for(seed, image.checksum))
+    )
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
         parts = _fit(counts, chosen, link, bar, neighbours=neighbours)
@@ -150,7 +154,9 @@ def _result(
     unit = {"units": "log counts" if link == "log" else "counts"}
     log_sd = np.sqrt(np.maximum(parts.channel_covariance[:, 0, 0], 0.0))
     scores = _statistics("scores", parts.scores, np.sqrt(np.maximum(noise, 0.0)), reach)
-    sampled = np.random.default_rng(settings["seed"]).standard_normal((draws, *parts.components.shape))
+    sampled = np.random.default_rng(seed_for(settings["seed"], image.checksum)).standard_normal(
+        (draws, *parts.components.shape)
+    )
     return PrincipalComponents.from_values(
         {
             **_statistics("components", parts.components, widths, reach),

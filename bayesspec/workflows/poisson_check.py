@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayesspec.errors import warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import summed
@@ -146,7 +147,7 @@ def noise_note(counts: Counts) -> str:
     if gain < NOISY:
         return ""
     note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
-    warnings.warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}", stacklevel=3)
+    warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}")
     return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
 
 
@@ -228,6 +229,7 @@ def odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
     return np.zeros_like(found) if wide else found
 
 
+@checked_arguments()
 def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """Test whether the counts of an image are Poisson counts on one energy axis, and what it does to the rank.
 
@@ -262,7 +264,7 @@ def poisson_check(image: SpectrumImage, *, seed: int = 0) -> xr.Dataset:
     """
     found = check_noise(counts_of(image), odd_channels(image))
     if found.problems:
-        warnings.warn("; ".join(found.problems), stacklevel=2)
+        warn("; ".join(found.problems))
     drift = found.drift
     words = found.words
     values = [

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.k_ratios import KRatios
@@ -92,9 +93,10 @@ def quantify(
         )
     problem = _Problem.of(k, lines, oxygen, oxides or {}, elevation_deg, normalise=normalise or not k.absolute)
     draws = k.data.sizes["draw"]
-    rng = np.random.default_rng([seed, 2])
+    own = seed_for(seed, k.data_checksum)
+    rng = np.random.default_rng([own, 2])
     found, converged = problem.solve(problem.k_of(k), problem.physics(rng, draws), problem.deviations(rng, draws))
-    parts = _variance_parts(problem, k, seed)
+    parts = _variance_parts(problem, k, own)
     notes = [f"{len(problem.every)} elements"]
     notes += [f"oxygen by stoichiometry: {problem.said}"] if problem.oxygen is not None else []
     notes += ["brought to 100 %"] if problem.normalise else []
@@ -105,7 +107,7 @@ def quantify(
             "atomic_percent_draws": 100 * atomic_fractions(found, problem.every),
             "variance_parts": np.stack(list(parts.values())) * 1e4,
         },
-        Frame({"element": list(problem.every), "part": list(parts)}),
+        Frame({"element": list(problem.every), "part": list(parts)}, checksum=k.data_checksum),
         name=k.name,
         method="matrix correction (XPP)",
         verdict="; ".join(notes),

@@ -12,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.fit import MixtureFit
@@ -19,6 +20,7 @@ from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
@@ -105,6 +107,7 @@ def _mixed_note(fits: PhaseFits) -> str:
     return f"phases overlap within {100 * fits.mixed.share:.0f} % of the pixels"
 
 
+@checked_arguments()
 def segment(
     data: LineMaps | SpectrumImage,
     phases: int | Iterable[int] = range(1, 7),
@@ -158,15 +161,14 @@ def segment(
     maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
-    if draws < 2:
-        raise InputError(f"draws={draws}", "two draws or more", "draws=1000")
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
     with tqdm(total=numbers[-1], desc="phases", disable=None, leave=False) as bar:
         path = fit_path(counts, numbers[-1], mask=mask, candidates=numbers, progress=lambda *_: bar.update())
-    table = _scores(path, counts, mask, numbers, seed)
-    fits = find_phases(path, numbers, counts, mask, seed=seed, lines=len(maps.lines))
+    own = seed_for(seed, maps.checksum)
+    table = _scores(path, counts, mask, numbers, own)
+    fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     result = _result(maps, fits, with_verdicts(table, fits.measured.n_phases), path, draws, seed)
     if strict and not result.converged:
         raise FitError(result.status)
@@ -199,7 +201,7 @@ def _scores(
     seed: int,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
-    train, test = thin(counts, FITTED_SHARE, key=jax.random.key(seed))
+    train, test = thin(counts, FITTED_SHARE, key=random_key(seed))
     scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
@@ -219,9 +221,10 @@ def _result(
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
     fit = fits.measured
     probabilities = fits.labelled.responsibilities.reshape(*shape, -1)
-    order = fits.order(measured)
+    own = seed_for(seed, maps.checksum)
+    drawn = _draws(fits, maps.window_counts(), measured, draws, own)
+    order = _order(drawn.shares, probabilities[measured])
     probabilities = np.where(measured[..., None], probabilities[..., order], np.nan).astype(np.float32)
-    drawn = _draws(fits, maps.window_counts(), measured, draws, seed)
     return Segmentation.from_draws(
         maps,
         drawn.compositions[:, order],
@@ -241,8 +244,15 @@ def _result(
             "prior": PRIOR,
             "Newton steps": fit.convergence.iterations,
         },
-        seed=seed,
+        seed=own,
     )
+
+
+def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Phases by the area that is printed, the largest first; by their labels where it is not resolved."""
+    labels = np.bincount(probabilities.argmax(axis=1), minlength=shares.shape[1]) / max(len(probabilities), 1)
+    mean = shares.mean(axis=0)
+    return np.argsort(-np.where(np.isfinite(mean), mean, labels), kind="stable")
 
 
 def _scatter(fit: MixtureFit) -> npt.NDArray[np.float64]:
@@ -261,7 +271,7 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     fit = fits.measured
     if not fits.resolved:
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
-    of_parameters, of_labels = jax.random.split(jax.random.key(seed))
+    of_parameters, of_labels = jax.random.split(random_key(seed))
     compositions, weights = fit.draws(of_parameters, n)
     shares = np.ones((n, 1))
     if fit.n_phases > 1:

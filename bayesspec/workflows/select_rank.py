@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,12 +11,15 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
+from bayesspec.errors import warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import rank_scores
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.workflows.poisson_check import NoiseCheck, check_noise, odd_channels
 
@@ -37,6 +39,7 @@ class _Evidence(NamedTuple):
     bound: int
 
 
+@checked_arguments()
 def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), *, seed: int = 0) -> xr.Dataset:
     """Say how many components an image has, with the evidence for every number.
 
@@ -78,10 +81,11 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     """
     counts = counts_of(image)
     numbers = candidates(ranks, "rank", min(counts.shape))
+    key = random_key(seed_for(seed, image.checksum))
     check = check_noise(counts, odd_channels(image))
     if check.problems:
-        warnings.warn("; ".join(check.problems), stacklevel=2)
-    table, verdict, chosen, evidence = _choose(counts, numbers, jax.random.key(seed), check)
+        warn("; ".join(check.problems))
+    table, verdict, chosen, evidence = _choose(counts, numbers, key, check)
     words = "; ".join([verdict, *check.problems])
     named = {"spectral_rank": evidence.spectral, "held_out_rank": evidence.held_out, "bound_rank": evidence.bound}
     return table.assign_attrs(rank=chosen, verdict=words, **named)

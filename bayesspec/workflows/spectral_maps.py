@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.workflows.condensed_design import condensed_design
@@ -16,6 +17,7 @@ WORST_SHARE = 0.995
 LOSS = 0.03
 
 
+@checked_arguments()
 def spectral_maps(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -66,6 +68,7 @@ def spectral_maps(
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,
         acquisition=condensed.image.acquisition,
+        image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
     )
@@ -114,6 +117,12 @@ def least_squares(
 
 def _order(lines: npt.NDArray[np.float64]) -> list[int]:
     """Bins in the order of the windows: for each line the one that it fills most and no other has taken."""
+    if len(lines) < lines.shape[1]:
+        raise InputError(
+            f"{lines.shape[1]} lines in {len(lines)} bins of channels",
+            "a bin for each line at least: channels that are not excluded",
+            "another mask or crop(energy=...), or fewer elements=[...]",
+        )
     order: list[int] = []
     purity = lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12) * lines
     for column in range(lines.shape[1]):

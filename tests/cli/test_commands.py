@@ -1,5 +1,11 @@
 """The command line: what it writes, and how it ends."""
 
+import re
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,7 +13,8 @@ from click.testing import CliRunner
 import bayesspec as bs
 from bayesspec import classical, cli
 from bayesspec.cli import analysis, commands
-from bayesspec.results.result import open_result
+from bayesspec.cli.running import claimed
+from bayesspec.results.opening import open as open_result
 
 SMALL = ["--size", "16", "--dose", "3000"]
 
@@ -92,6 +99,15 @@ def test_what_is_in_a_file_is_printed(scan):
         (["--phases", "many"], "1-6"),
         (["--energy", "1"], "0.2,12"),
         (["--rebin", "0"], "--rebin"),
+        (["--elements", "Xx"], "--elements"),
+        (["--energy", "30,40"], "--energy 30.0,40.0 leaves nothing"),
+        (["--lines", "Fe_Ka,Fe_Ka"], "--lines"),
+        (["--lines", "fe_ka,O_Ka"], "--lines"),
+        (["--rebin", "40"], "--rebin 2"),
+        (["--phases", "1-99999"], "--phases"),
+        (["--seed", "-1"], "--seed"),
+        (["--energy-unit", "J"], "--energy-unit"),
+        (["--reader", "nobody"], "--reader"),
     ],
 )
 def test_wrong_input_ends_with_2_and_a_message(scan, tmp_path, more, said):
@@ -99,6 +115,33 @@ def test_wrong_input_ends_with_2_and_a_message(scan, tmp_path, more, said):
     assert ended.exit_code == 2
     assert said in ended.stderr
     assert "Traceback" not in ended.output
+    assert not re.search(r"\b(bs|si|np)\.|\w=[\[('\"]|True|None", ended.output), ended.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["/proc/x", "scan.npz", "scan.npz/out"])
+def test_a_folder_that_cannot_be_made_is_refused(scan, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", out])
+    assert ended.exit_code == 2
+    assert "cannot be made" in ended.stderr
+    assert "--out" in ended.stderr
+
+
+def test_the_folder_of_another_run_is_refused_before_the_work(scan, tmp_path, monkeypatch):
+    monkeypatch.setattr(analysis, "segment", lambda *_, **__: pytest.fail("the work was begun"))
+    with claimed(tmp_path / "out"):
+        ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", str(tmp_path / "out")])
+    assert ended.exit_code == 2
+    assert "another run" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_run_leaves_no_folder(scan, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "load", lambda *_, **__: 1 / 0)
+    ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", str(tmp_path / "a" / "b")])
+    assert isinstance(ended.exception, ZeroDivisionError)
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.npz"]
 
 
 def test_a_missing_file_ends_with_2(tmp_path):
@@ -121,6 +164,26 @@ def test_interruption_ends_with_130_and_keeps_what_was_written(scan, tmp_path, m
     assert ended.exit_code == 130
     assert "Interrupted" in ended.stderr
     assert np.isfinite(open_result(out / "phases.nc").ratio("Fe_Ka", "O_Ka").mean.values).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_an_interruption_in_the_middle_of_the_work_ends_it_at_once(tmp_path):
+    """The signal comes while the first programs are compiled, which no interruption gets through to."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", "from bayesspec.cli import main; main()", "demo", "--out", str(out), *SMALL]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests without it
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while "finding phases" not in process.stderr.readline():
+            pass
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        said = process.stderr.read()
+        assert process.wait() == 130
+    assert time.monotonic() - sent < 10  # two seconds, on a machine that does nothing else
+    assert "Interrupted" in said
+    assert "Traceback" not in said
+    assert not out.exists()
 
 
 def test_a_dose_is_planned():

@@ -93,6 +93,7 @@ def test_results_of_other_data_are_refused(image, maps):
         compare(maps, [fit])
     with pytest.raises(InputError, match="of shape"):
         compare(image.crop(y=(0, 10)), [seg])
+    assert compare(image.crop(energy=(0.3, 9.0)).rebin(energy=2), [seg]).phases
     with pytest.raises(InputError, match="SVD"):
         compare(image.crop(energy=(0.2, 8.0)), [fit])
     with pytest.raises(InputError, match="SpectrumImage"):

@@ -66,5 +66,5 @@ def test_a_netcdf_of_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds spectra; no counts"):
         load(path)
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="nc reader cannot read"):
+    with pytest.raises(InputError, match="is not netCDF-4"):
         load(path)

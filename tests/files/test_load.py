@@ -190,6 +190,7 @@ def test_a_package_that_a_reader_lacks_is_named(data, monkeypatch):
     monkeypatch.delitem(sys.modules, "rsciio.hspy", raising=False)
     monkeypatch.delitem(sys.modules, "rsciio.hspy._api", raising=False)
     monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setattr(sys, "executable", "")  # an embedded interpreter reads in its own process
     with pytest.raises(MissingExtraError, match=r"'h5py' is not installed(?s:.*)\.hspy"):
         load(data / MANTLE)
 

@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,13 +131,59 @@ def test_the_callers_arrays_stay_writeable_and_apart(dtype):
     assert not si.mask.any()
 
 
-def test_read_only_counts_are_shared():
-    counts = np.ones(SHAPE, np.uint8)
-    counts.flags.writeable = False
-    si = SpectrumImage(counts, energy=ENERGY)
-    assert np.shares_memory(si.counts, counts)
-    assert np.shares_memory(si.crop(y=(1, 3)).counts, counts)
-    assert np.shares_memory(si.with_mask(np.zeros(SHAPE[:2], bool)).counts, counts)
+def test_a_read_only_view_of_the_callers_array_is_copied():
+    buffers = np.ones(SHAPE, np.uint8), ENERGY.copy(), np.zeros(SHAPE[:2], bool)
+    views = [buffer.view() for buffer in buffers]
+    for view in views:
+        view.flags.writeable = False
+    si = SpectrumImage(views[0], energy=views[1], mask=views[2])
+    for buffer in buffers:
+        buffer[:] = 7
+    assert (si.counts == 1).all()
+    assert si.energy[0] == 0.2
+    assert not si.mask.any()
+
+
+def test_counts_of_an_image_are_shared_with_its_parts():
+    si = image()
+    for part in (si.crop(y=(1, 3)), si.with_mask(np.zeros(SHAPE[:2], bool)), replace(si, name="other")):
+        assert np.shares_memory(part.counts, si.counts)
+    rebinned = si.rebin(y=2)
+    assert np.shares_memory(rebinned.crop(x=(1, 3)).counts, rebinned.counts)
+
+
+def test_dimensions_with_names_are_put_in_order():
+    counts = xr.DataArray(np.arange(240).reshape(SHAPE), dims=("y", "x", "energy"))
+    for dims in (("energy", "y", "x"), ("x", "energy", "y")):
+        si = SpectrumImage(counts.transpose(*dims), energy=ENERGY)
+        np.testing.assert_array_equal(si.counts, counts.values)
+    column = SpectrumImage(counts.isel(x=2).transpose("energy", "y"), energy=ENERGY)
+    assert column.shape == (6, 1, 8)
+    np.testing.assert_array_equal(column.counts[:, 0], counts.values[:, 2])
+    assert SpectrumImage(counts.rename(y="a", x="b", energy="c"), energy=ENERGY).shape == SHAPE
+
+
+@pytest.mark.parametrize("name", ["beam_energy_kev", "resolution_mn_ka_ev", "live_time_s", "elevation_deg"])
+@pytest.mark.parametrize("value", [-100.0, np.nan, np.inf, "130", 1j, True, [130.0]])
+def test_numbers_that_no_instrument_has_are_refused(name, value):
+    with pytest.raises(InputError, match=name):
+        Acquisition(**{name: value})
+
+
+def test_elements_are_named_once_and_a_misspelling_is_corrected():
+    assert image(elements=["Fe", "O", "Fe"]).elements == ("Fe", "O")
+    for wrong, do in ((["fe", "o"], "elements=['Fe', 'O']"), ("FeO", "elements=['Fe', 'O']")):
+        with pytest.raises(InputError) as raised:
+            image(elements=wrong)
+        assert raised.value.do == do
+
+
+def test_copies_are_as_frozen_as_the_image():
+    si = image(mask=np.zeros(SHAPE[:2], bool))
+    for other in (pickle.loads(pickle.dumps(si)), copy.deepcopy(si)):
+        for array in (other.counts, other.energy, other.mask):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 1
 
 
 @pytest.mark.parametrize(("shape", "image_shape"), [((8,), (1, 1, 8)), ((5, 8), (1, 5, 8)), (SHAPE, SHAPE)])
@@ -175,7 +222,7 @@ def test_labelled_counts_carry_coordinates_and_units():
         ({"energy": ENERGY[::-1]}, "0.26 after 0.27 at channel 1"),
         ({"energy": np.where(np.arange(8) == 3, np.nan, ENERGY)}, "nan after 0.22 at channel 3"),
         ({"energy": np.full(8, 1.0)}, "1.0 after 1.0 at channel 1"),
-        ({"energy": list("abcdefgh")}, "'a', 'b'"),
+        ({"energy": list("abcdefgh")}, "<U1 values"),
         ({"energy_unit": "J"}, "energy_unit='J'"),
         ({"mask": np.zeros((5, 6), bool)}, r"mask of shape \(5, 6\)"),
         ({"mask": np.zeros((6, 5))}, "dtype float64"),
@@ -184,6 +231,14 @@ def test_labelled_counts_carry_coordinates_and_units():
         ({"pixel_size": (1.0, -1.0)}, "-1.0"),
         ({"elements": "Fe"}, "elements='Fe'"),
         ({"elements": [26]}, r"elements=\[26\]"),
+        ({"elements": ["Fe", "Xx"]}, "the element 'Xx'"),
+        ({"elements": ["fe"]}, "the element 'fe'"),
+        ({"elements": 26}, "elements=26"),
+        ({"energy": ENERGY + 0j}, "complex128 values"),
+        ({"energy": np.ma.masked_less(ENERGY, 0.22)}, "masked values"),
+        ({"energy": [[1, 2], [3]]}, "energy="),
+        ({"pixel_size": [[1, 2], [3]]}, "pixel_size="),
+        ({"counts": xr.DataArray(np.ones(SHAPE), dims=("y", "x", "line"))}, r"dimensions \('y', 'x', 'line'\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(fields, message):

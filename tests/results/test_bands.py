@@ -20,9 +20,25 @@ def test_identified_where_the_band_is_narrow_and_the_draws_are_enough(estimate: 
     assert np.isfinite(estimate.sd.values).tolist() == [True, False, False]
 
 
-def test_the_interval_spans_the_band_where_not_identified(estimate: BandedEstimate) -> None:
+def test_a_narrow_band_to_one_side_is_not_dropped() -> None:
+    draws = xr.DataArray(np.random.default_rng(0).normal(0.5, 0.01, (4000, 2)), dims=("draw", "component"))
+    lower, upper = (xr.DataArray(v, dims="component") for v in ([0.515, 0.53], [0.53, 0.56]))
+    found = BandedEstimate(draws, "share", lower, upper, xr.DataArray([True, True], dims="component"))
+    low, high = (end.values for end in found.interval())
+    np.testing.assert_allclose(low, 0.5 - 1.96 * 0.01, atol=1e-3)
+    assert high.tolist() == [0.53, 0.56]
+    assert found.identified.values.tolist() == [True, False]
+    own = found.sel(component=[0])
+    wider = (0.53 - 0.5 + 0.0196) / 0.0392
+    np.testing.assert_allclose(own.sd, wider * 0.01, rtol=0.05)
+    stretched = own.joint_draws()
+    np.testing.assert_allclose(stretched.quantile([0.025, 0.975], "draw").values.ravel(), [low[0], 0.53], atol=1e-6)
+    assert float(stretched.std()) == pytest.approx(float(own.sd[0]), rel=0.01)
+
+
+def test_the_interval_spans_the_band(estimate: BandedEstimate) -> None:
     low, high = (end.values for end in estimate.interval(0.5))
-    assert high[0] - low[0] == pytest.approx(2 * 0.6745 * 0.01, rel=0.2)
+    assert (low[0], high[0]) == (0.49, 0.51)
     assert (low[1], high[1]) == (0.3, 0.52)
     assert low[2] < 0.495
     assert high[2] > 0.505

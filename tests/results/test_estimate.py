@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bayesspec.errors import InputError
 from bayesspec.results.estimate import Estimate, format_uncertain, ratio_of, to_arviz
+from bayesspec.results.line_unmixing import RangedEstimate
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,35 @@ def test_arviz_summarises_the_draws() -> None:
     posterior = handed["posterior"]
     assert dict(posterior.sizes) == {"chain": 1, "draw": 500, "phase": 2}
     np.testing.assert_allclose(posterior["ratio"].mean(("chain", "draw")), 3.0, atol=0.3)
+
+
+def test_what_is_not_detected_prints_an_upper_limit_and_no_negative_number() -> None:
+    rng = np.random.default_rng(0)
+    draws = xr.DataArray(rng.normal([0.2, 0.0, -0.003], [0.01, 0.002, 0.002], (4000, 3)), dims=("draw", "phase"))
+    plain, positive = Estimate(draws, "r"), Estimate(draws, "r", positive=True)
+    texts = [text for _, text in positive.rows()]
+    assert texts[0] == "0.20(1)" or texts[0] == "0.200(10)"
+    assert texts[1].startswith("< 0.003")
+    assert texts[2] == f"< {float(positive.limits()[2]):.2g}, 95 %"
+    np.testing.assert_allclose(positive.limits()[1:], 1.645 * 0.002, rtol=0.1)
+    assert float(positive.interval()[0].min()) == 0
+    assert float(plain.interval()[0].min()) < 0
+    assert np.isnan(plain.limits()).all()
+
+
+def test_upper_limit_holds_of_a_small_rate() -> None:
+    """Counts less a background of counts: the limit lies above the truth in 95 of 100, within what 2000 show."""
+    rng, held = np.random.default_rng(1), []
+    for _ in range(2000):
+        net = rng.poisson(100 + 5) - rng.poisson(400) / 4
+        draws = xr.DataArray(rng.normal(net, np.sqrt(105 + 25), 400), dims="draw")
+        limit = float(Estimate(draws, "net", positive=True).limits())
+        held.append(np.isnan(limit) or limit > 5)
+    assert np.mean(held) > 0.935
+
+
+def test_kind_and_mass_of_an_interval_travel_with_its_numbers() -> None:
+    ends = xr.DataArray([0.5], dims="phase")
+    ranged = RangedEstimate(xr.DataArray([[0.6]], dims=("draw", "phase")), "share", ends, ends + 1, 0.68)
+    assert ranged.summary(0.95).attrs["interval"] == "joint likelihood range"
+    assert ranged.summary(0.95).attrs["prob"] == 0.68

@@ -86,7 +86,7 @@ def test_bad_input_is_refused(wrong: dict, words: str) -> None:
 
 
 def test_wishes_that_cannot_be_met_are_refused(plan: bs.DosePlan) -> None:
-    with pytest.raises(bs.InputError, match="positive"):
+    with pytest.raises(bs.InputError, match="above 0"):
         plan.counts_for(0)
     with pytest.raises(bs.InputError, match="told apart"):
         plan.pixels_for(0.01, 30)

@@ -1,7 +1,10 @@
 """Line maps stay counts, and their net intensities are unbiased."""
 
+import pickle
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from bayesspec import LineMaps, SpectrumImage, element_maps, simulate
 from bayesspec.errors import InputError
@@ -49,10 +52,15 @@ def test_assumed_resolution_is_said() -> None:
     [
         ({"lines": ["Fe_Ka"]}, r"\(3, 3, 2\) for lines \['Fe_Ka'\]"),
         ({"lines": ["Fe_Ka", "Fe_Ka"]}, "one different name a line"),
-        ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((2, 2), bool)}, r"boolean mask of shape \(3, 3\)"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((2, 2), bool)}, r"boolean array of shape \(3, 3\)"),
         ({"lines": ["Fe_Ka", "O_Ka"], "mask": np.zeros((3, 3))}, "dtype float64"),
-        ({"lines": ["Fe_Ka", "O_Ka"], "sides": ("left",)}, "which makes all three"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "sides": ("left",)}, "which makes all of it"),
         ({"lines": ["Fe_Ka", "O_Ka"], "response_errors": np.ones((1, 2, 3))}, r"its errors \(1, 2, 3\)"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "response": np.diag([1.0, np.nan])}, "not finite"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "response": 1j * np.eye(2)}, "complex128 values"),
+        ({"lines": "Fe_Ka,O_Ka"}, r"lines=\['Fe_Ka', 'O_Ka'\]"),
+        ({"lines": [1, 2]}, r"lines=\[1, 2\]"),
+        ({"lines": ["Fe_Ka", "O_Ka"], "pixel_size": (0, 1)}, "pixel_size"),
     ],
 )
 def test_what_does_not_fit_is_refused(given: dict[str, object], said: str) -> None:
@@ -72,3 +80,25 @@ def test_line_index_names_the_lines_there_are() -> None:
     assert maps.line_index("O_Ka") == 1
     with pytest.raises(InputError, match=r"one of \['Fe_Ka', 'O_Ka'\]"):
         maps.line_index("Mg_Ka")
+
+
+def test_maps_stay_as_they_are_when_the_callers_buffer_is_filled_again() -> None:
+    buffers = np.ones((3, 3, 2), np.uint8), np.zeros((3, 3), bool), np.eye(2)
+    views = [buffer.view() for buffer in buffers]
+    for view in views:
+        view.flags.writeable = False
+    maps = LineMaps(views[0], lines=["Fe_Ka", "O_Ka"], mask=views[1], response=views[2])
+    for buffer in buffers:
+        buffer[:] = 7
+    assert (maps.counts == 1).all()
+    assert not maps.mask.any()
+    np.testing.assert_array_equal(maps.response, np.eye(2))
+    for other in (maps, pickle.loads(pickle.dumps(maps))):
+        for array in (other.counts, other.mask, other.response):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 1
+
+
+def test_dimensions_with_names_are_put_in_order() -> None:
+    counts = xr.DataArray(np.arange(18).reshape(3, 3, 2), dims=("y", "x", "line"))
+    np.testing.assert_array_equal(LineMaps(counts.transpose("line", "x", "y"), ["a", "b"]).counts, counts.values)

@@ -69,3 +69,10 @@ def test_windows_and_whole_spectra_give_the_ratio_of_compounds_with_l_lines_besi
         for maps in (element_maps(pure, ["Fe_Ka", "O_Ka", "Cr_Ka", "Mn_Ka"]), spectral_maps(pure)):
             net = dict(zip(maps.lines, maps.net()[0, 0], strict=True))
             assert net["Fe_Ka"] / net["O_Ka"] == pytest.approx(truth["ratio"][phase], rel=1e-3)
+
+
+@pytest.mark.parametrize("typed", ["fe_ka", "FE_KA", "Fe Ka", "Fe-Kα", "Fe_Ka "])
+def test_a_line_that_was_meant_is_suggested(typed: str) -> None:
+    with pytest.raises(InputError) as raised:
+        xray_line(typed)
+    assert raised.value.do == "lines=['Fe_Ka']"

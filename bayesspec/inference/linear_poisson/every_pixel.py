@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.forked_process import refuse_forked_process
 
 BLOCK = 4096
 FILLED = 8
@@ -119,6 +120,7 @@ def fit_pixels(
     doi:10.1111/j.1467-9469.2007.00585.x, scheme S3.
     """
     _check(counts, matrix)
+    refuse_forked_process()
     pixels, columns = len(counts), matrix.shape[1]
     size = min(BLOCK, -(-pixels // FILLED) * FILLED)
     blocks = -(-pixels // size)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from bayesspec.inference.linear_poisson.mixing_distribution import GAIN, Functional, SharePoints, ShareProblem, climb
 
@@ -62,9 +62,10 @@ def allowed_drop(weights: np.ndarray, prob: float) -> float:
 
     Notes
     -----
+    Half the quantile of chi-square with a degree of freedom for each free weight.
     Source: Scheffe, Biometrika 40 (1953) 87, doi:10.1093/biomet/40.1-2.87, for likelihood ratios.
     """
-    return float(chi2.ppf(prob, len(weights) * (weights.shape[1] - 1)) / 2)
+    return float(gammaincinv(len(weights) * (weights.shape[1] - 1) / 2, prob))
 
 
 def profile_ends(

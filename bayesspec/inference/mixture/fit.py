@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesspec.errors import InputError
+from bayesspec.image.forked_process import refuse_forked_process
 from bayesspec.inference.mixture.log_joint import Pixels
 from bayesspec.inference.status import Status
 
@@ -207,6 +208,7 @@ def checked_covariates(covariates: Floats, pixels: int) -> Floats:
 
 def pixels_of(kept: Floats, covariates: Floats | None) -> Pixels:
     """Counts, totals and the design of the weights: ones, then the covariates."""
+    refuse_forked_process()
     ones = np.ones((len(kept), 1))
     design = ones if covariates is None else np.concatenate([ones, covariates], axis=1)
     return Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))

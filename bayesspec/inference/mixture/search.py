@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from bayesspec.inference.mixture.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
 from bayesspec.inference.mixture.coherence import dose_covariates, phase_score
@@ -178,7 +178,7 @@ def _second_round(
     both = np.concatenate([covariates, around], axis=2)
     again = with_covariates(labelled, counts, both, mask=mask, weights=weights)
     gain = again.pixel_log_likelihood.sum() - labelled.pixel_log_likelihood.sum()
-    return again if again.convergence.definite and 2.0 * gain > chi2.ppf(SEEN, added) else labelled
+    return again if again.convergence.definite and gain > gammaincinv(added / 2, SEEN) else labelled
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:

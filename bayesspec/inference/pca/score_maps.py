@@ -138,11 +138,16 @@ def _solve(own: Array, target: Array, spectra: list[Array], place: npt.NDArray[n
     found = np.zeros((own.shape[1], *place.shape))
     rest = shaped(target)
     goal = CLOSE * np.sqrt(np.square(rest).sum())
+    if not goal > 0:
+        return seen(found)
     z = _filter(rest, 1.0 / (1.0 + powers))
     step, along = z, float((rest * z).sum())
     for _ in range(CONJUGATE_STEPS):
         pushed = apply(step)
-        length = along / float((step * pushed).sum())
+        curvature = float((step * pushed).sum())
+        if not curvature > 0:
+            break
+        length = along / curvature
         found, rest = found + length * step, rest - length * pushed
         if np.sqrt(np.square(rest).sum()) <= goal:
             break

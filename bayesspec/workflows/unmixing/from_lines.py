@@ -22,6 +22,7 @@ from bayesspec.inference.linear_poisson.mixing_distribution import (
     share_means,
 )
 from bayesspec.inference.linear_poisson.profile_likelihood import ProfileEnd, allowed_drop, profile_ends
+from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.spectroscopy.line_families import LineFamily
@@ -225,7 +226,7 @@ def unmix_lines(
         When an element is not known or not recorded, or there are fewer pixels than components.
     """
     condensed = condensed_design(image, elements, continua=2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_for(seed, image.checksum))
     whole = condensed.counts()
     summed, block = _summed(whole, image)
     if not 1 <= rank <= min(len(summed), condensed.design.n_lines):
@@ -262,7 +263,10 @@ def _starts(whole: npt.NDArray[Any], condensed: CondensedDesign, rank: int, rng:
     counts = _summed(whole, condensed.image, most=min(MOST_PLACES, int(whole.sum() / COUNTS_OF_PLACE)))[0]
     intensities = np.asarray(fit_pixels(counts, condensed.matrix)[0], np.float64)
     totals = intensities.sum(axis=1, keepdims=True)
-    kept = intensities[totals[:, 0] > np.quantile(totals, 0.3)]
+    kept = intensities[(totals[:, 0] >= np.quantile(totals, 0.3)) & (totals[:, 0] > 0)]
+    if not len(kept):
+        found = f"{int(whole.sum())} counts in the channels of the lines"
+        raise InputError(found, "pixels with counts of the elements", "elements=[...] that are in the sample")
     shares = kept / kept.sum(axis=1, keepdims=True)
     spread = shares / np.sqrt(shares.mean(axis=0) + 1e-3)
     starts = []
@@ -270,7 +274,8 @@ def _starts(whole: npt.NDArray[Any], condensed: CondensedDesign, rank: int, rng:
         chosen, left = [], spread - spread.mean(axis=0)
         for _ in range(rank):
             size = np.square(left).sum(axis=1)
-            best = int(size.argmax()) if attempt == 0 else int(rng.choice(len(size), p=size**2 / (size**2).sum()))
+            weights = size**2 / (size**2).sum() if size.any() else None  # places that are all alike
+            best = int(size.argmax()) if attempt == 0 else int(rng.choice(len(size), p=weights))
             near = np.argsort(np.square(spread - spread[best]).sum(axis=1))[: max(len(spread) // 12, 2)]
             chosen.append(shares[near].mean(axis=0))
             axis = left[best] / max(float(np.linalg.norm(left[best])), 1e-12)

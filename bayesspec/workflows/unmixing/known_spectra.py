@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.checks import real_values
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.component import Component
 
@@ -102,7 +104,11 @@ def known_spectra(
         When a name is not known, does not fit the axis, or an array has the wrong shape or negative entries.
     """
     components = _given(image, spectra, "spectra")
-    priors = [prior_from] if isinstance(prior_from, Component) else list(prior_from or ())
+    given: Any = [] if prior_from is None else prior_from
+    priors: list[Component] = list(given) if isinstance(given, list | tuple) else [given]
+    wrong = [type(prior).__name__ for prior in priors if not isinstance(prior, Component)]
+    if wrong:
+        raise InputError(f"prior_from of type {wrong[0]}", "components of other fits", "prior_from=fit.component(0)")
     expected = _given(image, [prior.on(image.energy) for prior in priors] if priors else None, "prior_from")
     counts = tuple(prior.counts for prior in priors)
     if isinstance(background, str):
@@ -114,8 +120,9 @@ def known_spectra(
                 "bs.unmix(si, 4, background='power_law')",
             )
         return KnownSpectra(components, _normalised(image, shapes[background](image)), background, expected, counts)
-    given = _given(image, background, "background")
-    return KnownSpectra(components, given, f"{len(given)} given" if len(given) else "", expected, counts)
+    shapes_given = _given(image, background, "background")
+    words = f"{len(shapes_given)} given" if len(shapes_given) else ""
+    return KnownSpectra(components, shapes_given, words, expected, counts)
 
 
 def power_laws(image: SpectrumImage) -> Array:
@@ -194,14 +201,15 @@ def _given(image: SpectrumImage, values: npt.ArrayLike | None, name: str) -> Arr
     channels = image.shape[2]
     if values is None:
         return np.zeros((0, channels))
-    array = np.atleast_2d(np.asarray(values, np.float64))
+    do = f"bs.unmix(si, 4, {name}=array)"
+    array = np.atleast_2d(real_values(name, values, "spectra of shape (n, energy)", do))
     right = array.ndim == 2 and array.shape[1] == channels
     used = array[:, image.valid_channels] if right else array
     if not right or not np.isfinite(used).all() or (used < 0).any() or (used.sum(axis=1) <= 0).any():
         raise InputError(
             f"{name} of shape {array.shape} with a smallest entry of {array.min(initial=np.inf):.3g}",
             f"finite non-negative spectra of shape (n, {channels}), none of them empty",
-            f"bs.unmix(si, 4, {name}=array)",
+            do,
         )
     return _normalised(image, array)
 

@@ -14,6 +14,7 @@ from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.posterior import NmfPosterior
 from bayesspec.results.dataset import Frame
+from bayesspec.results.estimate import BANDED
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.sampling import UnmixingFit
@@ -84,19 +85,19 @@ def unmixing_result(
 
 
 def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) -> xr.Dataset:
-    """Let the intervals of components that are not identified span what is feasible."""
-    data, known = result.data, result.identifiability["identified"]
-    if bool(known.all()):
+    """Let the intervals span what is feasible: what sampling leaves open and what the factorisation leaves open."""
+    data = result.data
+    if "feasible_spectra_lower" not in data:
         return data
     limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior), strict=True))
     frame = Frame.of(image)
     wider: Variables = {}
     for end, outer in (("lower", np.minimum), ("upper", np.maximum)):
         spectra, abundances = data[f"spectra_{end}"], data[f"abundances_{end}"]
-        wider[f"spectra_{end}"] = spectra.where(known, outer(spectra, data[f"feasible_spectra_{end}"]))
+        wider[f"spectra_{end}"] = outer(spectra, data[f"feasible_spectra_{end}"])
         feasible = abundances.copy(data=frame.placed(limits[end].astype(np.float32), ("y", "x", "component")))
-        wider[f"abundances_{end}"] = abundances.where(known, outer(abundances, feasible))
-    return data.assign(wider).assign_attrs(interval="equal-tailed; feasible band where not identified")
+        wider[f"abundances_{end}"] = outer(abundances, feasible)
+    return data.assign(wider).assign_attrs(interval=BANDED)
 
 
 def _feasible_abundances(

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
@@ -26,6 +28,7 @@ from bayesspec.workflows.unmixing.result import unmixing_result
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components, progress_bar
 
 
+@checked_arguments()
 def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
@@ -120,7 +123,8 @@ def unmix(
     counts = counts_of(image)
     known = known_spectra(image, spectra, background, prior_from)
     numbers = _numbers(rank, known, min(counts.shape))
-    key, select_key = jax.random.split(jax.random.key(seed))
+    own = seed_for(seed, image.checksum)
+    key, select_key = jax.random.split(random_key(own))
     table, verdict, chosen = choose_rank(counts, odd_channels(image), numbers, select_key)
     verdict += noise_note(counts)
     result: Unmixing
@@ -137,8 +141,8 @@ def unmix(
 
 
 def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001
-    if not np.isfinite(neighbours) or neighbours < 0:
-        raise InputError(f"neighbours={neighbours}", "True, False, or a strength from 0 on", "neighbours=0.5")
+    if not isinstance(neighbours, bool | int | float | np.number) or not 0 <= neighbours < np.inf:
+        raise InputError(f"neighbours={neighbours!r}", "True, False, or a strength from 0 on", "neighbours=0.5")
 
 
 def _numbers(rank: int | Iterable[int], known: KnownSpectra, largest: int) -> list[int]:

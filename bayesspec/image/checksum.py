@@ -1,0 +1,33 @@
+"""Which data: a checksum of counts, by which results know their data and equal seeds of other data are others."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_BYTES = 16
+
+
+def checksum(kind: str, *counts: npt.NDArray[Any]) -> str:
+    """Compute a checksum of counts: of their shapes and values, whatever their dtype.
+
+    Parameters
+    ----------
+    kind : str
+        What they are, ``"image"`` or ``"maps"``: checksums of different kinds cannot be compared.
+    *counts : array, any shape, unsigned integer
+        Counts, each in the smallest dtype that holds them.
+
+    Returns
+    -------
+    str
+        The kind and the digits of BLAKE2b, such as ``"image-93f0..."``.
+    """
+    digest = hashlib.blake2b(digest_size=_BYTES)
+    for array in counts:
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return f"{kind}-{digest.hexdigest()}"

@@ -1,0 +1,118 @@
+"""A reader that crashes, prints or swells ends its own process, and nothing else."""
+
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.files import paths
+from bayesspec.files.reader_process import Request, read, read_list, read_signal
+
+READER = """
+import ctypes, logging, os, sys, warnings
+import numpy as np
+
+AXES = [{"name": "Energy", "size": 4, "offset": 0.0, "scale": 0.1, "units": "keV", "navigate": False}]
+
+
+class Own:
+    pass
+
+
+def file_reader(filename, kind="good", **other):
+    print("a line that is no part of the answer")
+    os.write(1, b"nor this")
+    if kind == "crash":
+        ctypes.string_at(0)
+    elif kind == "exit":
+        os._exit(3)
+    elif kind == "swell":
+        np.ones((2**20, 2**22))
+    elif kind == "error":
+        raise KeyError("Width")
+    elif kind == "missing":
+        import a_package_that_nobody_has
+    warnings.warn("the date is odd")
+    warnings.warn("old call", DeprecationWarning)
+    logging.getLogger("rsciio.own").warning("the %s is odd", "time")
+    data = np.arange(4) if kind == "good" else np.array([Own()] * 4)
+    known = {"metadata": {"Sample": {"elements": ["Fe"]}}, "original_metadata": {"own": Own()}}
+    return [{"data": data, "axes": AXES, **known}]
+"""
+
+
+@pytest.fixture
+def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "own_reader.py").write_text(READER)
+    (tmp_path / "scan.own").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return lambda kind: Request(tmp_path / "scan.own", "OWN", "own_reader", {"kind": kind})
+
+
+def test_what_was_read_arrives_with_what_the_reader_said(request_of, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.warns(UserWarning, match="date is odd") as warned, caplog.at_level(logging.WARNING):
+        found = read_signal(request_of("good"))
+    assert len(warned) == 1
+    assert ("rsciio.own", logging.WARNING, "the time is odd") in caplog.record_tuples
+    np.testing.assert_array_equal(found.data, np.arange(4))
+    assert not found.data.flags.writeable
+    assert found.axes[0].unit == "keV"
+    assert found.metadata["Sample"]["elements"] == ["Fe"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("crash", "ended by SIGSEGV"),
+        ("exit", "exit code 3"),
+        ("swell", "GB of memory"),
+        ("error", "KeyError: 'Width'"),
+    ],
+)
+def test_a_reader_that_fails_is_an_error_of_the_file(request_of, kind: str, said: str) -> None:
+    for ask in (read_signal, read_list):
+        with pytest.raises(InputError, match=said) as raised:
+            ask(request_of(kind))
+        assert "scan.own" in raised.value.found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_values_that_are_no_numbers_are_refused(request_of) -> None:
+    with pytest.raises(InputError, match="dtype object"):
+        read_signal(request_of("objects"))
+
+
+def test_a_missing_package_is_named(request_of) -> None:
+    with pytest.raises(MissingExtraError, match="a_package_that_nobody_has"):
+        read_signal(request_of("missing"))
+
+
+def test_options_that_no_process_can_be_given_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="reader_options"):
+        read_signal(Request(tmp_path / "scan.own", "OWN", "own_reader", {"kind": lambda: 0}))
+
+
+def test_archives_that_swell_are_refused_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        file.create_dataset("data", (10**5, 10**4, 2**11), "u2", chunks=(100, 100, 64))
+    with zipfile.ZipFile(tmp_path / "a.zspy", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", bytes(2**25))
+    with pytest.raises(InputError, match="unpacks to .* GB"):
+        read_signal(Request(tmp_path / "a.hspy", "HSPY", "rsciio.hspy", {}))
+    monkeypatch.setattr(paths, "_SMALL_BYTES", 2**24)
+    with pytest.raises(InputError, match="holds next to none"):
+        read(Request(tmp_path / "a.zspy", "ZSPY", "rsciio.zspy", {}))
+
+
+def test_a_reader_leaves_no_process_behind(request_of) -> None:
+    with pytest.raises(InputError):
+        read_signal(request_of("crash"))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
