@@ -23,8 +23,8 @@ from bayesspec.workflows.line_model import LineModel, line_model
 
 MISFIT = 1.5
 PRIOR = (
-    "Intensities of lines, tails and continuum: flat where they are not negative. Calibration and shapes of lines: normal "
-    "about the values of file and tables."
+    "Intensities of lines, tails and continuum: flat where they are not negative. "
+    "Calibration and shapes of lines: normal about the values of file and tables."
 )
 
 
