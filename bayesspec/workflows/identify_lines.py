@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ class FoundElement(SavedPart):
     counts: float
     gain: float
     local: bool
-    probability: float
+    probability: float = 1.0
     alternatives: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -105,7 +105,7 @@ class Identification(Saved):
 
     found: tuple[FoundElement, ...]
     image: SpectrumImage
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] = field(default_factory=dict)
     unexplained: tuple[float, ...] = ()
 
     @property
