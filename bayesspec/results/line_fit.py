@@ -42,7 +42,6 @@ class LineFit(LineResult):
         coords=("line", "energy"),
         attributes={
             "misfit": "mean squared deviation over that of Poisson counts",
-            "unnamed": "lines that no named element explains, as JSON",
             "acquisition": "beam and detector, as JSON",
         },
     )
@@ -85,7 +84,7 @@ class LineFit(LineResult):
         Each holds ``energy_kev``, ``counts``, ``candidates`` (what may emit it, the likeliest first) and ``columns``:
         what it is fitted as, by its names among ``data["other"]``.
         """
-        return tuple(json.loads(self.data.attrs.get("unnamed", "[]")))
+        return tuple(self.provenance.get("unnamed", ()))
 
     def _draws(self, line: str) -> xr.DataArray:
         return self.intensities_of([line]).draws.isel(line=0, drop=True)

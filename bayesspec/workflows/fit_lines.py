@@ -84,6 +84,7 @@ def fit_lines(
         "draws": draws,
         "prior": PRIOR,
         "calibration": model.note,
+        "unnamed": [asdict(line) for line in model.unnamed],
         "acquisition": asdict(model.image.acquisition),
     }
     return _result(model, drawn, settings)
@@ -122,7 +123,6 @@ def _result(model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str
         attrs={
             "misfit": misfit,
             "acquisition": json.dumps(asdict(image.acquisition)),
-            "unnamed": json.dumps([asdict(line) for line in model.unnamed]),
         },
     )
 
