@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import resource
 import sys
 import time
@@ -15,7 +16,10 @@ from scipy.stats import chi2
 
 import bayesspec as bs
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.detector import gaussian_shares
 from bayesspec.spectroscopy.edge_design import in_window
+from bayesspec.spectroscopy.line_catalogue import emission_ratio
+from bayesspec.spectroscopy.line_families import element_families
 
 DATA = Path(os.environ.get("BAYESSPEC_DATA", "data"))
 GLASS = ["O", "Mg", "Al", "Si", "Ca", "Fe", "C"]
@@ -130,7 +134,146 @@ def identify() -> None:
         print(f"{image.name}: missing {missing}, not in the list {more}, {time.perf_counter() - start:.0f} s")
 
 
-ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify)}
+def grid() -> None:
+    """FePt on a copper grid that the file does not name, the example of exspy."""
+    import exspy
+
+    logging.getLogger("hyperspy").setLevel(logging.ERROR)
+    image = bs.from_hyperspy(exspy.data.EDS_TEM_FePt_nanoparticles())
+    fit = bs.fit_lines(image)
+    iron = fit.intensities_of(["Fe_Ka"])
+    at = fit.composition({"Fe_Ka": 1.450226, "Pt_La": 5.075602})["atomic_percent"]
+    low, high = (float(end.sel(element="Fe")) for end in at.interval(0.95))
+    print(
+        f"FePt, elements of the file {image.elements}: {iron}, Fe {float(at.mean.sel(element='Fe')):.1f} at.%", end=" "
+    )
+    print(f"({low:.1f} to {high:.1f}); not named: {', '.join(str(one['columns'][0]) for one in fit.unnamed)}")
+    start = time.perf_counter()
+    print(f"  {bs.identify_lines(image)}, {time.perf_counter() - start:.1f} s")
+
+
+OXIDES = ({"O": 0.55, "Fe": 0.43}, {"O": 0.58, "Fe": 0.40})
+PEAKS = {  # keV and weight, not the tables that the fit uses
+    "O": [(0.525, 1.0)],
+    "Fe": [(6.404, 0.585), (6.391, 0.295), (7.058, 0.12), (0.705, 0.35)],
+    "Mn": [(5.899, 0.585), (5.888, 0.295), (6.490, 0.12), (0.637, 0.35)],
+}
+ALPHA = 0.88
+"""Share of Fe Ka in the counts of its K lines."""
+CELLS = {  # name: what the spectrum is, the resolution that the file states
+    "as stated": ({}, 130.0),
+    "137 for 130": ({"resolution": 137.0}, 130.0),
+    "assumed 130 is 140": ({"resolution": 140.0}, None),
+    "5 eV off": ({"offset": 0.005}, 130.0),
+    "5 % Mn unnamed": ({"manganese": 0.05}, 130.0),
+    "137, known": ({"resolution": 137.0}, 137.0),
+}
+
+
+def oxide_spectrum(
+    content: dict[str, float], energy: np.ndarray, resolution: float = 130.0, offset: float = 0.0
+) -> np.ndarray:
+    """Lines on bremsstrahlung at 20 kV, counts a channel."""
+    step, expected = energy[1] - energy[0], np.zeros(len(energy))
+    for element, counts in content.items():
+        for line, weight in PEAKS[element]:
+            sigma = np.sqrt(max(resolution**2 + 2500 * (line - 5.895), 900.0)) / 2354.8
+            shape = np.exp(-0.5 * ((energy - line - offset) / sigma) ** 2)
+            expected += counts * weight * step / sigma / np.sqrt(2 * np.pi) * shape
+    soft = np.maximum(energy, 0.05)
+    continuum = np.clip(20 - energy, 0, None) / soft * np.exp(-0.35 / soft**1.9)
+    return expected + 0.25 * sum(content.values()) * continuum / continuum.sum()
+
+
+def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
+    energy = 0.005 + 0.01 * np.arange(1024)
+    for cell, (name, (change, stated)) in enumerate(CELLS.items()):
+        z, inside, width, seconds = [], [], [], []
+        for seed in range(runs):
+            rng = np.random.default_rng([cell, seed])
+            content = dict(OXIDES[seed % 2])
+            true = ALPHA * content["Fe"] / content["O"]
+            if "manganese" in change:
+                content["Mn"] = change["manganese"]
+            detector = {k: v for k, v in change.items() if k != "manganese"}
+            spectrum = rng.poisson(counts * oxide_spectrum(content, energy, **detector))
+            image = bs.SpectrumImage(
+                spectrum, energy=energy, elements=("O", "Fe"), acquisition=bs.Acquisition("EDS", 20.0, stated)
+            )
+            start = time.perf_counter()
+            ratio = bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka")
+            seconds.append(time.perf_counter() - start)
+            low, high = (float(end) for end in ratio.interval(0.9))
+            z.append((float(ratio.mean) - true) / float(ratio.sd))
+            inside.append(low <= true <= high)
+            width.append((high - low) / true)
+        print(
+            f"Fe/O, {name}: off by {np.mean(z):+.2f} sd, 90 % intervals hold {np.mean(inside):.2f} of {runs}, "
+            f"{100 * np.mean(width):.2f} % wide; {np.median(seconds):.1f} s a fit"
+        )
+
+
+SAMPLE = re.findall(
+    "[A-Z][a-z]?",
+    "C N O F Na Mg Al Si P S Cl K Ca Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Rb Sr Y Zr Nb Mo Ag Cd In Sn Ba La Ce "
+    "Nd Ta W Pt Au Pb Bi U",
+)
+OVERLAPS = ["S Mo Pb", "Ti Ba V", "Cr Mn Fe Co", "Si Sr W Ta Rb", "P Zr Pt Nb", "Na Zn", "As Mg", "Al Br", "K Cd In U"]
+
+
+def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[str, float]]:
+    """Elements drawn with overlaps on purpose; lines displaced by 1 eV, minor ones 10 % off; and their significance."""
+    top, total = rng.choice([5.0, 10.0, 20.0, 40.0]), 10 ** rng.uniform(4.5, 7.5)
+    beam = 200.0 if top > 20 else rng.choice([15.0, 20.0, 200.0])
+    chosen = set(rng.choice(SAMPLE, rng.integers(2, 10), replace=False))
+    group = rng.choice(OVERLAPS).split()
+    chosen |= set(rng.choice(group, rng.integers(1, len(group)), replace=False))
+    energy, parts = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}
+    for element in chosen:
+        families = element_families(element, 0.2, min(top, beam), beam)
+        if not families:
+            continue
+        amount, part = rng.lognormal(0.0, 1.2), np.zeros(len(energy))
+        for family in families:
+            thin = emission_ratio(family.name, families[0].name, beam) * rng.lognormal(0.0, 0.3)
+            weights = np.array(family.weights) * rng.lognormal(0.0, 0.1, len(family.weights))
+            energies = np.array(family.energies_kev) + rng.normal(0.0, 0.001, len(weights))
+            part += amount * thin * gaussian_shares(energies, weights, energy, 130.0)
+        parts[element] = part * (1 - np.exp(-((energy / 0.35) ** 3)))
+    continuum = bremsstrahlung(energy, beam)
+    rate = sum(parts.values())
+    rate = rate + 0.3 * rate.sum() * continuum / continuum.sum()
+    scale = total / rate.sum()
+    noise = np.sqrt(np.maximum(scale * rate, 0.01))
+    sd = {e: float(np.linalg.norm(scale * part / noise)) for e, part in parts.items()}
+    image = bs.SpectrumImage(rng.poisson(scale * rate), energy=energy, acquisition=bs.Acquisition("EDS", beam, 130.0))
+    return image, sd
+
+
+def elements(runs: int = 60) -> None:
+    seen, probabilities, truths, false, seconds = [], [], [], 0, []
+    for seed in range(runs):
+        image, sd = mixture_spectrum(np.random.default_rng(seed))
+        start = time.perf_counter()
+        found = bs.identify_lines(image)
+        seconds.append(time.perf_counter() - start)
+        seen += [found.probabilities.get(e, 0.0) > 0.02 for e, n in sd.items() if n > 5]
+        for element, p in found.probabilities.items():
+            probabilities.append(min(p, 1.0))
+            truths.append(element in sd)
+            false += p > 0.9 and element not in sd
+    p, true = np.array(probabilities), np.array(truths)
+    print(f"elements, {runs} spectra: above 5 sd among those weighed {np.mean(seen):.3f} of {len(seen)}", end="; ")
+    print(f"false with p > .9 {false / runs:.3f} a spectrum; {np.median(seconds):.1f} s", end="; ")
+    for low, high in ((0.02, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):
+        some = (p >= low) & (p < high)
+        if some.any():
+            held = f"{true[some].mean():.2f} of {some.sum()} (said {p[some].mean():.2f})"
+            print(f"p {low}-{min(high, 1)}: {held}", end="; ")
+    print(f"Brier {np.square(p - true).mean():.3f}")
+
+
+ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify, oxide, elements, grid)}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

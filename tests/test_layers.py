@@ -31,6 +31,7 @@ PUBLIC = {"errors", "labels", "classical", "simulate", "plot", "models", "__init
 """What scripts import by its path."""
 SHARED_WORKFLOWS = {
     "calibrate_energy",
+    "line_model",
     "divide_gain",
     "condensed_design",
     "spectral_maps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -75,6 +76,15 @@ class LineFit(LineResult):
     def misfit(self) -> float:
         """Mean squared deviation from the fit over that of Poisson counts; well above 1 the line shapes are off."""
         return float(self.data.attrs["misfit"])
+
+    @property
+    def unnamed(self) -> tuple[dict[str, Any], ...]:
+        """Lines that no named element explains, the clearest first.
+
+        Each holds ``energy_kev``, ``counts``, ``candidates`` (what may emit it, the likeliest first) and ``columns``:
+        what it is fitted as, by its names among ``data["other"]``.
+        """
+        return tuple(self.provenance.get("unnamed", ()))
 
     def _draws(self, line: str) -> xr.DataArray:
         return self.intensities_of([line]).draws.isel(line=0, drop=True)

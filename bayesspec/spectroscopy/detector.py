@@ -14,6 +14,8 @@ MN_KA_KEV = 5.895
 ASSUMED_RESOLUTION_EV = 130.0
 FANO_SLOPE_EV = 2.5
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+REACH_SIGMA = 8.5
+"""Standard deviations beyond which less of a line is left than a float64 beside 1 can hold."""
 
 
 def fwhm_kev(
@@ -95,6 +97,49 @@ def gaussian_shares(
     if len(axis_kev) < 2:
         raise InputError("an energy axis of one channel", "two channels or more", "another crop")
     sigma = fwhm_kev(energies_kev, resolution_mn_ka_ev, slope_ev=slope_ev) / FWHM_PER_SIGMA
-    half = np.gradient(axis_kev)[:, None] / 2
-    offset = axis_kev[:, None] - energies_kev
-    return (ndtr((offset + half) / sigma) - ndtr((offset - half) / sigma)) @ weights
+    return spread_gaussians(energies_kev, weights, sigma, axis_kev)
+
+
+def spread_gaussians(
+    energies_kev: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+    sigma_kev: npt.NDArray[np.float64],
+    axis_kev: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Spread transitions over channels, each with a width of its own.
+
+    Parameters
+    ----------
+    energies_kev : array, shape (transition,), float64
+        Energies in keV.
+    weights : array, shape (transition,), float64
+        Intensity of each transition.
+    sigma_kev : array, shape (transition,), float64
+        Standard deviation of each in keV.
+    axis_kev : array, shape (energy,), float64
+        Centres of the channels in keV, rising.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Intensity per channel, in the unit of `weights`.
+    """
+    spread = np.zeros(len(axis_kev))
+    reach = REACH_SIGMA * sigma_kev
+    start = max(int(np.searchsorted(axis_kev, (energies_kev - reach).min())) - 2, 0)
+    stop = min(int(np.searchsorted(axis_kev, (energies_kev + reach).max())) + 2, len(axis_kev))
+    if stop - start < 2:
+        return spread
+    axis = axis_kev[start:stop]
+    half = np.empty(len(axis))
+    half[1:-1], half[0], half[-1] = (axis[2:] - axis[:-2]) / 4, (axis[1] - axis[0]) / 2, (axis[-1] - axis[-2]) / 2
+    first = np.searchsorted(axis + half, energies_kev - reach)
+    last = np.searchsorted(axis - half, energies_kev + reach)
+    channels = first[:, None] + np.arange(max(int((last - first).max()), 1))
+    inside = channels < last[:, None]
+    channels = np.minimum(channels, len(axis) - 1)
+    offset = axis[channels] - energies_kev[:, None]
+    upper, lower = ((offset + sign * half[channels]) / sigma_kev[:, None] for sign in (1.0, -1.0))
+    shares = np.where(inside, (ndtr(upper) - ndtr(lower)) * weights[:, None], 0.0)
+    spread[start:stop] = np.bincount(channels.ravel(), shares.ravel(), minlength=len(axis))
+    return spread

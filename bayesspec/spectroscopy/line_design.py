@@ -49,6 +49,8 @@ class LineDesign(SavedPart):
         Places of the channels on the image's energy axis.
     energy : array, shape (channel,), float64
         Their centres in keV.
+    unnamed : int
+        Number of the families, the last ones, whose elements nobody named.
     """
 
     families: tuple[LineFamily, ...]
@@ -56,6 +58,7 @@ class LineDesign(SavedPart):
     matrix: Floats
     channels: npt.NDArray[np.int64]
     energy: Floats
+    unnamed: int = 0
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -66,6 +69,11 @@ class LineDesign(SavedPart):
     def n_lines(self) -> int:
         """Number of line columns, int."""
         return len(self.families)
+
+    @property
+    def n_named(self) -> int:
+        """Number of line columns of the named elements, the first ones, int."""
+        return len(self.families) - self.unnamed
 
 
 def line_design(
@@ -107,7 +115,7 @@ def line_design(
     bottom = min(LOWEST_KEV, max(lowest - MARGIN_KEV, LOWEST_LINE_KEV - MARGIN_KEV))
     channels = np.flatnonzero((image.energy >= bottom) & (image.energy <= top) & image.valid_channels)
     shapes = [family_shape(family, image.energy, resolution)[channels] for family in families]
-    soft = [family for family in families if family.name.endswith("_Ka") and family.energies_kev[-1] < TAIL_BELOW_KEV]
+    soft = [family for family in families if has_tail(family)]
     tails = [tail_shape(family, image.energy, resolution)[channels] for family in soft]
     background, curves = background_basis(image.energy[channels], beam)
     double = pile_up(image.energy, image.sum_spectrum())[channels]
@@ -116,6 +124,56 @@ def line_design(
     if double.any():
         columns, matrix = (*columns, "pile-up"), np.column_stack([matrix, double])
     return LineDesign(families, columns, matrix, channels, image.energy[channels])
+
+
+def with_families(
+    design: LineDesign, families: Sequence[LineFamily], image: SpectrumImage, resolution_mn_ka_ev: float
+) -> LineDesign:
+    """Add lines that nobody named, and the tails of the soft ones.
+
+    Parameters
+    ----------
+    design : LineDesign
+        Lines and background.
+    families : sequence of LineFamily
+        What to add.
+    image : SpectrumImage
+        The image, whose energy axis the shapes are made on.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    LineDesign
+        With the families as its last lines and their tails as the first of its backgrounds.
+    """
+    soft = [family for family in families if has_tail(family)]
+    shapes = [family_shape(family, image.energy, resolution_mn_ka_ev)[design.channels] for family in families]
+    tails = [tail_shape(family, image.energy, resolution_mn_ka_ev)[design.channels] for family in soft]
+    n = design.n_lines
+    return replace(
+        design,
+        families=(*design.families, *families),
+        backgrounds=(*(f"tail of {family.name}" for family in soft), *design.backgrounds),
+        matrix=np.column_stack([design.matrix[:, :n], *shapes, *tails, design.matrix[:, n:]]),
+        unnamed=design.unnamed + len(families),
+    )
+
+
+def has_tail(family: LineFamily) -> bool:
+    """Whether a tail is fitted along with a line: K lines below 2 keV.
+
+    Parameters
+    ----------
+    family : LineFamily
+        Transitions.
+
+    Returns
+    -------
+    bool
+        Whether it is one of them.
+    """
+    return family.name.endswith("_Ka") and family.energies_kev[-1] < TAIL_BELOW_KEV
 
 
 def pile_up(energy_kev: Floats, spectrum: npt.NDArray[Any]) -> Floats:

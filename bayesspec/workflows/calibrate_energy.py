@@ -23,11 +23,14 @@ Floats = npt.NDArray[np.float64]
 NAMES = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev")
 STEP = np.array([0.1, 1e-5, 0.1, 0.02])
 LARGEST = np.array([8.0, 1e-3, 5.0, 0.3])
-PRIOR_SD = np.array([100.0, 0.03, 40.0, 0.4])
+PRIOR_SD = (100.0, 0.03, 40.0, 0.4)
+"""Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about those of the file."""
 ITERATIONS = 25
 SETTLED = 0.01
 REWEIGHTINGS = 3
 FEWEST_COUNTS = 500.0
+WIDTHS_EV = (60.0, 400.0)
+"""Resolutions that a detector can have, in eV."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,11 @@ class EnergyCalibration(Saved):
     covariance: Floats
     model_error: float
     converged: bool
+
+    @property
+    def theta(self) -> Floats:
+        """Offset in eV, gain, resolution and slope in eV, shape (4,), float64."""
+        return np.array([getattr(self, name)[0] for name in NAMES])
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {format_uncertain(*getattr(self, name))}" for name in NAMES[:3])
@@ -102,20 +110,25 @@ def calibrate_energy(
     >>> type(found.image).__name__
     'SpectrumImage'
     """
-    nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unknown resolution is what is being found
         design = line_design(image, elements, lines)
     y = image.sum_spectrum()[design.channels].astype(np.float64)
-    fit = fit_intensities(design.matrix, y)
-    in_lines = float(fit.intensities[: design.n_lines].sum())
+    in_lines = float(fit_intensities(design.matrix, y).intensities[: design.n_lines].sum())
     if in_lines < FEWEST_COUNTS:
         raise InputError(
             f"{in_lines:.0f} counts in the lines of {image.name!r}",
             f"{FEWEST_COUNTS:.0f} or more, to find their positions",
             "bs.calibrate_energy(si, elements=[...]) with the strong elements of the sample",
         )
-    problem = _Problem(image, design, y, np.ones_like(y), np.array([0.0, 1.0, nominal, FANO_SLOPE_EV]))
+    return _calibration(image, design, np.array(PRIOR_SD))
+
+
+def _calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> EnergyCalibration:
+    nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+    y = image.sum_spectrum()[design.channels].astype(np.float64)
+    fit = fit_intensities(design.matrix, y)
+    problem = _Problem(image, design, y, np.ones_like(y), np.array([0.0, 1.0, nominal, FANO_SLOPE_EV]), prior_sd)
     state = _State(problem.start, fit, problem.objective(fit, problem.start), converged=False)
     state, error = _search(problem, state), 0.0
     for _ in range(REWEIGHTINGS):
@@ -126,7 +139,7 @@ def calibrate_energy(
         fit = problem.fit(state.theta, state.fit.intensities)
         state = _search(problem, _State(state.theta, fit, problem.objective(fit, state.theta), converged=False))
     _, covariance = problem.scoring_step(state)
-    return _result(image, design, state.theta, covariance, error, converged=state.converged)
+    return calibration_of(image, design, state.theta, covariance, error, converged=state.converged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,32 +161,29 @@ class _Problem:
     counts: Floats
     weights: Floats
     start: Floats
+    prior_sd: Floats
 
     def fit(self, theta: Floats, intensities: Floats | None = None) -> PoissonLineFit:
         matrix = shifted_matrix(self.design, self.image, theta) * self.weights[:, None]
         return fit_intensities(matrix, self.counts * self.weights, intensities)
 
     def objective(self, fit: PoissonLineFit, theta: Floats) -> float:
-        return fit.deviance / 2 + 0.5 * float(np.square((theta - self.start) / PRIOR_SD).sum())
+        return fit.deviance / 2 + 0.5 * float(np.square((theta - self.start) / self.prior_sd).sum())
 
     def scoring_step(self, state: _State) -> tuple[Floats, Floats]:
         """Fisher scoring in calibration and positive intensities together: step and covariance of the former."""
         fit, theta = state.fit, state.theta
         matrix = shifted_matrix(self.design, self.image, theta)[:, fit.intensities > 0]
-        slopes = [self._slope(theta, step) @ fit.intensities for step in np.diag(STEP)]
-        jacobian = np.column_stack([*slopes, matrix]) * self.weights[:, None]
+        slopes = rate_slopes(self.design, self.image, theta, fit.intensities)
+        jacobian = np.column_stack([slopes, matrix]) * self.weights[:, None]
         scale = 1.0 / np.sqrt(np.maximum((jacobian**2 / fit.rate[:, None]).sum(axis=0), 1e-300))
         scaled = jacobian * scale
         information = scaled.T @ (scaled / fit.rate[:, None]) + 1e-10 * np.eye(scaled.shape[1])
         gradient = scaled.T @ (self.counts * self.weights / fit.rate - 1.0)
-        information[range(4), range(4)] += (scale[:4] / PRIOR_SD) ** 2
-        gradient[:4] -= scale[:4] * (theta - self.start) / PRIOR_SD**2
+        information[range(4), range(4)] += (scale[:4] / self.prior_sd) ** 2
+        gradient[:4] -= scale[:4] * (theta - self.start) / self.prior_sd**2
         inverse = np.linalg.inv(information)
         return (scale * (inverse @ gradient))[:4], (scale[:, None] * inverse * scale[None])[:4, :4]
-
-    def _slope(self, theta: Floats, step: Floats) -> Floats:
-        ahead, behind = (shifted_matrix(self.design, self.image, theta + sign * step) for sign in (1.0, -1.0))
-        return (ahead - behind) / (2 * step.sum())
 
 
 def _search(problem: _Problem, state: _State) -> _State:
@@ -200,12 +210,34 @@ def _halved(problem: _Problem, state: _State, step: Floats) -> _State | None:
     return None
 
 
-def _result(
+def calibration_of(
     image: SpectrumImage, design: LineDesign, theta: Floats, covariance: Floats, error: float, *, converged: bool
 ) -> EnergyCalibration:
+    """Apply a calibration.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image.
+    design : LineDesign
+        Columns at the image's own calibration.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+    covariance : array, shape (4, 4), float64
+        Of these.
+    error : float
+        Relative error of the line shapes that the deviations show.
+    converged : bool
+        Whether the search settled.
+
+    Returns
+    -------
+    EnergyCalibration
+        Values, corrected image and columns.
+    """
     values = [(float(v), float(s)) for v, s in zip(theta, np.sqrt(np.diag(covariance)), strict=True)]
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
-    corrected = replace(image, energy=_axis(image, theta), acquisition=acquisition)
+    corrected = replace(image, energy=axis_at(image, theta), acquisition=acquisition)
     matrix = shifted_matrix(design, image, theta)
     axis = corrected.energy[design.channels]
     refined = replace(design, matrix=matrix, energy=axis)
@@ -214,7 +246,21 @@ def _result(
     )
 
 
-def _axis(image: SpectrumImage, theta: Floats) -> Floats:
+def axis_at(image: SpectrumImage, theta: Floats) -> Floats:
+    """Energies of the channels at a calibration.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+
+    Returns
+    -------
+    array, shape (energy,), float64
+        Centres in keV.
+    """
     return np.asarray(theta[0] / 1e3 + theta[1] * image.energy, np.float64)
 
 
@@ -235,10 +281,43 @@ def shifted_matrix(design: LineDesign, image: SpectrumImage, theta: Floats) -> F
     array, shape (channel, column), float64
         Counts per channel of one count in each column.
     """
-    axis, resolution = _axis(image, theta), float(np.clip(theta[2], 60.0, 400.0))
+    axis, resolution = axis_at(image, theta), float(np.clip(theta[2], *WIDTHS_EV))
     matrix = design.matrix.copy()
     for column, family in enumerate(design.families):
         energies, weights = np.array(family.energies_kev), np.array(family.weights)
         shape = gaussian_shares(energies, weights, axis, resolution, slope_ev=float(theta[3]))
         matrix[:, column] = shape[design.channels]
     return matrix
+
+
+def rate_slopes(design: LineDesign, image: SpectrumImage, theta: Floats, intensities: Floats) -> Floats:
+    """Derivatives of the expected counts of all lines by the calibration.
+
+    Parameters
+    ----------
+    design : LineDesign
+        Columns at the image's own calibration.
+    image : SpectrumImage
+        The image.
+    theta : array, shape (4,), float64
+        Offset in eV, gain, resolution at Mn Ka in eV, slope in eV.
+    intensities : array, shape (column,), float64
+        Intensities of lines and background.
+
+    Returns
+    -------
+    array, shape (channel, 4), float64
+        Counts per eV, per unit of gain, per eV, per eV.
+    """
+    energies = np.concatenate([family.energies_kev for family in design.families])
+    weights = np.concatenate(
+        [n * np.array(f.weights) for f, n in zip(design.families, intensities[: design.n_lines], strict=True)]
+    )
+
+    def rate(at: Floats) -> Floats:
+        resolution = float(np.clip(at[2], *WIDTHS_EV))
+        return gaussian_shares(energies, weights, axis_at(image, at), resolution, slope_ev=float(at[3]))[
+            design.channels
+        ]
+
+    return np.column_stack([(rate(theta + step) - rate(theta - step)) / (2 * step.sum()) for step in np.diag(STEP)])

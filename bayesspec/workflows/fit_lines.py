@@ -12,18 +12,20 @@ import numpy.typing as npt
 from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
+from bayesspec.inference.linear_poisson.one_spectrum import draw_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
 from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.line_fit import LineFit
-from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape
-from bayesspec.spectroscopy.residual_lines import ResidualLine, residual_lines
-from bayesspec.workflows.calibrate_energy import calibrate_energy
+from bayesspec.spectroscopy.unnamed_lines import UnnamedLine
+from bayesspec.workflows.line_model import LineModel, line_model
 
 MISFIT = 1.5
-PRIOR = "Intensities of lines, tails and continuum: flat where they are not negative."
+PRIOR = (
+    "Intensities of lines, tails and continuum: flat where they are not negative. "
+    "Calibration and shapes of lines: normal about the values of file and tables."
+)
 
 
 @checked_arguments()
@@ -39,7 +41,10 @@ def fit_lines(
 ) -> LineFit:
     """Fit the lines of a spectrum, or of the summed spectrum of an image.
 
-    Counts are Poisson around line families, tails of soft lines and a continuum, all of them not negative.
+    Counts are Poisson around line families, tails of soft lines and a continuum, all of them not negative. Energies and
+    widths of the lines, their minor peaks and the continuum are known within errors, which are part of every interval.
+    A significant line that no named element explains joins them as the element that explains it best, or as a peak at
+    its energy: it is named in the verdict and in ``unnamed``, and does not bend the continuum.
 
     Parameters
     ----------
@@ -50,7 +55,9 @@ def fit_lines(
     lines : sequence of str
         Lines to fit on their own, apart from the rest of their shell, such as ``"Fe_Kb"``.
     calibrate : bool
-        Refine energy axis and resolution first.
+        Refine energy axis and resolution first, from the file's: these are taken to be right to 5 eV and .05 % of the
+        axis and 5 % of the resolution, 10 eV where it is assumed to be 130 eV. What the lines leave open of them is
+        part of every interval.
     escape : bool
         Add the escape peaks of a silicon detector; those of two photons at once are always there.
     seed : int
@@ -77,70 +84,60 @@ def fit_lines(
     """
     if draws < 2:
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")
-    if calibrate:
-        calibration = calibrate_energy(image, elements, lines)
-        image, design, note = calibration.image, calibration.design, repr(calibration)
-    else:
-        design, note = line_design(image, elements, lines), "as in the file"
-    if escape:
-        design = with_escape(design, image)
-    counts = image.sum_spectrum()[design.channels]
-    fit = fit_intensities(design.matrix, counts)
-    drawn = draw_intensities(fit, np.random.default_rng(seed_for(seed, image.checksum)), draws)
-    left = residual_lines(counts, fit.rate, design.energy, image, design.families)
+    model = line_model(image, elements, lines, calibrate=calibrate, escape=escape)
+    drawn = draw_intensities(model.found.fit, np.random.default_rng(seed_for(seed, model.image.checksum)), draws)
     settings = {
         "seed": seed,
         "draws": draws,
         "prior": PRIOR,
-        "calibration": note,
-        "acquisition": asdict(image.acquisition),
+        "calibration": model.note,
+        "unnamed": [asdict(line) for line in model.unnamed],
+        "acquisition": asdict(model.image.acquisition),
     }
-    return _result(image, design, fit, drawn, left, settings)
+    return _result(model, drawn, settings)
 
 
-def _result(
-    image: SpectrumImage,
-    design: LineDesign,
-    fit: PoissonLineFit,
-    drawn: npt.NDArray[np.float64],
-    left: list[ResidualLine],
-    settings: dict[str, object],
-) -> LineFit:
+def _result(model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str, object]) -> LineFit:
+    image, design, n = model.image, model.design, model.design.n_named
+    fit, changes = model.found.fit, model.changes[: model.design.n_named]
     counts = image.sum_spectrum()[design.channels]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
+    parts = [*variance_parts(design.matrix, fit.intensities, n), changes @ changes.T]
+    lines, others = design.lines[:n], (*design.lines[n:], *design.backgrounds)
     return LineFit.from_values(
         {
-            "intensity_draws": drawn[:, : design.n_lines],
-            "other_draws": drawn[:, design.n_lines :],
+            "intensity_draws": drawn[:, :n],
+            "other_draws": drawn[:, n:],
             "counts": counts,
             "rate": fit.rate,
-            "variance_parts": variance_parts(design.matrix, fit.intensities, design.n_lines),
+            "variance_parts": np.array(parts),
         },
         Frame(
             {
-                "line": list(design.lines),
-                "other_line": list(design.lines),
-                "part": list(PARTS),
-                "other": list(design.backgrounds),
+                "line": list(lines),
+                "other_line": list(lines),
+                "part": [*PARTS, "calibration"],
+                "other": list(others),
                 "energy": ("energy", design.energy, {"units": image.energy_unit}),
             },
             checksum=image.checksum,
         ),
         name=image.name,
         method="Poisson line fit",
-        verdict=f"{design.n_lines} lines" + _notes(misfit, left),
+        verdict=f"{n} lines" + _notes(misfit, model.unnamed),
         status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
         settings=settings,
-        attrs={"misfit": misfit, "acquisition": json.dumps(asdict(image.acquisition))},
+        attrs={
+            "misfit": misfit,
+            "acquisition": json.dumps(asdict(image.acquisition)),
+        },
     )
 
 
-def _notes(misfit: float, left: list[ResidualLine]) -> str:
+def _notes(misfit: float, unnamed: Sequence[UnnamedLine]) -> str:
     notes = ""
-    if left:
-        named = "; ".join(
-            f"at {line.energy_kev:.3f} keV ({' or '.join(line.candidates) or 'no known line'})" for line in left
-        )
+    if unnamed:
+        named = "; ".join(map(str, unnamed))
         warn(f"a line that no named element explains {named}: add the element")
         notes += f"; a line that nobody named {named}"
     if misfit > MISFIT:

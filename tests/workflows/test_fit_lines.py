@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,33 @@ def test_a_line_that_nobody_named_is_reported() -> None:
     with pytest.warns(UserWarning, match="Ti_Ka"):
         fit = bs.fit_lines(spectrum(rate, 2), calibrate=False)
     assert "4.5" in fit.verdict
+
+
+def test_a_line_that_nobody_named_bends_nothing() -> None:
+    copper = 6e4 * line_profile("Cu_Ka", AXIS) + 2e3 * line_profile("Ni_Ka", AXIS)
+    with pytest.warns(UserWarning, match="Cu_Ka"):
+        fit = bs.fit_lines(spectrum(expected() + copper, 12), ["O", "Fe"])
+    assert {"Cu_Ka", "Mg_Ka", "Cr_Ka"} <= {one["columns"][0] for one in fit.unnamed}
+    low, high = (float(end) for end in fit.ratio("Fe_Ka", "O_Ka").interval(0.99))
+    assert low < 0.6 < high
+    assert high - low < 0.05
+
+
+def test_a_detector_broader_than_its_file_says() -> None:
+    wrong = spectrum(expected(5.0, 1.0, 137.0), 13)
+    fit = bs.fit_lines(wrong)
+    low, high = (float(end) for end in fit.ratio("Fe_Ka", "O_Ka").interval(0.99))
+    assert low < 0.6 < high
+    off = bs.fit_lines(wrong, calibrate=False).ratio("Fe_Ka", "O_Ka")
+    assert abs(float(off.mean) - 0.6) > 3 * float(off.sd)
+    parts = fit.data["variance_parts"].sel(part="calibration", line="O_Ka", other_line="O_Ka")
+    assert float(parts) > 0
+
+
+def test_weak_lines_leave_the_file_its_calibration_with_an_uncertainty() -> None:
+    fit = bs.fit_lines(spectrum(1e-3 * expected(), 14), draws=50)
+    assert re.search(r"offset_ev -?[\d.]+\([45]\), .* resolution_mn_ka_ev 1[23]\d\(", fit.provenance["calibration"])
+    assert np.isfinite(fit.intensities.draws).all()
 
 
 def test_an_absent_element_gets_an_upper_limit() -> None:

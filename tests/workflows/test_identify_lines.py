@@ -5,6 +5,8 @@ import pytest
 
 import bayesspec as bs
 from bayesspec.simulate import bremsstrahlung, line_profile
+from bayesspec.spectroscopy.detector import gaussian_shares
+from bayesspec.spectroscopy.line_families import element_families
 
 AXIS = 0.15 + 0.01 * np.arange(1000)
 LINES = {"O_Ka": 3e4, "Mg_Ka": 8e3, "Ca_Ka": 3e3, "Mn_Ka": 2e3, "Fe_Ka": 1e4}
@@ -44,6 +46,26 @@ def test_an_element_that_may_not_be_of_the_sample_is_said_to() -> None:
     found = bs.identify_lines(image(np.random.default_rng(4).poisson(grid)))
     assert {one.element: one.outside for one in found.found if one.outside} == {"Cu": "grid or holder"}
     assert "grid or holder" in repr(found)
+
+
+def test_lines_that_overlap_are_shared() -> None:
+    axis = 0.15 + 0.01 * np.arange(400)
+    counts = np.random.default_rng(5).poisson(
+        150 * line_profile("S_Ka", axis) + 8e3 * line_profile("O_Ka", axis) + 2e4 * bremsstrahlung(axis, 200.0)
+    )
+    found = bs.identify_lines(bs.SpectrumImage(counts, energy=axis, acquisition=bs.Acquisition("EDS", 200.0, 130.0)))
+    shared = {e: p for e, p in found.probabilities.items() if e in ("S", "Mo", "Pb", "Tl", "Bi", "Hg", "Nb")}
+    assert shared["S"] < 0.99
+    assert sum(shared.values()) > 0.9
+    assert found.probabilities["O"] > 0.99
+
+
+def test_an_element_is_found_by_its_soft_lines_where_the_hard_ones_are_not_recorded() -> None:
+    (lead,) = (f for f in element_families("Pb", 0.2, 8.0, 200.0) if f.name == "Pb_Ma")
+    shape = gaussian_shares(np.array(lead.energies_kev), np.array(lead.weights) ** 1.2, AXIS, 130.0)
+    peaks = 2e4 * shape + 3e4 * line_profile("O_Ka", AXIS)
+    found = bs.identify_lines(image(np.random.default_rng(6).poisson(peaks + 4e4 * bremsstrahlung(AXIS, 200.0))))
+    assert {"O", "Pb"} <= set(found.elements)
 
 
 def test_continuum_alone_holds_no_element() -> None:

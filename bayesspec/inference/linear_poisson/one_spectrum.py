@@ -149,29 +149,29 @@ def draw_intensities(fit: PoissonLineFit, rng: np.random.Generator, n: int, disp
     mode = fit.intensities[known] / scale[known]
     values, vectors = np.linalg.eigh(information)
     axes = np.concatenate([vectors / np.sqrt(np.maximum(values, 1e-12)), np.eye(len(values))], axis=1).T
-    x = np.tile(mode, (n, 1))
+    x = np.tile(mode[:, None], (1, n))
     for _ in range(SWEEPS):
         for axis in axes:
-            x = _along(x, mode, gradient, information, axis, rng)
+            _along(x, mode, gradient, information, axis, rng)
     draws = np.zeros((n, len(fit.intensities)))
-    draws[:, known] = x * scale[known]
+    draws[:, known] = x.T * scale[known]
     return draws
 
 
 def _along(
     x: Floats, mode: Floats, gradient: Floats, information: Floats, axis: Floats, rng: np.random.Generator
-) -> Floats:
-    """Move every draw along one axis, to a normal value between the walls."""
+) -> None:
+    """Move every draw (column, draw) along one axis in place, to a normal value between the walls."""
     push = information @ axis
     curvature = float(axis @ push)
-    centre = (float(gradient @ axis) - (x - mode) @ push) / curvature
+    centre = (float(gradient @ axis) + float(push @ mode) - push @ x) / curvature
     sd = 1.0 / np.sqrt(curvature)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(axis != 0, -x / axis, np.nan)
-    low = np.max(np.where(axis > 0, reach, -np.inf), axis=1)
-    high = np.min(np.where(axis < 0, reach, np.inf), axis=1)
+    rising, falling = axis > 0, axis < 0
+    low = (x[rising] / -axis[rising, None]).max(axis=0, initial=-np.inf)
+    high = (x[falling] / -axis[falling, None]).min(axis=0, initial=np.inf)
     step = centre + sd * _normal_between((low - centre) / sd, (high - centre) / sd, rng)
-    return np.maximum(x + np.clip(step, low, high)[:, None] * axis, 0.0)
+    moving = rising | falling
+    x[moving] = np.maximum(x[moving] + np.clip(step, low, high) * axis[moving, None], 0.0)
 
 
 def _normal_between(low: Floats, high: Floats, rng: np.random.Generator) -> Floats:

@@ -1,0 +1,180 @@
+"""How far the recorded shape of a line family may be from the tabulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesspec.spectroscopy.detector import fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.line_design import LineDesign, has_tail, tail_shape
+from bayesspec.spectroscopy.line_families import LineFamily
+
+Floats = npt.NDArray[np.float64]
+REFINED = (1.5, 0.01)
+"""Error of a line's energy in eV and relative error of its width, axis refined (python benchmarks/spectra.py oxide)."""
+AS_FILED = (8.0, 0.05)
+"""The same on the axis of a file."""
+TABULATED = (0.0, 0.0)
+"""Lines where the axis has them, as wide as the detector's resolution says."""
+PEAK_ERRORS = {"K": 0.05, "L": 0.5, "M": 0.5}
+"""Relative error of a minor peak of a family, by shell (python benchmarks/spectra.py oxide)."""
+SOFT_TAIL_ERROR = 0.03
+"""Share of a soft line in its tail within which no tail is told from a fitted one."""
+TAIL_ERROR = 0.01
+"""Share of a line that charge collected in part may spread down to zero energy."""
+CONTINUUM_ERROR = 0.01
+"""Relative error of a smooth continuum over about a tenth of its energy."""
+CONTINUUM_LENGTH = 0.12
+"""Standard deviation of such an error in the logarithm of the energy."""
+LEAST_COUNTS = 30.0
+SAME_PEAK_FWHM = 0.15
+"""Transitions nearer than this share of the width to each other are one peak, whose shape tables know well enough."""
+STEP_KEV = 1e-3
+LEAST_WEIGHT = 1e-3
+
+
+def shape_errors(
+    families: Sequence[LineFamily],
+    intensities: Floats,
+    energy_kev: Floats,
+    channels: npt.NDArray[np.int64],
+    resolution_mn_ka_ev: float,
+    errors: tuple[float, float] = REFINED,
+) -> Floats:
+    """Changes of the expected counts that are as likely as not, for every fitted family.
+
+    Parameters
+    ----------
+    families : sequence of LineFamily
+        Fitted families.
+    intensities : array, shape (family,), float64
+        Counts in each.
+    energy_kev : array, shape (energy,), float64
+        Channel centres in keV.
+    channels : array, shape (channel,), int64
+        Channels that are fitted.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+    errors : (float, float)
+        Standard deviations of the energy of each line in eV, and of its width relative to it.
+
+    Returns
+    -------
+    array, shape (channel, error), float64
+        One standard deviation each: shift, width, tail, and every peak but the strongest.
+    """
+    changes = [
+        change
+        for family, counts in zip(families, intensities, strict=True)
+        if counts > LEAST_COUNTS
+        for change in _changes(family, float(counts), energy_kev, resolution_mn_ka_ev, errors)
+    ]
+    return np.column_stack(changes)[channels] if changes else np.zeros((len(channels), 0))
+
+
+def continuum_errors(energy_kev: Floats, continuum: Floats) -> Floats:
+    """Smooth changes of the continuum that its basis may not follow.
+
+    Parameters
+    ----------
+    energy_kev : array, shape (channel,), float64
+        Channel centres in keV, positive.
+    continuum : array, shape (channel,), float64
+        Counts of the continuum.
+
+    Returns
+    -------
+    array, shape (channel, error), float64
+        One standard deviation each.
+    """
+    place = np.log(np.maximum(energy_kev, 0.05))
+    centres = np.arange(place[0], place[-1] + CONTINUUM_LENGTH, CONTINUUM_LENGTH)
+    bumps = np.exp(-0.5 * ((place[:, None] - centres) / CONTINUUM_LENGTH) ** 2)
+    return np.asarray(CONTINUUM_ERROR * continuum[:, None] * bumps, np.float64)
+
+
+def design_errors(
+    design: LineDesign,
+    intensities: Floats,
+    energy_kev: Floats,
+    resolution_mn_ka_ev: float,
+    errors: tuple[float, float] = REFINED,
+) -> Floats:
+    """Changes of the expected counts that the shapes of lines and continuum leave open.
+
+    Parameters
+    ----------
+    design : LineDesign
+        Lines and background.
+    intensities : array, shape (column,), float64
+        Intensities of both.
+    energy_kev : array, shape (energy,), float64
+        Channel centres of the image in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+    errors : (float, float)
+        Standard deviations of the energy of each line in eV, and of its width relative to it.
+
+    Returns
+    -------
+    array, shape (channel, error), float64
+        One standard deviation each.
+    """
+    n = design.n_lines
+    smooth = [n + i for i, name in enumerate(design.backgrounds) if name.startswith("continuum")]
+    continuum = design.matrix[:, smooth] @ intensities[smooth]
+    return np.column_stack(
+        [
+            shape_errors(design.families, intensities[:n], energy_kev, design.channels, resolution_mn_ka_ev, errors),
+            continuum_errors(energy_kev[design.channels], continuum),
+        ]
+    )
+
+
+def _changes(
+    family: LineFamily, counts: float, energy: Floats, resolution: float, errors: tuple[float, float]
+) -> list[Floats]:
+    energies, weights = np.array(family.energies_kev), counts * np.array(family.weights)
+    kept = weights > LEAST_WEIGHT * weights.max()
+    energies, weights = energies[kept], weights[kept]
+
+    def shape(at: Floats, of: Floats, width: float = resolution) -> Floats:
+        return gaussian_shares(at, of, energy, width)
+
+    def relative(peak: npt.NDArray[np.int64]) -> float:
+        return own if energies[peak].max() > 0.5 * hardest else PEAK_ERRORS["L"]
+
+    here = shape(energies, weights)
+    shift = (shape(energies + STEP_KEV, weights) - shape(energies - STEP_KEV, weights)) / (2e3 * STEP_KEV) * errors[0]
+    wider = shape(energies, weights, min((1 + errors[1]) * resolution, 400.0)) - here
+    own, hardest = PEAK_ERRORS.get(family.name.partition("_")[2][:1], 0.0), float(energies.max())
+    main, *minor = peaks_of(energies, weights, resolution)
+    level = np.where((energy > 0) & (energy < energies[main].max()), 1.0, 0.0)
+    tail = TAIL_ERROR * weights[main].sum() * level / max(level.sum(), 1.0)
+    found = [shift, wider, tail, *(relative(peak) * shape(energies[peak], weights[peak]) for peak in minor)]
+    if has_tail(family):
+        found.append(SOFT_TAIL_ERROR * counts * tail_shape(family, energy, resolution))
+    return found
+
+
+def peaks_of(energies: Floats, weights: Floats, resolution: float) -> list[npt.NDArray[np.int64]]:
+    """Transitions that a detector records as one peak, the strongest peak first.
+
+    Parameters
+    ----------
+    energies, weights : array, shape (transition,), float64
+        Energies in keV and intensities.
+    resolution : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    list of array, each of shape (n,), int64
+        Places of the transitions of each peak.
+    """
+    order = np.argsort(energies)
+    apart = np.diff(energies[order]) > SAME_PEAK_FWHM * fwhm_kev(energies[order][1:], resolution)
+    groups = np.split(order, np.flatnonzero(apart) + 1)
+    return sorted(groups, key=lambda group: -float(weights[group].sum()))
