@@ -30,6 +30,7 @@ from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.workflows.poisson_check import counting_maps, without_hot_channels
 from bayesspec.workflows.spectral_maps import maps_of
 
+IMPURE = "their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
 HIDDEN = (
     "at least two phases: neighbouring pixels deviate together, but at this dose the ratios of the phases cannot be "
     "resolved; sum pixels or count longer"
@@ -74,7 +75,7 @@ def phase_verdict(
     if len(numbers) == 1:
         words += ", as asked"
     if fits.blurred:
-        return f"{words}, but {_mixed_note(fits)}: their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
+        return f"{words}, but {_mixed_note(fits)}: {IMPURE}"
     if not fits.resolved:
         return f"{words}, but at this dose their ratios cannot be resolved"
     if fits.unresolved:
