@@ -7,6 +7,7 @@ given the coefficients in units of their standard deviation (interweaving), whic
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -314,11 +315,12 @@ def _draw_splines(key: jax.Array, state: State, weights: jax.Array, pull: jax.Ar
 def _preconditioner(sds: jax.Array, weight: jax.Array, splines: Geometry) -> Callable[[jax.Array], jax.Array]:
     """Inverse of the system for even weights, nearly diagonal in cosines."""
     levels = zip(sds, splines.levels, strict=True)
-    variances = sum(sd**2 * lv.row_power[:, None] * lv.column_power[None] for sd, lv in levels)
+    each = [sd**2 * lv.row_power[:, None] * lv.column_power[None] for sd, lv in levels]
+    variances: jax.Array = functools.reduce(jnp.add, each)
     variances = variances.at[0, 0].add(MEAN_SD**2 * variances.size)
     rows, columns = splines.row_cosines, splines.column_cosines
     factors = 1 / (1 + weight * variances)
-    return lambda image: rows.T @ (factors * (rows @ image @ columns.T)) @ columns
+    return lambda image: jnp.asarray(rows.T @ (factors * (rows @ image @ columns.T)) @ columns)
 
 
 def _solve(
