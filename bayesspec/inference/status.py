@@ -46,6 +46,10 @@ class Status(Enum):
         "Of several starts only one found the best bound, so that there may be better ones: take more starts (starts), "
         "give the model a start (initial), or simplify it."
     )
+    FAMILY_DOES_NOT_FIT = (
+        "The variational family does not fit the posterior (Pareto-k above 0.7): do not rely on these intervals; take "
+        "another family or NUTS (inference)."
+    )
     CHAINS_DISAGREE = (
         "The chains of the sampler disagree or hold too few independent draws: ask for more draws (draws), or simplify "
         "the model."

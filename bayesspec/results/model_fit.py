@@ -67,21 +67,6 @@ class ModelFit(Result):
         columns = ("site", "value", f"{100 * PROB:.0f} % interval")
         return Table(self.name, columns, tuple(rows), self.note())
 
-    def doubts(self) -> list[str]:
-        """What must not be concluded from a variational fit whose family does not fit.
-
-        Returns
-        -------
-        list of str
-            Sentences.
-        """
-        if not self.pareto_k > WIDEST_PARETO_K:
-            return []
-        return [
-            f"The variational family does not fit the posterior (Pareto-k {self.pareto_k:.2g}, above "
-            f"{WIDEST_PARETO_K:g}): do not rely on these intervals; take another family or NUTS (inference)."
-        ]
-
     def __repr__(self) -> str:
         sizes = ", ".join(f"{dim}: {n}" for dim, n in self.data.sizes.items())
         return f"<ModelFit {self.name!r}: {', '.join(self.sites)} ({sizes})>"

@@ -295,13 +295,15 @@ def _posterior(
             starts=options["starts"],
             progress=lambda done, _: bar.update(done - bar.n),
         )
+    k = pareto_k(found.log_weights)
+    status = Status.FAMILY_DOES_NOT_FIT if found.status.ok and k > WIDEST_PARETO_K else found.status
     told = {
         "steps": len(found.losses),
         "bound": found.bound,
         "bounds of the starts": found.bounds.tolist(),
-        "Pareto-k": pareto_k(found.log_weights),
+        "Pareto-k": k,
     }
-    return _Posterior(found.draws, found.status, told)
+    return _Posterior(found.draws, status, told)
 
 
 # The result
@@ -315,7 +317,6 @@ def _result(
     method: str,
     settings: dict[str, Any],
 ) -> Result:
-    doubt = _doubt(settings)
     image = data.image
     if isinstance(image, SpectrumImage) and _is_factorisation(draws, data):
         spectra, abundances = np.asarray(draws["spectra"], np.float64), np.asarray(draws["abundances"], np.float64)
@@ -327,7 +328,7 @@ def _result(
             abundances * total[:, None],
             method=f"{_name(model)}, {method}",
             status=found.status,
-            verdict=f"{number} component{'s' if number > 1 else ''}, as the model has it{doubt}",
+            verdict=f"{number} component{'s' if number > 1 else ''}, as the model has it",
             settings=settings | {"model": _name(model)},
         )
     sites = {name: _labelled(name, values, model.DIMS) for name, values in draws.items()}
@@ -337,17 +338,10 @@ def _result(
         Frame(coords, checksum=data.frame.checksum),
         name=data.name if image is not None else _name(model),
         method=method,
-        verdict=f"draws of {', '.join(sites)}{doubt}",
+        verdict=f"draws of {', '.join(sites)}",
         status=found.status,
         settings=settings | {"model": _name(model)},
     )
-
-
-def _doubt(settings: Mapping[str, Any]) -> str:
-    k = settings.get("Pareto-k", 0.0)
-    if k <= WIDEST_PARETO_K:
-        return ""
-    return f"; the family does not fit the posterior (Pareto-k {k:.2g}): do not rely on these intervals"
 
 
 def _is_factorisation(draws: Mapping[str, Any], data: _Data) -> bool:
