@@ -21,7 +21,9 @@ from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 
 FEATURES = {"ratio": "ratios", "normalised": "normalised counts", "counts": "counts"}
 _EMPTY_BELOW = 0.1
+"""Share of entries that are not zero below which a factorisation starts from NNDSVDa instead of at random."""
 _RESTARTS = 10
+"""Starts of k-means, of which the best is kept."""
 
 
 @checked_arguments()

@@ -24,8 +24,11 @@ from bayesspec.workflows.segment import segment
 from bayesspec.workflows.unmixing.unmix import unmix
 
 LOWEST_KEV = 0.2
+"""Energy, in keV, below which the zero peak of an X-ray detector is left out."""
 CHANNEL_KEV = 0.02
+"""Width of a channel, in keV, up to which finer ones are summed."""
 NMF_ITERATIONS = 60
+"""Iterations of scikit-learn's factorisation, which is there for comparison."""
 
 
 class AnalysisFiles:

@@ -18,6 +18,7 @@ from bayesspec.inference import CACHE
 from bayesspec.results.dose_plan import plan_dose
 
 WRONG_INPUT = 2
+"""Exit status where the input or an installed extra is what is wrong."""
 
 # What the options of the command line accept: numbers, ranges, names
 

@@ -13,9 +13,13 @@ from bayesspec.results.result import Result
 
 Array = npt.NDArray[np.float64]
 SIGMAS = 5.0
+"""Standard deviations above its expectation from which on a deviance is called too large."""
 LEAST_EXCESS = 0.03
+"""Share by which a deviance must be above its expectation besides: less does little harm, however certain it is."""
 PIXEL_SIGMAS = 6.0
+"""Standard deviations for single pixels: more, as there are many."""
 TILE = 8
+"""Side of the squares of the image that are judged, in pixels."""
 
 
 @checked_arguments(result=Result, image=image_or_none)

@@ -13,6 +13,7 @@ from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 FLOOR = 1e-3
 """Smallest rate of an entry, as a share of what one component would give: a negative one has no likelihood."""
 _BLOCK_VALUES = 2**22
+"""Values of the counts that are worked on at a time: memory."""
 
 
 def phase_deviance(maps: LineMaps, result: Result) -> float:

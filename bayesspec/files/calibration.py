@@ -18,11 +18,15 @@ from bayesspec.image.counts import as_counts, owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
+"""Energy of Mn Ka, in keV, at which resolutions of detectors are stated."""
 LONGEST_IN_KEV = 100.0
+"""End of an axis without unit up to which it is taken to be in keV, unless it is one of energy losses."""
 _LONGEST_EELS_EV = 5000.0
+"""End of an axis, in eV, up to which it is taken for one of energy losses where the technique is not stated."""
 _METRES = {"m": 1.0, "mm": 1e-3, "\N{MICRO SIGN}m": 1e-6, "nm": 1e-9, "\N{ANGSTROM SIGN}": 1e-10, "pm": 1e-12}
 _NO_TITLE = ("", "edx", "eds", "eels", "unnamed", "unnamed__0")
 _FWHM = 2 * math.sqrt(2 * math.log(2))
+"""Full width at half maximum of a normal distribution over its standard deviation."""
 
 
 def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:

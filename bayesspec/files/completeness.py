@@ -13,7 +13,9 @@ _SFS = b"AAMVHFSS"
 _SFS_HEADER = struct.Struct("<I20xIII")
 """Bytes in a chunk, chunk of the tree, items of the tree and number of chunks."""
 _SFS_HEADER_AT = 0x128
+"""Byte at which this header lies."""
 _SFS_FIRST_CHUNK = 0x118
+"""Byte at which the first chunk begins."""
 _ENDED = ("\n", "\r")
 
 

@@ -19,6 +19,7 @@ _PACKED = 1000
 """Number of values from which on a variable is packed."""
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _BLOCK_BYTES = 2**20
+"""Bytes that are read at a time for the checksum."""
 _SEAL = "\nbayesspec sha256 {}\n"
 _SEALED = re.compile(rb"\nbayesspec sha256 ([0-9a-f]{64})\n")
 _SEAL_BYTES = len(_SEAL.format("0" * 64))

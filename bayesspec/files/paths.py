@@ -16,7 +16,9 @@ from bayesspec.image.arguments import checked_flag
 MOST_PACKED = 900
 """Deflate packs zeros 1,029 times, and an image of one count in 10,000 values 780 times."""
 _SMALL_BYTES = 2**30
+"""Bytes up to which counts are unpacked, however well they were packed."""
 _UNKNOWN_MEMORY = 2**34
+"""Bytes of memory that are assumed where the system does not say."""
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),

@@ -9,6 +9,7 @@ from bayesspec.image.arguments import checked_real
 
 TECHNIQUES = ("EDS", "EELS")
 _SMALLEST = 1e-6
+"""Smallest beam energy, in keV, and live time, in s: more than zero."""
 _RANGES = {
     "beam_energy_kev": (_SMALLEST, 1e4, 200),
     "resolution_mn_ka_ev": (1.0, 1e4, 130),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _BYTES = 16
+"""Bytes of the checksum: 128 bits, so that no two data share one by chance."""
 
 
 def checksum(kind: str, *counts: npt.NDArray[Any]) -> str:

@@ -14,6 +14,7 @@ from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _SPARSE_BELOW = 0.25
+"""Share of entries that are not zero below which the matrix is kept sparse: memory."""
 
 
 @dataclass(frozen=True)

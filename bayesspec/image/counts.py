@@ -21,6 +21,7 @@ from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
 
 LARGEST = 2**31 - 1
+"""Largest count that is accepted: it fits a signed integer of 32 bits."""
 ALIGNMENT = 64
 """Bytes that the address of an array is a multiple of for JAX to take it without a copy."""
 LARGEST_IN_USE = 2**24
@@ -32,6 +33,7 @@ PART_ENTRIES = 2**24
 _own: weakref.WeakValueDictionary[int, npt.NDArray[Any]] = weakref.WeakValueDictionary()
 """Memory that nobody outside bayesspec holds, by its identity: read-only views of it can be shared."""
 _BLOCK_VALUES = 2**22
+"""Values that are checked at a time: memory."""
 _RAW = "load the raw counts as the detector wrote them"
 
 

@@ -12,13 +12,17 @@ from bayesspec.image.counts import PART_ENTRIES, Counts
 from bayesspec.image.rebinning import block_sum, blocks
 
 BLOCK_COUNTS = 500
+"""Counts that a block of pixels holds on average, at least."""
 MOST_PIXELS = 4096
 """Pixels, or blocks of them, on which spectra are sampled: more cost time and find worse places to start from."""
 FEWEST_CHANNELS = 128
+"""Channels that are left, at least, when neighbouring ones are summed."""
 PARTS = 24
 """Ranges of energy in which spectra are compared."""
 LEAST_LIKENESS = 0.5
+"""Likeness of neighbouring pixels below which none are summed (python benchmarks/beatles.py)."""
 SIGMAS = 4.0
+"""Standard deviations of the noise below which no variation of the composition is seen in the image."""
 
 
 def pixel_block(counts: Counts) -> int:

@@ -17,6 +17,7 @@ import jax.monitoring
 LONGEST_S = 120.0
 """Seconds after which the wait is given up."""
 _LOOK_S = 1.0
+"""Seconds between two looks at whether the compiler still works."""
 _BUSY = 0.02
 """Share of a processor's time in a look from which on something is taken to work."""
 _abandoned = threading.Event()

@@ -11,6 +11,8 @@ from scipy.special import gammaln, xlogy
 
 Array = npt.NDArray[np.float64]
 _LOWEST, _HIGHEST, _POINTS = 1e-8, 400.0, 400
+"""Smallest and largest rate of the table of moments, in counts, and its number of rates; above the largest a series in
+1 / rate takes over, below the smallest the moments are those at it."""
 
 
 def deviance(counts: npt.ArrayLike, rates: Array) -> Array:

@@ -13,6 +13,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.style import ACCENT, EXCLUDED, INK, PAGE_IN, new_figure, paper, root
 
 LIMIT = 5.0
+"""Standard deviations that are shaded, beyond which a point is marked: those of `bs.check`."""
 
 
 @checked_arguments(found=xr.Dataset)

@@ -20,7 +20,9 @@ from bayesspec.plot.ratios import RatioRow, draw_ratios, ratio_height
 from bayesspec.plot.style import INK, PAGE_IN, colours, line_label, new_figure, paper, root
 
 _ACROSS = 4
+"""Label maps beside each other."""
 _LINE_IN = 0.21
+"""Height of a row of the components, in inches."""
 
 
 @checked_arguments(scores=Comparison)

@@ -30,7 +30,9 @@ from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps
 
 _PERCENTILES = (0.5, 99.5)
+"""Percentiles of the values between which the colours run."""
 _COLUMNS = 4
+"""Maps beside each other, at most."""
 
 
 @checked_arguments(data=(LineMaps, Segmentation, IntensityMaps))

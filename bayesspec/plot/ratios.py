@@ -19,8 +19,11 @@ from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.segmentation import Segmentation
 
 _WIDE = 20.0
+"""Largest ratio over the smallest above which the axis is logarithmic."""
 _LABEL_CHARACTERS = 20
+"""Characters after which the name of a row is wrapped."""
 _LEGEND_COLUMNS = 3
+"""Columns of the legend."""
 
 
 @checked_arguments(

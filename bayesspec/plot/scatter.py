@@ -11,6 +11,7 @@ from bayesspec.plot.style import COLUMN_IN, axes_or_new, colours, line_label, pa
 from bayesspec.results.segmentation import Segmentation
 
 _MOST_POINTS = 6000
+"""Pixels that are drawn, at most."""
 
 
 @checked_arguments(result=Segmentation)

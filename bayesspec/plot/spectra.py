@@ -17,7 +17,9 @@ from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.xray_lines import lines_in_range, xray_line
 
 _COVERED = 0.9995
+"""Share of the counts that the energy axis shows."""
 _LABEL_WIDTH = 0.017
+"""Distance of two names of lines, as a share of the axis, below which one is left out."""
 _FAINT = "#8a8a8a"
 
 

@@ -15,8 +15,11 @@ from matplotlib.figure import Figure, SubFigure
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 COLUMN_IN = 3.35
+"""Width of a figure of one column, in inches."""
 PAGE_IN = 7.0
+"""Width of a figure of two columns, in inches."""
 SCREEN_DPI = 150
+"""Resolution in a notebook, in dots per inch."""
 EXCLUDED = "#d9d9d9"
 INK = "#222222"
 ACCENT = "#D55E00"
@@ -24,6 +27,7 @@ ACCENT = "#D55E00"
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _GREEK = {"a": "α", "b": "β", "g": "γ"}
 _TINT = 0.55
+"""Share of white that is mixed into the colours each time they are used up."""
 
 
 class PaperFigure(Figure):

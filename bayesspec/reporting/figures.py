@@ -13,6 +13,7 @@ from bayesspec.files.writing import in_memory
 from bayesspec.results.drawing import Drawing
 
 DPI = 200
+"""Resolution of a report's figures, in dots per inch."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
 Floats = npt.NDArray[np.float64]
 APART = 3.0
+"""Standard errors that two log ratios must differ by for the phases to be called resolved."""
 DOSES: Floats = np.asarray(np.geomspace(20, 20000, 8).round(), np.float64)
+"""Mean counts a pixel for which a plan is made where none are asked for."""
 
 
 @dataclass(frozen=True, eq=False)

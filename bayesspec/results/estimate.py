@@ -19,6 +19,7 @@ from bayesspec.files.saved import Saved
 from bayesspec.image.arguments import checked_prob
 
 PROB = 0.95
+"""Probability of an interval where none is asked for."""
 WIDEST = 2.0
 """Width of the 95 % interval together with the feasible band over its own, above which the counts do not determine a
 quantity: how often what they are said to determine holds is shown by `python benchmarks/identifiability.py`."""

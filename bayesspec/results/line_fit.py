@@ -20,6 +20,7 @@ from bayesspec.spectroscopy.k_factors import k_factors as theoretical_k_factors
 from bayesspec.spectroscopy.thin_film import Film
 
 BUDGET_DRAWS = 1000
+"""Draws of k-factors and absorption, from which their parts of the variance come: these are known to 5 %."""
 
 
 class LineFit(LineResult):

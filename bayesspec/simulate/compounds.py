@@ -25,10 +25,15 @@ COMPOUNDS: dict[str, dict[str, int]] = {
 COMPOUND_LINES = ("C_Ka", "O_Ka", "Mg_Ka", "Cr_Ka", "Mn_Kb", "Fe_Ka")
 _KA_PER_ATOM = {"C": 0.30, "O": 1.0, "Mg": 1.10, "Cr": 1.06, "Mn": 1.05, "Fe": 1.044}
 _AREAS = (0.36, 0.22, 0.16, 0.14, 0.12)
+"""Shares of the five compounds in the area."""
 _BACKGROUND_SHARE = 0.10
+"""Share of the counts that is bremsstrahlung."""
 _LAMELLA_NM = 60.0
+"""Mean thickness of the lamella, in nm."""
 _RADII_NM = (10.0, 29.0)
+"""Smallest and largest radius of the spheres, in nm."""
 _COVERED = 0.55
+"""Share of the pixels that spheres cover, at least."""
 
 
 @checked_arguments()

@@ -12,8 +12,10 @@ from bayesspec.spectroscopy.detector import gaussian_shares
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 ENERGY_KEV: npt.NDArray[np.float64] = np.asarray(0.1 + 0.01 * np.arange(1000), np.float64)
+"""Channels of the simulated detector, in keV: 1000 of 10 eV."""
 ACQUISITION = Acquisition("EDS", beam_energy_kev=200.0, resolution_mn_ka_ev=130.0, elevation_deg=22.0)
 FE_L_PER_KA = 0.25
+"""Intensity of La over that of Ka, of iron and its neighbours."""
 
 
 def emission(lines: Mapping[str, float], background: float) -> npt.NDArray[np.float64]:

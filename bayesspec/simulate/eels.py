@@ -17,20 +17,27 @@ from bayesspec.simulate.pictures import PICTURES, pictures
 Array = npt.NDArray[np.float64]
 EDGES = ("C_K", "Ti_L", "Sr_L", "O_K")
 EDGE_ENERGIES_EV = (284.0, 456.0, 1940.0, 532.0)
+"""Onsets of the edges, in eV."""
 _ENERGY_EV: Array = np.asarray(200.0 + 2.0 * np.arange(1024), np.float64)
+"""Channels of the simulated spectrometer, in eV: 1024 of 2 eV."""
 _ACQUISITION = Acquisition("EELS", beam_energy_kev=200.0)
 _BACKGROUND_SHARE = 0.55
+"""Share of the counts that lies under the edges."""
 _BACKGROUND_POWERS = (2.9, 2.6, 2.3, 2.75)
+"""Exponents with which the background of each material falls."""
 _EDGE_POWERS = (3.2, 3.5, 3.0, 3.3)
+"""Exponents with which each edge falls."""
 _ONSET_EV = (4.0, 4.0, 9.0, 4.0)
-# near-edge peaks: distance from the edge and width in eV, height relative to the step
+"""Standard deviations of the blur of each onset, in eV."""
 _PEAKS: tuple[tuple[tuple[float, float, float], ...], ...] = (
     ((3.0, 4.0, 0.5), (20.0, 13.0, 0.5)),
     ((3.0, 4.0, 1.6), (9.0, 4.0, 1.1)),
     ((9.0, 9.0, 0.8), (70.0, 10.0, 0.5)),
     ((5.0, 6.0, 0.8), (28.0, 13.0, 0.4)),
 )
+"""Near-edge peaks of each edge: distance from the onset and width, in eV, and height relative to the step."""
 _FILM = 0.04
+"""Least abundance of carbon, as a share of the largest: the film that covers everything."""
 
 
 @checked_arguments()

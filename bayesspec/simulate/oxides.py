@@ -16,7 +16,9 @@ from bayesspec.spectroscopy.line_maps import LineMaps
 
 OXIDES = ("magnetite", "haematite")
 OXIDE_RATIOS = (0.783, 0.698)
+"""Counts of Fe Ka over those of O Ka in the two oxides."""
 _BACKGROUND_SHARE = 0.10
+"""Share of the counts that is bremsstrahlung."""
 
 
 @checked_arguments()

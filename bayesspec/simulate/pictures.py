@@ -12,6 +12,7 @@ from bayesspec.errors import InputError
 
 PICTURES = ("guitar", "drums", "piano", "microphone")
 _SMALLEST = 16
+"""Pixels along a side below which nobody would know the pictures."""
 Array = npt.NDArray[np.float64]
 
 

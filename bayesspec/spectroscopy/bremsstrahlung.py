@@ -11,9 +11,13 @@ from bayesspec.errors import InputError
 _CHANNELS = "another mask, or a crop that keeps them"
 
 CUT_OFFS_KEV = (0.15, 0.19, 0.24, 0.3, 0.36, 0.43, 0.52, 0.65, 0.85, 1.1, 1.5)
+"""Cut-off energies, in keV, of the layers whose transmissions make up the soft part of the continuum."""
 KNOTS_KEV = (1.4, 2.4, 4.0, 6.5, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0)
+"""Knots, in keV, of the splines that follow the continuum further up; those that the axis holds are used."""
 HIGHEST_BEAM_KEV = 300.0
+"""Beam energy, in keV, where none is known: far above the axis."""
 LEAST_ENERGY_KEV = 0.02
+"""Energy, in keV, below which there is no continuum, so that Kramers' 1 / E stays finite."""
 
 
 def background_basis(

@@ -12,14 +12,23 @@ from bayesspec.spectroscopy.bremsstrahlung import HIGHEST_BEAM_KEV
 Array = npt.NDArray[np.float64]
 
 DEVIATION = 0.15
+"""Standard deviation of the log rate about Kramers' law with absorption and tilt (python benchmarks/background.py)."""
 LENGTH = 0.3
+"""Length of that deviation in the logarithm of the energy (python benchmarks/background.py)."""
 TILT = 0.5
+"""Standard deviation of the exponent of the energy by which the continuum may be tilted."""
 ABSORPTION_KEV3 = (0.03, 0.05)
+"""Mean and standard deviation of the factor of E^-3 in the log rate, in keV^3: absorption of soft X-rays."""
 LEVEL_PRECISION = 1e-6
+"""Precision of the prior of the log level: next to none."""
 STEPS = 100
+"""Newton steps at most."""
 GAIN = 1e-6
+"""Gain in log posterior density, in nats, below which the search has settled."""
 LARGEST_EXPONENT = 50.0
+"""Largest size of the log rate before it is exponentiated: a trial step must not overflow."""
 MARGIN = 3.0
+"""Standard deviations of the counts by which the continuum may lie above them where there are lines."""
 
 
 class ContinuumCurve(NamedTuple):

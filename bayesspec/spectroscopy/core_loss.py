@@ -40,8 +40,9 @@ SOLIDS_EV = {
 }  # fmt: skip
 """Onsets in solids, from which the table of free atoms is off by up to 12 eV: Ahn and Krivanek, EELS Atlas (1983)."""
 COARSE_SHIFTS_EV = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
+"""Shifts of the onsets of K edges that are tried first, in eV relative to the first fit."""
 FINE_SHIFTS_EV = (-1.0, -0.5, 0.5, 1.0)
-"""Onsets of K edges that are tried, relative to the first and to the best of these."""
+"""Shifts of the same that are tried next, in eV relative to the best of these."""
 L_SHIFTS_EV = (-2.5, 2.5)
 """What onsets of L edges are off by, whose fine structure hides them: it goes into the covariance."""
 

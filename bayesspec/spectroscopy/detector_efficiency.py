@@ -23,6 +23,7 @@ nitride and 30 nm of aluminium; 8 um of beryllium."""
 GRID_OPEN, GRID_CM = 0.77, 0.038
 """Open share and thickness of the silicon grid that carries a polymer window."""
 SILICON = 2.33
+"""Density of silicon, in g/cm^3."""
 LAYER_SD = 0.2
 """Relative standard deviation of the thickness of all layers: makers state them to within this."""
 

@@ -24,16 +24,23 @@ LEVELS = {"K": "K", "L": "L3", "M": "M5"}
 WINDOW_EV = 100.0
 """Range above an onset in which an edge's counts are told."""
 BEFORE_EV, AFTER_EV = 30.0, 20.0
+"""Range, in eV, that must be recorded below an onset for the background and above it for the edge."""
 EARLY_EV = 16.0
 """Onsets of compounds lie up to so much below those of the table."""
 NEAR_EV = 100.0
+"""Range above an onset, in eV, that may hold near-edge peaks, unless the next edge is nearer."""
 FREE = 0.75
 """Part of the range up to the next edge in which an edge may have any shape; the rest fixes its tail."""
 STEPS_EV = 12.0
+"""Range above an onset, in eV, in which an edge may rise."""
 FINE_EV, COARSE_EV, SHARP_EV = 2.0, 8.0, 20.0
+"""Distances of near-edge peaks up to 20 eV above the onset and beyond, and that limit, all in eV."""
 LEAST_SEEN = 1e-3
+"""A part that holds less than this share of the largest one's counts in the window of the edge is left out."""
 BACKGROUND_EXPONENTS = tuple(np.arange(2.0, 4.01, 0.25))
+"""Exponents of the power laws that the background is a sum of."""
 EDGE_EXPONENTS = (2.0, 3.5, 5.0)
+"""Exponents with which the steps of an edge may fall."""
 SLOWER = 0.6
 """Exponent by which the background of a pixel may fall more slowly or faster than that of the sum."""
 

@@ -32,22 +32,29 @@ BARE_NATS = 12.0
 PREFERRED_SHARE = 0.65
 """An element that gains this share of what a bare peak gains is preferred: its minor lines are known roughly."""
 MOST_STEPS = 40
+"""Elements and peaks that are added at most: an end to the search."""
 MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
 MOST_TAIL = 0.5
+"""Counts in the tail of a soft line at most, as a share of the line's, when sets of elements are compared."""
 LOCAL_ERROR, NEAR_ERROR = 0.03, 0.01
 """Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths.
 Measured spectra of glasses have them (python benchmarks/spectra.py elements)."""
 ALTERNATIVE_NATS = 9.0
+"""How far below the best set other sets are looked for, in nats (python benchmarks/spectra.py elements)."""
 CLIMBS = 6
+"""Times at most that the best set is replaced by a better one beside it: cost."""
 SOFT_KEV = 0.7
+"""Energy, in keV, below which no bare peak is sought: edges of the continuum look like lines there."""
 REACH_FWHM = 5.0
+"""Distance, in full widths of a line, up to which a stronger line's shape may look like another line."""
 LEAST_SHARE = 0.02
 """A peak below this share of a line within five widths is put down to its shape
 (python benchmarks/spectra.py elements)."""
 NOISE_SD = 3.0
 """A line must be that many standard deviations of the counts under and in it."""
 LEAST_KEV = 0.25
+"""Energy, in keV, that a family must reach to tell an element."""
 
 
 @dataclass(frozen=True, eq=False)

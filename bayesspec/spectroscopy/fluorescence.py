@@ -17,6 +17,7 @@ from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 Floats = npt.NDArray[np.float64]
 AVOGADRO = 6.02214e23
+"""Avogadro's number, in 1/mol."""
 CONTINUUM_PER_KEV = 2.2e-6
 """Photons of the continuum for an electron, a unit of atomic number and (E0 - E) / E keV: Green and Cosslett, J. Phys.
 D 1 (1968) 425, doi:10.1088/0022-3727/1/4/302."""

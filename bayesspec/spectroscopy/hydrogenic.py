@@ -12,9 +12,13 @@ from bayesspec.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 RYDBERG_EV = 13.6057
+"""Rydberg energy, in eV."""
 REST_ENERGY_EV = 510999.0
+"""Rest energy of the electron, in eV."""
 BOHR_RADIUS_NM = 0.0529177
+"""Bohr radius, in nm."""
 K_SCREENING = 0.5
+"""Screening of the nucleus, in elementary charges, by the other K electron."""
 L_SCREENING = 1.7 + 0.35 * 7
 """Screening of the nucleus by the other K electron, and by K and L electrons (Slater)."""
 L_EXPONENTS = {

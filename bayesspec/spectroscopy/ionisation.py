@@ -14,8 +14,11 @@ from bayesspec.spectroscopy.transitions import transitions
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 RYDBERG_KEV = 13.6057e-3
+"""Rydberg energy, in keV."""
 REST_ENERGY_KEV = 510.999
+"""Rest energy of the electron, in keV."""
 BOHR_RADIUS_CM = 5.29177e-9
+"""Bohr radius, in cm."""
 ELECTRONS = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 UNCERTAINTY = {"K": 0.10, "L": 0.15, "M": 0.25}
 HARD_KEV, HARD_UNCERTAINTY = 20.0, 0.25

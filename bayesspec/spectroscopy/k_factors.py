@@ -15,6 +15,7 @@ from bayesspec.spectroscopy.ionisation import emission_cross_section, emission_u
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 DRAWS = 2000
+"""Draws of cross sections and detector layers, from which the standard deviations come: these are known to 2 %."""
 
 
 def k_factors(

@@ -21,7 +21,9 @@ MOST = 0.5
 LEAST_OF_EXPECTED = 0.1
 """A harder line of an element must show this share of what a thin film would emit: thick samples stop the beam."""
 ABSENT_SD = 3.0
+"""Standard deviations above what was found of a harder line up to which it may still be there."""
 ASSUMED_BEAM_KEV = 200.0
+"""Beam energy, in keV, by which relative emission is judged where the file states none."""
 
 
 @dataclass(frozen=True, eq=False)

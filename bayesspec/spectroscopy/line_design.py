@@ -21,14 +21,23 @@ xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 LOWEST_KEV = 0.2
+"""Energy, in keV, from which on channels are fitted, unless a line asked for is softer: below it is detector noise."""
 LOWEST_LINE_KEV = 0.17
+"""Energy, in keV, of the softest line that is fitted."""
 MARGIN_KEV = 0.07
+"""Range, in keV, that is fitted below the softest line."""
 TAIL_BELOW_KEV = 2.0
+"""Energy, in keV, below which a Ka line has a tail of charge collected in part."""
 TAIL_KEV = 0.08
+"""Mean energy, in keV, that events of the tail have lost: it falls exponentially."""
 TAIL_POINTS = 24
+"""Quantiles of the loss by which the tail is summed: numerical accuracy."""
 SILICON_KA_KEV = 1.740
+"""Energy of Si Ka, in keV, by which an escape peak lies below its line."""
 SILICON_EDGE_KEV = 1.839
+"""K edge of silicon, in keV, above which photons make escape peaks."""
 SILICON_K_YIELD = 0.047
+"""Fluorescence yield of silicon's K shell, the w of Reed and Ware's formula."""
 K_SHARE = 0.92
 """Share of the absorption in silicon above its K edge that ionises the K shell."""
 

@@ -17,6 +17,7 @@ from bayesspec.spectroscopy.transitions import photons, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 LEAST_SHARE = 0.02
+"""Share of a family's photons that must lie within the range for the family to be listed."""
 SHELLS = {"K": ("Ka",), "L": ("La", "Lb"), "M": ("Ma",)}
 COMMON_ELEMENTS = tuple(
     re.findall(

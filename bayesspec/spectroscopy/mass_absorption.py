@@ -35,7 +35,9 @@ MEASURED = {
 Heijligers, Scanning 12 (1990) 225, doi:10.1002/sca.4950120408 and their reports of 1988 to 1997. Theoretical tables are
 off by 10 to 20 % here, and differ by as much among themselves."""
 SOFT_KEV = 1.0
+"""Energy, in keV, below which coefficients of tables are less certain."""
 UNCERTAINTY = 0.05
+"""Relative standard deviation of one coefficient above 1 keV, and of a measured one."""
 SOFT_UNCERTAINTY = 0.10
 """Relative standard deviations of one coefficient: above 1 keV and where measured, and of tables below 1 keV. Chosen by
 ``python benchmarks/quantification.py k412``: the spread of the tables, and intervals that hold the certificate."""

@@ -21,7 +21,9 @@ SHARED = 0.5
 """Share of the variance of a mass absorption coefficient that it has in common with those of the absorber for other
 lines: a table that is off is off over a range of energies."""
 ITERATIONS = 60
+"""Iterations at most between composition and emission."""
 SETTLED = 1e-6
+"""Change of a mass fraction at which the composition has settled."""
 LEAST_K = 1e-12
 """Floor of a k-ratio, so that a draw without counts has a composition."""
 

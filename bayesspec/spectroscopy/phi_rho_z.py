@@ -14,6 +14,7 @@ from bayesspec.spectroscopy.xray_lines import xray_line
 
 Floats = npt.NDArray[np.float64]
 LEAST_DIFFERENCE = 1e-6
+"""Relative difference of the two exponentials, at least: where they are equal the formula is 0 / 0."""
 EXPONENTS = {"L": 0.82, "M": 0.78}
 """Fall of the ionisation cross section with the overvoltage, of L and M shells."""
 

@@ -29,10 +29,13 @@ CONTINUUM_ERROR = 0.01
 CONTINUUM_LENGTH = 0.12
 """Standard deviation of such an error in the logarithm of the energy."""
 LEAST_COUNTS = 30.0
+"""Counts below which the shape of a family is taken as it is: its noise is larger than these errors."""
 SAME_PEAK_FWHM = 0.15
 """Transitions nearer than this share of the width to each other are one peak, whose shape tables know well enough."""
 STEP_KEV = 1e-3
+"""Step, in keV, of the difference that stands for the derivative by the energy of a line."""
 LEAST_WEIGHT = 1e-3
+"""Transitions below this share of the strongest one of a family are left out of its errors: cost."""
 
 
 def shape_errors(

@@ -17,6 +17,7 @@ from bayesspec.spectroscopy.absorption import absorption_factors
 from bayesspec.spectroscopy.composition import KFactor, cliff_lorimer, weighted_intensities
 
 ITERATIONS = 12
+"""Times that composition and absorption are computed from each other."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ KB_PER_KA = {11: 0.0, 12: 0.003, 13: 0.013, 14: 0.027, 15: 0.045, 16: 0.063, 17:
 """Measured Kb/Ka where the 3p shell fills up: the tables' 0.12 to 0.13 holds from calcium on only."""
 PLACES = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 LEAST_YIELD = 1e-6
+"""Smallest fluorescence yield of a subshell, so that one that is 0 in the table divides nothing by zero."""
 
 
 @cache

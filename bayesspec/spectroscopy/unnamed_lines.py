@@ -30,6 +30,7 @@ SIGNIFICANT_NATS = 12.5
 SHAPE_ERROR = 0.01
 """A peak below this share of the largest one within five widths is put down to that one's shape."""
 REACH_FWHM = 5.0
+"""Distance, in full widths of a line, over which that largest one is sought."""
 BARE_NATS = 6.0
 """What a peak of any energy has to gain over a line of an element, whose energy is known."""
 MOST_SOFT = 3.0
@@ -37,7 +38,9 @@ MOST_SOFT = 3.0
 ALTERNATIVE_NATS = 5.0
 """Elements whose line gains that much less than the best one's are alternatives."""
 OWN_FWHM = 1.2
+"""Distance, in full widths, within which a peak is a shoulder of a line of the model."""
 SOFT_KEV = 0.7
+"""Energy, in keV, below which a line must stand out from the continuum and no bare peak is sought."""
 SOFT_SHARE = 0.3
 """Below 0.7 keV edges of the continuum look like lines: one must stand out by this share of what is under it."""
 LARGEST_ARTEFACT = 0.03
@@ -45,11 +48,15 @@ LARGEST_ARTEFACT = 0.03
 LIKELY_PAIR = 0.03
 """Pairs of lines are told as sums where the product of their counts is above this share of the largest product."""
 ARTEFACT_FWHM = 0.4
+"""Distance, in full widths, within which a peak is put down to an escape or to two photons counted as one."""
 BOUND_BELOW = 0.5
+"""A softer family below this share of the energy of the line that was found is bound to that line's counts."""
 PREFERRED_SHARE = 0.7
 """An element that gains this share of what a bare peak at any energy gains is preferred: axes are off by a few eV."""
 MOST_LINES = 12
+"""Lines that are found at most: an end to the search."""
 LEAST_WEIGHT = 0.02
+"""Weight in its family from which on a transition of the model hides peaks beside it."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev
 from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
 
 REACH_FWHM = 5.0
+"""Distance from a line, in full widths, within which a window of background must lie."""
 CLEAN_FWHM = 2.0
+"""Distance from every line, in full widths, of the channels that the continuum is fitted to."""
 FIT_RANGE = 2.5
+"""Factor on the energies of the softest and the hardest peak between which the continuum is fitted."""
 DUANE_HUNT = 0.9  # of the beam energy: beyond it pile-up, and the edge that the detector blurs, are all there is
 Channels = npt.NDArray[np.int64]
 

@@ -18,7 +18,9 @@ from bayesspec.spectroscopy.window_background import line_fwhm, resolution, side
 from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
 
 WIDTH_FWHM = 2.0
+"""Width of a line's window, in full widths (python benchmarks/background.py phases --widths 1 2 3)."""
 WORST_CONDITION = 1e3
+"""Condition number of the overlap of windows from which on their lines cannot be told apart."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,13 +22,19 @@ from bayesspec.spectroscopy.line_design import LineDesign, line_design
 Floats = npt.NDArray[np.float64]
 NAMES = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev")
 STEP = np.array([0.1, 1e-5, 0.1, 0.02])
+"""Steps of the differences that stand for derivatives by the four, in the same units."""
 LARGEST = np.array([8.0, 1e-3, 5.0, 0.3])
+"""Largest changes of the four in one step: the search is linear within them."""
 PRIOR_SD = (100.0, 0.03, 40.0, 0.4)
 """Standard deviations of offset (eV), gain, resolution (eV) and slope (eV) about those of the file."""
 ITERATIONS = 25
+"""Steps at most."""
 SETTLED = 0.01
+"""Change of the four, in their standard deviations, at which the search has settled."""
 REWEIGHTINGS = 3
+"""Times at most that the counts are weighted by the error of the model that they show."""
 FEWEST_COUNTS = 500.0
+"""Counts in the lines below which no axis is refined."""
 WIDTHS_EV = (60.0, 400.0)
 """Resolutions that a detector can have, in eV."""
 

@@ -18,10 +18,15 @@ from bayesspec.workflows.divide_gain import poisson_counts
 
 Floats = npt.NDArray[np.float64]
 LOSS = 0.02
+"""Share of the information on the intensities that is given up, on average, when channels are joined: for speed."""
 FEWEST_FOR_TAIL = 1000.0
+"""Counts of a line in the summed spectrum from which on the tail found there becomes part of its shape."""
 LARGEST_TAIL = 1.5
+"""Counts of a tail over those of its line, at most."""
 SOFT_KEV = 2.5
+"""Energy, in keV, about which the continuum is divided into a soft and a hard part."""
 MANY_COUNTS = 500.0
+"""Counts a pixel above which the two parts of the continuum are fitted one by one."""
 
 # Channels summed into few bins that still tell the columns of a design apart
 

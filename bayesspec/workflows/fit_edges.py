@@ -23,7 +23,9 @@ from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_des
 from bayesspec.workflows.divide_gain import poisson_counts
 
 MISFIT = 2.0
+"""Squared deviations, over those of Poisson counts, above which the verdict warns."""
 DENSITY_DRAWS = 1000
+"""Draws of the areal densities from their normal distribution."""
 Floats = npt.NDArray[np.float64]
 PRIOR = "None: edges and background are not negative; draws are refits of counts drawn from the fit, about the fit."
 

@@ -22,6 +22,7 @@ from bayesspec.spectroscopy.unnamed_lines import UnnamedLine
 from bayesspec.workflows.line_model import LineModel, line_model
 
 MISFIT = 1.5
+"""Squared deviations, over those of Poisson counts, above which the verdict warns."""
 PRIOR = (
     "Intensities of lines, tails and continuum: flat where they are not negative. "
     "Calibration and shapes of lines: normal about the values of file and tables."

@@ -22,12 +22,17 @@ from bayesspec.workflows.line_model import refined
 
 Floats = npt.NDArray[np.float64]
 LEAST_LOCAL_GAIN = 16.0
+"""Log likelihood, in nats, that an element must gain in one block: there are many blocks to find one in."""
 BLOCKS = 8
+"""Blocks along y and along x in which elements are sought that the sum hides."""
 LEAST_BLOCK_COUNTS = 100.0
+"""Counts from which on a block is searched."""
 MOST_LOCAL = 4
+"""Elements that are found in blocks at most: cost."""
 LEAST_SHARED = 0.02
 """Alternatives of a lower probability are not named."""
 CERTAIN = 0.95
+"""Probability from which on no alternatives are named."""
 STRONGEST = 6
 """Elements whose lines refine the axis."""
 DOUBTFUL = 0.5

@@ -42,9 +42,13 @@ FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
 CALIBRATED = 4
 """Parameters of a calibration: offset, gain, resolution and slope of the squared width."""
 STEP_SD = 0.02
+"""Step of the differences that stand for derivatives, in prior standard deviations."""
 STEPS = 20
+"""Steps of the search at most, in each round."""
 ROUNDS = 6
+"""Times at most that the errors of the shapes are computed at what the search has found."""
 LEAST_GAIN = 0.01
+"""Gain in the sum of squares below which a search ends."""
 SETTLED = 0.05
 """Change of the calibration, in its standard deviations, at which the search has settled."""
 

@@ -31,6 +31,7 @@ from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
 UNRELIABLE = 0.5
+"""Reliability of a component's map below which the verdict calls it mostly noise."""
 PRIORS = {
     "log": "Scores: standard normal. Loadings: normal, with a standard deviation learned for every component.",
     "linear": "Scores: normal, with a power spectrum over the image learned for every component. Loadings: flat.",

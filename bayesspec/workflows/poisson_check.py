@@ -24,11 +24,16 @@ from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.window_background import line_fwhm
 
 SIGMAS = 3.0
+"""Standard errors that the dispersion must be above 1 for the counts to be called noisier than Poisson counts
+(python benchmarks/selection.py --case noise)."""
 LEAST_DISPERSION = 0.02
+"""How far the dispersion must be above 1 besides (python benchmarks/selection.py --case noise)."""
 WIDE = 0.5
 """Channel width, in full widths of the softest line, above which a single channel may hold most of a line."""
 LEVEL = 0.01
+"""Probability that pure noise exceeds the threshold of the Tracy-Widom test of the number of components."""
 NOISY = 1.2
+"""Variance over mean from which on a fit warns and counts are divided by their gain."""
 LARGEST = 4_000_000
 """Entries of the image in which a drift is sought; larger images are summed over blocks of pixels."""
 TESTS = ("dispersion", "drift", "channels", "pixels")

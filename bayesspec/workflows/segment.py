@@ -38,6 +38,7 @@ HIDDEN = (
 Counts = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 FITTED_SHARE = 0.8
+"""Share of the counts that is fitted when numbers of phases are scored; the rest is held out."""
 PRIOR = (
     "Compositions: flat Dirichlet over the windows. Log mixing weights: normal with standard deviation 3 for the "
     "intercept and for the slopes on eight steps of the local dose and on the smoothed residuals of the other pixels. "

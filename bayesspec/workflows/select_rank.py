@@ -24,7 +24,10 @@ from bayesspec.results.selection import candidates, held_out_table, limit_note, 
 from bayesspec.workflows.poisson_check import NoiseCheck, check_noise, odd_channels
 
 FITTED_SHARE = 0.8
+"""Share of the counts that is fitted when ranks are scored; the rest is held out
+(python benchmarks/selection.py --case rank)."""
 COARSE_TOLERANCE = 2e-5
+"""Relative change of the divergence at which these fits end: looser than that of a fit that is kept, for speed."""
 CLEAR = 4.0
 """Standard errors by which held-out counts must speak for more components than the singular values show."""
 TRACE = 0.05

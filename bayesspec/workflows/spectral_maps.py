@@ -14,7 +14,9 @@ from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.workflows.condensed_design import condensed_design
 
 WORST_SHARE = 0.995
+"""Share of the information on a line that the other columns may take before two lines are said to coincide."""
 LOSS = 0.03
+"""Share of the information on the intensities that is given up, on average, when channels are joined: for speed."""
 
 
 @checked_arguments()

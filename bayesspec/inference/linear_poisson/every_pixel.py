@@ -13,13 +13,19 @@ from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
 
 BLOCK = 4096
+"""Pixels that are fitted together at most: memory."""
 FILLED = 8
 """Pixels of which a block holds a multiple, empty ones among them: programs are compiled for few numbers of pixels."""
 STEPS = 8
+"""Steps of expectation maximisation between two looks at the gain, about: pairs with extrapolations, and one."""
 MOST_STEPS = 160
+"""Steps at which the fit ends without having converged."""
 TOLERANCE = 1e-4
+"""Gain of the last step, in nats a pixel, at which the fit has converged."""
 FLOOR = 1e-8
+"""Counts added to the rate of every bin, so that its logarithm exists."""
 PRIOR_COUNTS = 1.0
+"""Counts of the mean spectrum added to a pixel's rate for its variances: a pixel without counts has no rate."""
 
 
 @jax.jit

@@ -9,9 +9,13 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 STEPS = 100
+"""Steps of Fisher scoring at most."""
 SETTLED = 1e-8
+"""Gain of a full step, in nats, at which the fit has converged; above a million nats in proportion."""
 LEAST_RATE = 1e-3
+"""Least rate of a channel, in counts: parts of either sign can take it below zero."""
 LARGEST_STEP = 1.0
+"""Most by which the logarithm of the background changes in one step."""
 
 
 @dataclass(frozen=True, eq=False)

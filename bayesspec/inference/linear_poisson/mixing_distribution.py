@@ -20,15 +20,22 @@ from scipy.optimize import minimize
 
 Floats = npt.NDArray[np.float64]
 DIVISIONS = {1: 1, 2: 40, 3: 14, 4: 8, 5: 6, 6: 5}
+"""Steps from corner to corner of the simplex for each number of components: at most 252 points, as each costs time."""
 FEWEST_DIVISIONS = 4
+"""The same for more components."""
 RATE_FLOOR = 1e-12
+"""Added to the rates of points, as a share of all counts, and least probability in a start: logarithms exist."""
 Functional = Callable[[Floats], tuple[float, Floats]]
 RARE = 0.3
 """Points that hold less of a pixel than this are left out when points are laid anew."""
 STEPS = 200
+"""Steps of a climb at most."""
 ROUNDS = 12
+"""How often points are laid anew at most."""
 GAIN = 1.0
+"""Gain in nats below which points are not laid anew again."""
 SETTLING = (2, 20)
+"""Steps of expectation maximisation on the probabilities, when points are first laid and when they are laid anew."""
 HOLD = 100.0
 """Curvature that keeps the sums of rows near 1, which the likelihood leaves open."""
 

@@ -13,9 +13,13 @@ from bayesspec.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 STEPS = 60
+"""Steps of Fisher scoring at most."""
 TOLERANCE = 1e-7
+"""Gain of a full step, in nats, at which the fit has converged; above a million nats in proportion to the loss."""
 RATE_FLOOR = 1e-10
+"""Counts added to every rate, so that its logarithm exists."""
 SWEEPS = 12
+"""Gibbs sweeps of the chain that ends in a draw."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,19 @@ from scipy.special import gammaincinv
 from bayesspec.inference.linear_poisson.mixing_distribution import GAIN, Functional, SharePoints, ShareProblem, climb
 
 STEPS = 80
+"""Steps of the climb at one strength of the pull at most."""
 TRIALS = 8
+"""Strengths of the pull that are tried at most for one end."""
 NEAR = 0.25
+"""Relative distance from the allowed drop at which an end is found."""
 MOST_PULLED = 8.0
+"""Factor by which the strength changes at most from one trial to the next."""
 UNDER_A_LINE = 0.01
+"""Least share of a column in a component from which the first strength is guessed: those at zero have no variance."""
 STUCK = 0.02
+"""Change of the value, as a part of its distance from the maximum, below which a stronger pull is of no use."""
 RESTARTS = 3
+"""How often the ends are sought at most, as the search for them may come across a higher maximum."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 LEAST_FREE = 1e-3
 """Share of a column that the fit's own columns must leave open: below it nothing can be said about the column."""
 LEAST_RATE = 1e-3
+"""Least rate of a channel, in counts, that its weight is taken from."""
 
 
 @dataclass(frozen=True, eq=False)

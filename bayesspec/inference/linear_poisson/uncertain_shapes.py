@@ -14,10 +14,13 @@ from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit
 
 Floats = npt.NDArray[np.float64]
 STEPS = 40
+"""Steps at most; each is a non-negative least-squares problem."""
 SETTLED = 1e-3
 """Largest change of an intensity, in its standard deviations, at which the fit has settled."""
 LEAST_RATE = 0.02
+"""Least rate of a channel, in counts, that its weight is taken from."""
 RIDGE = 1e-10
+"""Added to the information in units of its diagonal, so that columns that are alike leave it invertible."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 PARTS = ("counts", "background", "overlap")
 RATE_FLOOR = 1e-10
+"""Counts added to every rate, which may be zero."""
 
 
 def variance_parts(design: Floats, intensities: Floats, n_lines: int) -> Floats:

@@ -12,7 +12,9 @@ from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 
 Floats = NDArray[np.float64]
 MOST_VALUES = 1_000_000
+"""Pixels times phases times nodes above which only every so many pixels give the slope: memory."""
 NODES = 17
+"""Nodes of the scatter within a phase."""
 
 
 def share_draws(

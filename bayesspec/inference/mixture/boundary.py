@@ -38,16 +38,24 @@ from jax.scipy.special import gammaln, logsumexp
 from scipy.special import ndtr, ndtri
 
 BINS, STEP = 5, 0.5
+"""Bins of the shares of a pixel on a boundary, and their width in normal quantiles: shares from 1/2 to 0.994."""
 PURE = 0.002
 """Probability of another phase around a pixel below which the pixel holds one phase: `benchmarks/realistic.py`."""
 WEIGHT_SCALE = 3.0
+"""Standard deviation of the normal priors of intercepts and slopes, as in `models/phase_boundaries.py`."""
 EDGE_MEAN = (np.log(0.4), np.log(0.5))
+"""Means of the normal priors of log width and log tail of a boundary, as in `models/phase_boundaries.py`."""
 EDGE_SCALE = (0.7, 0.7)
+"""Their standard deviations."""
 
 ENDS = ndtr(STEP * np.arange(BINS + 1))
+"""Shares at the ends of the bins."""
 MIDDLES, SPREADS = 0.5 * (ENDS[1:] + ENDS[:-1]), 0.5 * (ENDS[1:] - ENDS[:-1])
+"""Shares in the middle of the bins, and half their widths."""
 LINEAR = 6.0 * (ENDS - 0.5)
+"""The part of t(f) at the ends of the bins that an edge across the pixel has, for a width of 1."""
 TAIL = ndtri(ENDS) / ndtri(2.0 / 3.0) - LINEAR
+"""What a probe of Gaussian shape adds to it, for a tail of 1."""
 
 
 class Parameters(NamedTuple):

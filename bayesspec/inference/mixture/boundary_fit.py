@@ -27,7 +27,9 @@ Mask = NDArray[np.bool_]
 
 STRIP = 2**15  # pixels whose derivatives are in memory together
 TOLERANCE, SEARCH_TOLERANCE = 1e-3, 1e-2
+"""Nats that a further step would gain when a climb ends: in a fit, and in one that only gives a start."""
 STEPS = 40
+"""Steps of a climb at most."""
 EDGE_ERROR = 0.003
 """Error by the assumed profile of an edge: of a phase's distance from the others, for every unit of the width of a
 boundary. About its root mean square at 10,000 counts in ``python benchmarks/realistic.py``."""

@@ -11,8 +11,13 @@ from bayesspec.errors import InputError
 Floats = NDArray[np.float64]
 
 SCALES = (0.7, 1.5, 3.0, 5.0, 8.0)
+"""Widths of the Gaussians, pixels (standard deviation)."""
 THRESHOLD = 2.2
+"""Standard deviations by which the largest score must exceed zero: false alarms in about 4 % of maps of one phase
+(``python benchmarks/segmentation.py --case one``)."""
 DOSE_STEPS = 8
+"""Steps of the local dose. The coverage with them, where the dose is uneven:
+``python benchmarks/segmentation.py --kind uneven``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from bayesspec.inference.mixture.neighbour_covariates import neighbour_covariate
 
 Floats = NDArray[np.float64]
 CERTAIN = 60
+"""Counts that stand for a label that is certain, where the weights are fitted to the true labels."""
 
 
 class Forecast(NamedTuple):

@@ -16,6 +16,7 @@ from jax import Array
 from jax.scipy.special import logsumexp
 
 LEAST_SHARE = 1e-300
+"""Least share of the pixels in a phase, so that its logarithm is finite."""
 
 
 class Mixture(NamedTuple):

@@ -19,6 +19,7 @@ from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
 LARGEST_TOTAL = 2**31
+"""Counts of a pixel from which on they are refused."""
 
 
 @dataclass(frozen=True)

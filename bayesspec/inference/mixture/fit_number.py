@@ -25,7 +25,9 @@ from bayesspec.inference.mixture.log_joint import Parameters, Pixels
 from bayesspec.inference.mixture.newton import Mode, newton
 
 NEWTON_TOLERANCE = 1e-7
+"""Nats that a further Newton step would gain when the fit has converged."""
 NEWTON_STEPS = 60
+"""Newton steps at most."""
 
 
 def with_covariates(

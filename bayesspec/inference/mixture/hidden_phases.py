@@ -20,13 +20,23 @@ from bayesspec.inference.mixture.fit import Floats, MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
 
 OVERLAP = 0.02
+"""Mean probability of other phases in the pixels of a phase from which on it is not looked at: labels are in doubt."""
 NOTABLE_SCORE = 4.0
+"""Standard deviations by which the residuals of neighbours must be alike for a phase to look like two."""
 UNEVEN_SCORE = 3.0
+"""The same for a phase whose pixels the neighbours have labelled, at fewer widths."""
 UNEVEN_WIDTHS = (0.7, 1.5, 5.0)
+"""Widths of the Gaussians there, pixels, of those of `coherence.SCALES` that fit the map."""
 WIDTHS = (1.0, 2.0, 4.0, 8.0)
+"""Widths of the Gaussians over the residuals that tell the two apart, pixels."""
 FEW_COUNTS = 0.2
+"""Counts added to those around a pixel, as a part of a pixel's mean: where there are hardly any the mean residual is
+small, not wild."""
 LARGEST_COVARIATE = 4.0
+"""Bound of a covariate, in its standard deviations."""
 FIRST_SLOPE = 0.7
+"""Slope of the weights that the search starts from, of either sign in the two phases: log odds for each standard
+deviation of the covariate of 4 pixels."""
 
 
 class Hidden(NamedTuple):

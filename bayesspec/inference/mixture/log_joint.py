@@ -26,6 +26,7 @@ from jax import Array
 from jax.scipy.special import gammaln, logsumexp
 
 WEIGHT_SCALE = 3.0
+"""Standard deviation of the normal prior of weights, log odds, as in `models/composition_mixture.py`."""
 STRIP = 2**16  # pixels whose derivatives are in memory together
 
 

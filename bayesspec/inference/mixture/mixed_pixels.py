@@ -15,12 +15,21 @@ from numpy.typing import NDArray
 from bayesspec.inference.mixture.fit import Floats, MixtureFit
 
 STEPS = (0.25, 0.5, 0.75)
+"""Parts of the way from phase to phase at which compositions are added."""
 EM_STEPS = 30
+"""Steps of expectation maximisation on the weights."""
 START_SHARE = 0.2
+"""Share of the pixels that the added compositions start with."""
 LEAST_SHARE = 0.02
+"""Share of the pixels that must lie between the phases. How often projected and pure samples pass:
+``python benchmarks/segmentation.py --case mixed``."""
 MOST_PIXELS = 16384
+"""Pixels that are looked at, about: cost."""
 REPLICATES = 19
+"""Images drawn from the fit, all of which the gain must exceed: one in twenty samples of pure pixels would pass."""
 CERTAIN = 10.0
+"""Gain (twice the log likelihood, nats) for each added composition from which on no images are drawn: none would reach
+it."""
 
 
 class MixedPixels(NamedTuple):

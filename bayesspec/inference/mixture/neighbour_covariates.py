@@ -19,8 +19,13 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
+"""Widths of the Gaussians over residuals for two phases, pixels. Coverage and labels with them:
+``python benchmarks/segmentation.py --grains 2.5 6``."""
 FEWER_SCALES = (1.5, 5.0)
+"""The same for more phases, where each width costs more coefficients:
+``python benchmarks/segmentation.py --case four``."""
 MESSAGE_SCALES = (0.7, 1.2, 2.0)
+"""Widths of the Gaussians over probabilities in the second round, pixels, for two phases."""
 REACH = 4
 """Pixels as far as which a pixel hears of the probabilities of others."""
 LEAST_SHARE = 0.02

@@ -21,12 +21,15 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
+"""Widths of the Gaussians over log probabilities, pixels."""
 MESSAGE_SCALES = (0.7, 1.2, 2.0)
+"""Widths of the Gaussians over probabilities in the second round, pixels."""
 IMPURITY_SCALE = 1
 """Place among the scales of messages of the one that says how pure the pixels around are."""
 REACH = 4
 """Pixels as far as which a pixel hears of the probabilities of others."""
 LEAST_PROBABILITY = 0.1
+"""What is added to the probability of a phase before its logarithm: a pixel of another phase says no more than that."""
 LEAST_SHARE = 0.02
 """What is added to a mean probability around a pixel, so that its logarithm is bounded."""
 COVARIATES = len(SCALES) + len(MESSAGE_SCALES)

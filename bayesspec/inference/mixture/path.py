@@ -30,11 +30,16 @@ from bayesspec.inference.mixture.fit_number import fitted, log_multinomial, newt
 from bayesspec.inference.mixture.log_joint import Parameters, Pixels
 
 TRIAL_STEPS = 12
+"""Steps of expectation maximisation by which splits are compared."""
 TRIAL_PIXELS = 4096
+"""Pixels that these are taken on, about: cost."""
 NEAR = 0.3
+"""Distance of the second direction from the first, as a part of its length, below which it is not tried as well."""
 LEAST_GAIN = 4.0  # nats by which a split without spatial order must be better
 EM_TOLERANCE = 0.1
+"""Nats that a cycle gains when expectation maximisation ends; Newton steps do the rest."""
 EM_CYCLES = 100
+"""Cycles of expectation maximisation at most."""
 HELD_OUT_TOLERANCE = 0.5  # nats: numbers of phases differ by far more
 PATH_TOLERANCE = 1e-2  # nats, of a last step: enough to choose among numbers of phases that differ by tens
 HOPELESS_BIC = 15.0  # Newton gains a few nats over EM, no more

@@ -29,7 +29,9 @@ from jax.scipy.special import logsumexp
 from bayesspec.inference.mixture.log_joint import WEIGHT_SCALE, Pixels, log_multinomial, log_weights
 
 REACH = 4.0
+"""Standard deviations on either side over which a pixel's position is integrated out."""
 SCATTER_SCALE = 0.3
+"""Standard deviation of the normal prior of the scatter, log ratio."""
 
 
 class Scattered(NamedTuple):

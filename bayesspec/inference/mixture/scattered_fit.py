@@ -24,9 +24,13 @@ from bayesspec.inference.mixture.scatter import (
 )
 
 NODES = (9, 17, 33, 65, 129, 257)
+"""Numbers of nodes to choose from: few, as programs are compiled for each."""
 START = 0.03
+"""Least scatter that a search starts from, log ratio."""
 STEPS = 40
+"""Steps of the search at most."""
 TOLERANCE = 1e-3
+"""Nats that a further step would gain when the search ends."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,18 +26,30 @@ Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 MANY_MIXED = 0.2
+"""Share of pixels between the phases above which no ratios are given: they are not those of the phases."""
 CERTAIN = 0.99
 """Probability of pixels of two phases below which they are dropped where pixels deviate from them all the same:
 ``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one phase each."""
 SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
 RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
+"""No evidence for pixels of more than one phase."""
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
+"""Steps, and nats of the last, of fits with scatter that are only compared."""
 NOTABLE_SCORE = 3.0
+"""Standard deviations of the excess scatter below which the same number of phases is not tried with scatter."""
 SCATTER_BIC = 6.0
+"""Gain in BIC from which on scatter is taken, the number of phases unchanged. How often scatter is found and the number
+of phases right: ``python benchmarks/segmentation.py --case scatter``."""
 FEWER_PHASES_BIC = 20.0
+"""Gain in BIC by which one phase with scatter must be better than several without; several may be worse by as much, if
+they are better once the neighbours label the pixels. The same benchmark."""
 LARGEST_SCATTER = 0.3
+"""Scatter, log ratio, above which mixed pixels explain the counts where these are found too; above twice that it is not
+tried."""
 FAMILY = 0.5
+"""Distance of two phases below which scatter may have made them of one: twice the standard deviation of the change of
+their log shares."""
 
 # From the fits of every number of phases to the one that is reported: scatter, neighbours, intervals
 

@@ -22,16 +22,21 @@ Array = npt.NDArray[np.float64]
 TOLERANCE = 3.0
 """Standard deviations by which an entry may be negative: thousands of entries are looked at."""
 RUNS = (1, 4, 16)
+"""Lengths of the runs over which channels are added, in units of the finest."""
 FINEST = 256
 """Channels, or runs of them, that are looked at on their own."""
 SWEEPS = 40
+"""Linear programs of one search at most."""
 PATIENCE = 2
 """Sweeps without a gain of `GAIN` before the search ends."""
 GAIN = 1e-3
+"""Relative gain below which a sweep counts as none."""
 BLUR = 0.1
 """How far below zero the search may be, as a part of the tolerance: the borders are curved, its steps are straight."""
 SMALLEST_REGION = 1e-4
+"""Step of the entries of T below which a search or a walk ends."""
 WORST_CONDITION = 1e6
+"""Condition number of T above which a transform counts as not feasible."""
 DIRECTIONS = 4
 """Directions per spectrum, besides those towards the other spectra, in which it is pushed to its limits."""
 MOST_OTHERS = 5

@@ -30,7 +30,9 @@ LIFT = np.float32(1e-5)
 NEAR = 1e-3
 """Part of the divergence by which the first cycle improves a start that is worth fitting to groups."""
 COARSE_TOLERANCE = 1e-4
+"""Relative fall of the divergence at which the fits of the coarse counts end."""
 COARSE_CYCLES = 60
+"""Cycles of these at most."""
 
 
 @dataclass(frozen=True)

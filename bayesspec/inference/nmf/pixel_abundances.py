@@ -27,6 +27,7 @@ from bayesspec.inference.nmf.state import Data, Plan, State
 from bayesspec.inference.nmf.sweep import move_pixels
 
 BURN_IN = 10
+"""Sweeps at the first spectra that are not kept."""
 GROUPS = 16
 """Groups of channels for each component; with fewer than four times as many channels none are added."""
 

@@ -11,8 +11,11 @@ from scipy.cluster.vq import kmeans2
 
 Array = npt.NDArray[np.float64]
 GROUPS = (16, 64, 256)
+"""Numbers of clusters of pixels, coarse to fine."""
 LARGEST_SAMPLE = 20_000
+"""Pixels, by chance, from which the centres are found where there are more: cost."""
 FLOOR = 1e-12
+"""Least value of what is divided by."""
 
 
 @dataclass(frozen=True)

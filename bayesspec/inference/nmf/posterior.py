@@ -21,6 +21,7 @@ from bayesspec.inference.status import Status
 FEWEST_EFFECTIVE = 20.0
 """Fewer effective draws of a global quantity than this are reported."""
 FEWEST_ACCEPTED = 0.15
+"""Share of accepted moves of any kind below which the status says so."""
 STILL = 1e-20
 """Variance, over the mean square, of what does not move but for rounding."""
 

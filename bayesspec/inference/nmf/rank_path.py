@@ -19,8 +19,11 @@ from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 
 Array = npt.NDArray[np.float64]
 TRIAL_CYCLES = 10
+"""Cycles after which the two sides of the residuals are compared."""
 BLOCK_ENTRIES = 4_000_000
+"""Entries of the counts whose residuals are in memory together, about."""
 SHARE = 0.05
+"""Part of all abundances that a new component takes over, about."""
 
 
 def rank_path(counts: npt.ArrayLike | Counts, largest: int, *, tolerance: float = 1e-4) -> Iterator[NmfMode]:

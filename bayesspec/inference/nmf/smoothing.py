@@ -32,11 +32,13 @@ FITTED = 0.8
 LARGEST_SIDE = 144
 """Rows and columns of the central part on which the strength is learned."""
 ROUNDS, STEPS = 8, 120
+"""Expansions of the likelihood at most, and steps of the smoothing after each."""
 SETTLED = 3e-3
 """Relative change of the maps at which the rounds end."""
 LEAST = 0.02
 """Abundance, as a share of the component's mean, below which the likelihood is taken to be as curved as there."""
 INFORMATION_CHANNELS = 256
+"""Channels from twice which on they are added in runs for the expected information: cost."""
 Array = npt.NDArray[Any]
 
 

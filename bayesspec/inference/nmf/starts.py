@@ -11,7 +11,9 @@ import numpy.typing as npt
 from bayesspec.image.counts import Counts, count_dtype
 
 COARSE_PIXELS = 4096
+"""Pixels from twice which on runs of them are added, of at most 16."""
 COARSE_CHANNELS = 256
+"""Channels from twice which on runs of them are added, of at most 8."""
 MOST_EXTREME = 0.005
 """Share of the pixels that are averaged at a vertex: one pixel alone would be chosen for its noise."""
 

@@ -12,11 +12,18 @@ from bayesspec.image.counts import Counts
 from bayesspec.inference.noise.singular_values import merge_sparse, noise_values
 
 SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
+"""Relative standard deviations of the rate that are tried. What becomes of the rank:
+``python benchmarks/selection.py --case noise``."""
 FEWEST_VALUES = 8
+"""Singular values below which their bulk tells nothing."""
 HELPS = 1.2
+"""Factor by which a scatter must bring the bulk nearer to that of noise to be taken. The same benchmark."""
 _BULK = (0.1, 0.97)
+"""Quantiles of the singular values between which they are compared with those of noise."""
 _POINTS = 2001
+"""Points at which the density of the bulk is integrated."""
 _ROUNDS = 4
+"""Rounds in which components above the bulk are left out."""
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,20 @@ Array = npt.NDArray[np.float64]
 SPREAD = 0.25
 """Variance in channels squared that moving counts adds to every spectrum, drift or none."""
 FARTHEST = 0.5
+"""Largest shift that is taken back, in channels: counts move to the next channel only."""
 FLOOR = 1e-4
+"""Least rate, as a part of the mean count."""
 LEVEL = 0.01
+"""Level of the test for the rank, with drift and without. How often the drift is seen and the rank right:
+``python benchmarks/selection.py --case noise``."""
 MOST = 8
+"""Components up to which a drift is looked for: cost."""
 WIDTHS = (1.0, 2.0, 4.0)
+"""Widths of the Gaussians over which neighbours are compared, pixels."""
 COHERENT = 4.0
 """Standard deviations by which the shifts of neighbours must agree to be called a drift."""
 TOLERANCE = 1e-4
+"""Tolerance of the factorisations whose residuals are looked at."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from scipy.ndimage import maximum_filter, minimum_filter
 FACTOR = 4.0
 """A sum is hot above this times the largest of its neighbours, and dead below this part of the smallest."""
 SIGMAS = 6.0
+"""Standard deviations of the counts by which a sum must lie beyond that."""
 WINDOW = 5
+"""Side of the neighbourhood, the sum itself in its middle: channels or pixels."""
 
 
 def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:

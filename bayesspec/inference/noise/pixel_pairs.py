@@ -18,7 +18,9 @@ FEWEST_PAIRS = 200
 ALIKE = 0.5
 """Ratio of the logarithms of both variances above which one gain is behind them."""
 ROUNDS = 60
+"""Steps of expectation maximisation."""
 LEAST_WIDER = 1.5
+"""Least ratio of the scales of the two distributions, so that they stay two."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from bayesspec.image.counts import Counts
 LEAST_COUNTS = 1.0
 """Mean counts that a merged row and a merged column must reach, per square root of their length."""
 MOST_ROWS = 4096
+"""Rows at most: pixels are added in runs until there are no more."""
 MOST_COLUMNS = 512
+"""Columns at most: where there are more, neighbours are merged until each holds this part of all counts."""
 TRACY_WIDOM = {0.10: 0.4501, 0.05: 0.9793, 0.01: 2.0234}
 """Upper quantiles of the Tracy-Widom law of order one."""
 

@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 Array = npt.NDArray[np.float64]
 _FARTHEST = 30.0
+"""Standard deviations from zero at which a mean is cut: the normal tail beyond has no digits left."""
 
 
 def products_with_errors(

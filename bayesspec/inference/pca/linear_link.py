@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 FLOOR = 0.1
 """Least rate, over that of the mean spectrum, that enters a weight."""
 SWEEPS = 8
+"""Sweeps over scores and loadings at most."""
 CLOSE = 2e-3
 """Largest relative change of the loadings in the last sweep of a fit that has converged."""
 

@@ -24,7 +24,9 @@ from bayesspec.inference.status import Status
 from bayesspec.models.poisson_pca import MEAN_SD, RELEVANCE_RANGE
 
 MOST_ROWS = 4096
+"""Rows to which the pixels are added for the start."""
 HALF = 0.5
+"""Counts added to each channel's sum for the start, so that the logarithm of its mean exists."""
 Progress = Callable[[int, int], None]
 """Called with the number of sweeps done and the most there can be."""
 WINDOW = 3

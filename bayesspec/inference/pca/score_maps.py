@@ -14,9 +14,13 @@ from scipy.optimize import isotonic_regression
 
 Array = npt.NDArray[np.float64]
 CONJUGATE_STEPS = 40
+"""Steps of conjugate gradients at most."""
 CLOSE = 1e-5
+"""Remainder, relative to the first, at which they end."""
 GRID = 48
+"""Information values for which the variance is computed; pixels between them are interpolated."""
 LEAST_SPECTRUM = 1e-6
+"""Least power of a map, in units of its noise."""
 
 
 def map_of(values: Array, valid: npt.NDArray[np.bool_], fill: float | Array = 0.0) -> Array:

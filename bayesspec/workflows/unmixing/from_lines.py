@@ -36,9 +36,13 @@ PRIOR = (
     "distribution, its most likely points are found along with the components."
 )
 MOST_PIXELS = 1600
+"""Blocks of pixels that the fit is made of, at most about: cost."""
 MOST_PLACES = 2000
+"""Blocks of pixels at most among which starts are sought: cost."""
 COUNTS_OF_PLACE = 2000
+"""Counts that such a block holds on average, at least."""
 STARTS = 2
+"""Starts of the fit: the places farthest apart, and a random draw of such places."""
 
 # From a fit of components and the ends of its ranges to a labelled result
 

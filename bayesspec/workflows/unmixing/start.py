@@ -27,6 +27,7 @@ NEIGHBOUR_ROUNDS = 3
 SMOOTH_TOLERANCE = 1.5
 """Standard deviations of its own noise by which a smoothed abundance may be negative: it has less of it."""
 SPECTRA_STEPS = 5
+"""Steps by which the spectra are fitted to given maps."""
 SHAPE_ROUNDS, SHAPE_STEPS, SHAPE_CYCLES = 10, 5, 20
 """Times that the weights of the shapes and the rest are fitted, and steps and cycles of each."""
 LEAST_SHARE = 1e-4
