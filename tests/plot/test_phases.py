@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from bayesspec import plot
 from bayesspec.plot.phases import share_image
@@ -33,7 +33,7 @@ def test_many_lines_are_named_and_not_divided(clusters):
 
 def test_pixels_of_two_phases_mix_their_colours():
     shares = np.array([[[1.0, 0.0], [0.25, 0.75], [np.nan, np.nan]]])
-    ax = plt.figure().add_subplot()
+    ax = Figure().add_subplot()
     share_image(ax, shares, (1.0, 1.0, "px"))
     pixels = np.asarray(ax.images[0].get_array())[0, :, :3]
     first, second = (np.array(to_rgb(colour)) for colour in colours(2))
