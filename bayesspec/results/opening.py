@@ -44,7 +44,8 @@ def open(path: str | Path) -> Any:  # noqa: A001
     file = existing_file(path, do="bs.open({path!r})")
     groups = opened(file, "bs.load(path) for an image")
     data = groups["/"]
-    data.attrs.pop("format_version", None)
+    for written in ("format_version", "saved"):
+        data.attrs.pop(written, None)
     if saved_class(str(data.attrs.get(KIND))) is not None:
         return from_groups(groups)
     kind, kinds = data.attrs.get("result"), known_kinds()

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -508,7 +509,8 @@ class Result(SavedPart):
             When the file exists and `overwrite` is false, or cannot be written.
         """
         target = new_file(path, overwrite=overwrite, do="fit.save({path!r})")
-        contents = sealed({"/": self.data.assign_attrs(format_version=FORMAT_VERSION)})
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        contents = sealed({"/": self.data.assign_attrs(format_version=FORMAT_VERSION, saved=now)})
         return write_file(target, contents, overwrite=overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:

@@ -327,4 +327,6 @@ components are 0.
 `bs.Unmixing.from_draws` and `bs.Segmentation.from_draws` make such results from the draws of any method.
 
 Coordinates: `y`, `x` in the unit of the pixels, `energy` in its unit, `line`, `window` by name, `phase`, `component` by
-number, the largest first where the method orders them."""
+number, the largest first where the method orders them.
+
+A file carries two attributes more: `format_version`, and `saved`, the date and time in UTC."""

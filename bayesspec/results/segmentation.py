@@ -565,7 +565,9 @@ class Segmentation(LineResult):
         """
         found = []
         known = np.isfinite(self.data["intensity_draws"].values)
-        if "overlap within" in self.verdict and not self.data.attrs.get("resolved", 1):
+        if "varies from pixel to pixel" in self.verdict:
+            found.append("Nearly all pixels hold two phases: there are no ratios of pure ones. Map the ratio instead.")
+        elif "overlap within" in self.verdict and not self.data.attrs.get("resolved", 1):
             found.append("Pixels hold more than one phase: their ratios are not those of pure phases. Unmix instead.")
         elif "cannot be resolved" in self.verdict or not self.data.attrs.get("resolved", 1):
             given = ": the ratio given is that of the mixture" if known.all() else ""

@@ -16,6 +16,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
+from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
@@ -31,6 +32,7 @@ from bayesspec.workflows.poisson_check import counting_maps, without_hot_channel
 from bayesspec.workflows.spectral_maps import maps_of
 
 IMPURE = "their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
+VARIES = "use bs.ratio_map, which asks for no phases, or bs.unmix"
 HIDDEN = (
     "at least two phases: neighbouring pixels deviate together, but at this dose the ratios of the phases cannot be "
     "resolved; sum pixels or count longer"
@@ -75,6 +77,8 @@ def phase_verdict(
     words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
     if len(numbers) == 1:
         words += ", as asked"
+    if fits.boundary_share > MOST_BOUNDARY:
+        return f"the composition varies from pixel to pixel: of {words}, {_mixed_note(fits)}; {VARIES}"
     if fits.blurred:
         return f"{words}, but {_mixed_note(fits)}: {IMPURE}"
     if not fits.resolved:

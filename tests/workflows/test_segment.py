@@ -323,3 +323,17 @@ def test_noise_below_that_of_counts_is_said() -> None:
     with pytest.warns(UserWarning, match="averaged or interpolated frames"):
         seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
     assert "intervals are too wide by up to 2" in seg.verdict
+
+
+def test_a_composition_that_varies_from_pixel_to_pixel_is_said_to_and_has_no_ratios_of_phases() -> None:
+    rng = np.random.default_rng(2)
+    end = rng.gamma(2.0, 1.0, (1, 5)) + 0.05
+    ends = np.concatenate([end, end * np.exp(0.1 * rng.choice([-1, 1], (1, 5)))])
+    ends /= ends.sum(axis=1, keepdims=True)
+    place = np.linspace(0, 1, 64)[None, :, None] * np.ones((64, 1, 1))
+    counts = rng.poisson(1000 * ((1 - place) * ends[0] + place * ends[1]))
+    seg = bs.segment(bs.LineMaps(counts, lines=["O_Ka", "Si_Ka", "Fe_Ka", "Mg_Ka", "Al_Ka"]), range(1, 4), seed=0)
+    assert "varies from pixel to pixel" in seg.verdict
+    assert "bs.ratio_map" in seg.verdict
+    assert np.isnan(seg.ratio("Si_Ka", "O_Ka").mean).all()
+    assert any("Map the ratio" in warning for warning in seg.warnings())
