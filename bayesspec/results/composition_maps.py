@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.result import Result
 from bayesspec.spectroscopy.composition import KFactor
@@ -18,6 +19,7 @@ BLOCK = 4096
 """Pixels whose draws are in memory at once."""
 
 
+@checked_arguments(maps=Result)
 def composition_maps(
     maps: Result,
     k_factors: Mapping[str, KFactor],

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.results.line_fit import LineFit
 from bayesspec.spectroscopy.absorption import absorption_factors
 from bayesspec.spectroscopy.composition import KFactors
@@ -16,6 +17,7 @@ from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 
+@checked_arguments(fit=LineFit)
 def k_factors_from(
     fit: LineFit,
     composition: str | Mapping[str, Percent],

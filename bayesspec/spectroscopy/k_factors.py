@@ -9,6 +9,7 @@ import xarray as xr
 import xraydb
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.spectroscopy.composition import KFactors
 from bayesspec.spectroscopy.detector_efficiency import LAYER_SD, Detector
 from bayesspec.spectroscopy.ionisation import emission_cross_section, emission_uncertainty
@@ -18,6 +19,7 @@ DRAWS = 2000
 """Draws of cross sections and detector layers, from which the standard deviations come: these are known to 2 %."""
 
 
+@checked_arguments()
 def k_factors(
     lines: Sequence[str],
     *,

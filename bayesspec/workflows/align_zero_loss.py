@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.ndimage import uniform_filter1d
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import as_image, checked_arguments, image_or_none
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.dataset import pixel_coords
 
@@ -48,6 +49,7 @@ class ZeroLossAlignment:
         return f"<ZeroLossAlignment: zero loss at {float(self.shifts.median()):.3g} eV, over {spread:.3g} eV>"
 
 
+@checked_arguments(low_loss=as_image, core_loss=image_or_none)
 def align_zero_loss(low_loss: SpectrumImage, core_loss: SpectrumImage | None = None) -> ZeroLossAlignment:
     """Bring the zero loss to 0 eV in every pixel, by whole channels.
 

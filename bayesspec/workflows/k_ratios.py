@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError, warn
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
@@ -66,6 +67,7 @@ class Standard:
     composition: str | Mapping[str, Percent]
 
 
+@checked_arguments()
 def k_ratios(
     image: SpectrumImage,
     standards: Mapping[str, SpectrumImage | Standard],

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
@@ -32,6 +33,7 @@ STEP = 1e-3
 """Relative change of a k-ratio over which slopes are taken."""
 
 
+@checked_arguments(k=KRatios)
 def quantify(
     k: KRatios,
     *,

@@ -7,6 +7,7 @@ import xarray as xr
 from scipy.ndimage import uniform_filter1d
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import as_image, checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.dataset import pixel_coords
 
@@ -14,6 +15,7 @@ SMOOTHED = 3
 """Channels over which the summed spectrum is averaged to find where the zero loss ends."""
 
 
+@checked_arguments(low_loss=as_image)
 def thickness_map(low_loss: SpectrumImage) -> xr.Dataset:
     """Thickness over the inelastic mean free path, pixel by pixel, from the share of electrons in the zero loss.
 
