@@ -22,7 +22,6 @@ from bayesspec.inference.linear_poisson.mixing_distribution import (
     share_means,
 )
 from bayesspec.inference.linear_poisson.profile_likelihood import ProfileEnd, allowed_drop, profile_ends
-from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.line_unmixing import LineUnmixing
 from bayesspec.spectroscopy.line_families import LineFamily
@@ -230,7 +229,7 @@ def unmix_lines(
         When an element is not known or not recorded, or there are fewer pixels than components.
     """
     condensed = condensed_design(image, elements, continua=2)
-    rng = np.random.default_rng(seed_for(seed, image.checksum))
+    rng = np.random.default_rng(seed)
     whole = condensed.counts()
     summed, block = _summed(whole, image)
     if not 1 <= rank <= min(len(summed), condensed.design.n_lines):
