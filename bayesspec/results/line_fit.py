@@ -115,6 +115,8 @@ class LineFit(LineResult):
         InputError
             When the line was not fitted, or a live time is not known.
         """
+        if not isinstance(standard, LineFit):
+            raise InputError(f"a standard of type {type(standard).__name__}", "a LineFit", "bs.fit_lines(standard)")
         acquired = [json.loads(fit.data.attrs["acquisition"]) for fit in (self, standard)]
         times = [one["live_time_s"] for one in acquired]
         if None in times:
