@@ -37,7 +37,7 @@ while True:
 FULL = """
 import sys
 import bayesspec as bs
-seg = bs.classical.kmeans(bs.simulate.iron_oxide_lines(300, (96, 96), seed=0), 2)
+seg = bs.classical.kmeans(bs.simulate.iron_oxide_lines(300, (400, 400), seed=0), 2)
 small = bs.classical.kmeans(bs.simulate.iron_oxide_lines(300, (12, 12), seed=0), 2)
 small.save(sys.argv[1], overwrite=True)
 try:
@@ -113,7 +113,16 @@ def interrupts(number: int, seed: int) -> bool:
     good = 0
     for _ in range(number):
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "bayesspec", "demo", "--size", "32", "--out", f"{folder}/demo"]
+            command = [
+                sys.executable,
+                "-c",
+                "from bayesspec.cli import main; main()",
+                "demo",
+                "--size",
+                "32",
+                "--out",
+                f"{folder}/demo",
+            ]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
                 time.sleep(random.uniform(2, 25))
                 running = process.poll() is None

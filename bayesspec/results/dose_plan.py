@@ -342,11 +342,11 @@ def _checked(
     background: float,
     doses: Iterable[float],
 ) -> tuple[Floats, Floats, Floats]:
-    values = np.asarray(ratios, np.float64)
+    values = np.atleast_1d(np.asarray(ratios, np.float64))
     shares = np.full(len(values), 1 / max(len(values), 1)) if areas is None else np.asarray(areas, np.float64)
     tried = np.array(sorted(float(dose) for dose in doses))
     if values.ndim != 1 or len(values) < 2 or not (values > 0).all() or len(set(values)) < len(values):
-        raise InputError(f"ratios={list(ratios)}", "two or more different positive ratios", "ratios=(0.783, 0.698)")
+        raise InputError(f"ratios={values.tolist()}", "two or more different positive ratios", "ratios=(0.783, 0.698)")
     if shares.shape != values.shape or not (shares > 0).all():
         raise InputError(f"areas={areas}", f"a positive share for each of {len(values)} phases", "areas=(0.6, 0.4)")
     if min(shape) < 8 or blur < 0 or background < 0:

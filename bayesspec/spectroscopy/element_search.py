@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
 
+from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.inference.linear_poisson.score_test import score_gains
@@ -101,6 +102,11 @@ class ElementSearch:
             curves, names = np.column_stack([curves, double]), (*names, "pile-up")
         self.base = LineDesign((), names, curves, channels, energy)
         self.families, self.columns, self.main = self._element_columns(line_catalogue(image, channels))
+        if not self.columns:
+            found = f"no line of any element among the channels in use of {image!r}"
+            raise InputError(
+                found, "a spectrum that holds X-ray lines", "bs.load('scan.bcf'), without cropping lines away"
+            )
         self.owner = np.array([e for e in self.families for _ in self.families[e]])
         self.energies = np.array([strongest_kev(f) for e in self.families for f in self.families[e]])
         self.every = np.column_stack(list(self.columns.values()))
