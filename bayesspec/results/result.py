@@ -564,7 +564,11 @@ def listed(
     InputError
         When there is none, or something else among them.
     """
-    given = list(results) if isinstance(results, Iterable) and not isinstance(results, Result | str) else [results]
+    given = (
+        list(results)
+        if isinstance(results, Iterable) and not isinstance(results, Result | str | np.ndarray)
+        else [results]
+    )
     wrong = [type(result).__name__ for result in given if not isinstance(result, Result)]
     if not given or wrong:
         raise InputError(f"{found} {', '.join(dict.fromkeys(wrong))}" if wrong else "no results", needed, do)

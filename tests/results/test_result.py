@@ -39,7 +39,7 @@ def test_hyperspy_gets_spectra_and_maps(fit: bs.Unmixing, seg: bs.Segmentation) 
     assert seg.to_hyperspy()["labels"].data.shape == (20, 26)
 
 
-@pytest.mark.parametrize("given", [7, "fit", None, [7]])
+@pytest.mark.parametrize("given", [7, "fit", None, [7], np.array(3)])
 def test_what_is_no_result_is_not_reported(given: object, tmp_path: Path) -> None:
     with pytest.raises(bs.InputError):
         bs.report(given, tmp_path / "page.html")  # type: ignore[arg-type]
