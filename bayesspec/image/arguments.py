@@ -204,7 +204,10 @@ def checked_range(name: str, ends: Any, do: str) -> tuple[float, float]:
     InputError
         When they are not two numbers of which the first is the smaller.
     """
-    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    several = (
+        isinstance(ends, Sequence) and not isinstance(ends, str) or isinstance(ends, np.ndarray) and ends.ndim == 1
+    )
+    pair = list(ends) if several else []
     numeric = all(isinstance(end, numbers.Real) and not isinstance(end, bool | np.bool_) for end in pair)
     if len(pair) != 2 or not numeric or not pair[0] <= pair[1]:
         raise InputError(f"{name}={ends!r}", "two numbers, the smaller one first", do)

@@ -564,11 +564,8 @@ def listed(
     InputError
         When there is none, or something else among them.
     """
-    given = (
-        list(results)
-        if isinstance(results, Iterable) and not isinstance(results, Result | str | np.ndarray)
-        else [results]
-    )
+    one = isinstance(results, Result | str | np.ndarray) or not isinstance(results, Iterable)
+    given: list[Any] = [results] if one else list(results)
     wrong = [type(result).__name__ for result in given if not isinstance(result, Result)]
     if not given or wrong:
         raise InputError(f"{found} {', '.join(dict.fromkeys(wrong))}" if wrong else "no results", needed, do)
