@@ -564,8 +564,9 @@ def listed(
     InputError
         When there is none, or something else among them.
     """
-    one = isinstance(results, Result | str | np.ndarray) or not isinstance(results, Iterable)
-    given: list[Any] = [results] if one else list(results)
+    alone = isinstance(results, Result | str | np.ndarray) or not isinstance(results, Iterable)
+    many: Any = [results] if alone else results
+    given = list(many)
     wrong = [type(result).__name__ for result in given if not isinstance(result, Result)]
     if not given or wrong:
         raise InputError(f"{found} {', '.join(dict.fromkeys(wrong))}" if wrong else "no results", needed, do)
