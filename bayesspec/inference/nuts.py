@@ -58,7 +58,6 @@ def run_nuts(
     draws: int = 1000,
     warmup: int = WARMUP,
     chains: int = CHAINS,
-    initial: Mapping[str, Any] | None = None,
 ) -> NutsResult:
     """Sample the posterior of a NumPyro model.
 
@@ -74,8 +73,6 @@ def run_nuts(
         Number of draws, all chains together.
     warmup, chains : int
         Sweeps before the first draw, and chains.
-    initial : mapping or None
-        Where to start, unconstrained, (chain, ...); ``None`` for medians of the prior.
 
     Returns
     -------
@@ -95,7 +92,7 @@ def run_nuts(
         chain_method="vectorized",
         progress_bar=False,
     )
-    sampler.run(jax.random.key_data(key), *args, init_params=initial, extra_fields=("diverging",), **dict(kwargs or {}))
+    sampler.run(jax.random.key_data(key), *args, extra_fields=("diverging",), **dict(kwargs or {}))
     found = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
     r_hat = max(float(np.nanmax(split_gelman_rubin(values))) for values in found.values())
     effective = min(float(np.nanmin(effective_sample_size(values))) for values in found.values())

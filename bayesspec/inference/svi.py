@@ -178,7 +178,7 @@ def run_svi(
         bound=run.bound,
         error=run.error,
         draws=_to_numpy(sites),
-        log_weights=-run.losses_of_result(),
+        log_weights=-run.kept,
         status=run.status,
     )
 
@@ -278,7 +278,7 @@ _kept_programs = lru_cache(PROGRAMS)(_programs)
 
 
 class _Run:
-    """One fit: its budget of steps, the losses so far, the best parameters and how it ended."""
+    """One fit: its budget of steps, the losses so far, the best parameters with theirs, and how it ended."""
 
     def __init__(
         self,
@@ -293,7 +293,7 @@ class _Run:
         self.max_steps, self.chunk = max_steps, chunk
         self.losses: list[npt.NDArray[np.float64]] = []
         self.params: dict[str, Any] = {}
-        self.bounds = np.empty(0)
+        self.kept = self.bounds = np.empty(0)
         self.bound, self.error = -np.inf, np.inf
         self.status = Status.CONVERGED
 
@@ -303,7 +303,7 @@ class _Run:
             return state
         done, flat = len(self.losses), 0
         best = jax.tree.map(lambda leaf: leaf[None], self.params) if self.params else None
-        reached = self._evaluated(best) if best is not None else np.empty(0)
+        reached = self.kept[None] if best is not None else np.empty(0)
         leader = 0
         try:
             while flat < PATIENCE and self.status.ok:
@@ -329,17 +329,14 @@ class _Run:
             if self.bounds[0] - self.bounds[1] > apart:
                 self.status = Status.STARTS_DISAGREE
 
-    def losses_of_result(self) -> npt.NDArray[np.float64]:
-        """Losses of the parameters that were kept, (particle,)."""
-        return self._evaluated(jax.tree.map(lambda leaf: leaf[None], self.params))[0]
-
     def _evaluated(self, params: Any) -> npt.NDArray[np.float64]:
         """Losses of every start at the same draws, (start, particle)."""
         return np.asarray(self.programs.losses(self.key, params, self.arrays), np.float64)
 
     def _keep(self, best: Any, reached: npt.NDArray[np.float64], leader: int) -> None:
         self.params = jax.tree.map(lambda leaf: leaf[leader], best)
-        own = reached[leader][np.isfinite(reached[leader])]
+        self.kept = reached[leader]
+        own = self.kept[np.isfinite(self.kept)]
         if len(own) > 1:
             self.bound, self.error = -float(own.mean()), float(own.std(ddof=1) / np.sqrt(len(own)))
         self.bounds = self.bounds if len(self.bounds) else -np.sort(_means(reached))

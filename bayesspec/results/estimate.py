@@ -142,12 +142,10 @@ class Estimate(Saved):
         Estimate
             The part; a dim of which one label was taken is gone.
         """
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {k: v.sel(labels, drop=True) for k, v in parts.items() if isinstance(v, xr.DataArray)}
-        return replace(self, **chosen)
+        return self._changed(lambda values: values.sel(labels, drop=True))
 
     @checked_arguments()
-    def scaled(self, factor: float, name: str) -> Estimate:
+    def scaled(self, factor: float, name: str) -> Self:
         """Multiply the quantity by a number.
 
         Parameters
@@ -162,7 +160,12 @@ class Estimate(Saved):
         Estimate, dims (...)
             The product.
         """
-        return replace(self, draws=factor * self.draws, name=name)
+        return self._changed(lambda values: values if values.dtype == bool else factor * values, name=name)
+
+    def _changed(self, change: Callable[[xr.DataArray], xr.DataArray], **others: Any) -> Self:
+        """The quantity with a change made to all of its arrays: draws, and ends where the kind has them."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: change(v) for k, v in parts.items() if isinstance(v, xr.DataArray)} | others)
 
     def __neg__(self) -> Estimate:
         return _combined(operator.sub, 0.0, self, "-")
@@ -373,6 +376,25 @@ def ratio_of(numerator: xr.DataArray, denominator: xr.DataArray, name: str) -> E
     return Estimate(ratio.where(known).transpose("draw", ...), name, positive=True)
 
 
+def line_ratio(intensities: xr.DataArray, name: str) -> Estimate:
+    """Ratio of the first to the second of two lines, draw by draw.
+
+    Parameters
+    ----------
+    intensities : xarray.DataArray, dims (draw, ..., line)
+        Joint draws of both.
+    name : str
+        What the ratio is.
+
+    Returns
+    -------
+    Estimate
+        As of `ratio_of`.
+    """
+    above, below = (intensities.isel(line=i, drop=True) for i in (0, 1))
+    return ratio_of(above, below, name)
+
+
 def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
     """Hand draws to ArviZ.
 
@@ -469,25 +491,6 @@ class BandedEstimate(Estimate):
         own, whole = high - low, highest - lowest
         with np.errstate(invalid="ignore", divide="ignore"):
             return xr.where(whole > own, whole / own, 1.0)
-
-    @checked_arguments()
-    def scaled(self, factor: float, name: str) -> BandedEstimate:
-        """Multiply the quantity and its band by a number.
-
-        Parameters
-        ----------
-        factor : float
-            The number, positive.
-        name : str
-            What the product is.
-
-        Returns
-        -------
-        BandedEstimate, dims (...)
-            The product.
-        """
-        lower, upper = factor * self.lower, factor * self.upper
-        return replace(self, draws=factor * self.draws, name=name, lower=lower, upper=upper)
 
     def joint_draws(self) -> xr.DataArray:
         """Draws, as much wider as the interval is, where the counts determine the quantity.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -61,23 +61,6 @@ class MappedEstimate(Estimate):
         """
         check_prob(prob)
         return self.mean * np.nan, self.mean * np.nan
-
-    def scaled(self, factor: float, name: str) -> MappedEstimate:
-        """Multiply the quantity by a number.
-
-        Parameters
-        ----------
-        factor : float
-            The number, positive.
-        name : str
-            What the product is.
-
-        Returns
-        -------
-        MappedEstimate, dims (...)
-            The product.
-        """
-        return replace(self, draws=factor * self.draws, name=name, spread=factor * self.spread)
 
     def __sub__(self, other: Operand) -> Estimate:
         if not isinstance(other, MappedEstimate) or self.source == other.source:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
-from bayesspec.results.estimate import Estimate, ratio_of
+from bayesspec.results.estimate import Estimate, line_ratio
 from bayesspec.results.result import Result
 
 
@@ -91,5 +91,4 @@ class LineResult(Result):
             When a line is not known.
         """
         pair = self.intensities_of([numerator, denominator]).draws
-        above, below = (pair.isel(line=i, drop=True) for i in (0, 1))
-        return self.own(ratio_of(above, below, f"{numerator}/{denominator}"))
+        return self.own(line_ratio(pair, f"{numerator}/{denominator}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -76,24 +76,6 @@ class RangedEstimate(Estimate):
         check_prob(prob)
         attrs = {"prob": self.prob, "interval": "joint likelihood range"}
         return self.lower.assign_attrs(attrs), self.upper.assign_attrs(attrs)
-
-    def scaled(self, factor: float, name: str) -> RangedEstimate:
-        """Multiply the quantity and its range by a number.
-
-        Parameters
-        ----------
-        factor : float
-            The number, positive.
-        name : str
-            What the product is.
-
-        Returns
-        -------
-        RangedEstimate, dims (...)
-            The product.
-        """
-        lower, upper = factor * self.lower, factor * self.upper
-        return replace(self, draws=factor * self.draws, name=name, lower=lower, upper=upper)
 
     def joint_draws(self) -> xr.DataArray:
         """No draws: a range tells nothing of what lies in it.

@@ -18,7 +18,7 @@ from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
 from bayesspec.results.dataset import Frame, image_attributes, summed_image
 from bayesspec.results.drawing import Drawing
-from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, ratio_of
+from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, line_ratio
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.prediction import MOST_LEVERAGE, Prediction, prediction, rate_floor, row_blocks
 from bayesspec.results.result import Result
@@ -139,11 +139,11 @@ class ComponentLines(LineResult):
             When a line cannot be measured.
         """
         name = f"{numerator}/{denominator}"
-        draws = _ratio(self._line_draws([numerator, denominator]), name)
+        draws = line_ratio(self._line_draws([numerator, denominator]), name)
         feasible = self._feasible_intensities([numerator, denominator])
         if feasible is None:
             return draws
-        limits = _ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
+        limits = line_ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
         return self._banded(draws.draws, name, limits)
 
     @checked_arguments()
@@ -208,11 +208,6 @@ class ComponentLines(LineResult):
             name: self._banded(estimate.draws, name, limits[name].draws.rename(draw="transform"))
             for name, estimate in found.items()
         }
-
-
-def _ratio(intensities: xr.DataArray, name: str) -> Estimate:
-    numerator, denominator = (intensities.isel(line=i, drop=True) for i in (0, 1))
-    return ratio_of(numerator, denominator, name)
 
 
 class Unmixing(ComponentLines):

@@ -282,14 +282,14 @@ def _posterior(
         sampled = run_nuts(model.model, (data.counts,), hyperparameters, key=key, draws=options["draws"])
         told = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
         return _Posterior(sampled.draws, sampled.status, told)
-    family = guide if guide is not None else GUIDES[how](model.model)
+    family = guide if how in ("guide", "svi") else GUIDES[how](model.model)
     with tqdm(total=options["max_steps"], desc=f"fit, {how}", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
             (data.counts,),
             hyperparameters,
             key=key,
-            guide=None if how == "svi" else family,
+            guide=family,
             draws=options["draws"],
             max_steps=options["max_steps"],
             starts=options["starts"],
