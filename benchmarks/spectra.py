@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import flat_sample
@@ -185,7 +186,22 @@ def oxide_spectrum(
     return expected + 0.25 * sum(content.values()) * continuum / continuum.sum()
 
 
-def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
+def oxide(runs: int = 40) -> None:
+    _oxides("fit_lines", lambda image, seed: bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka"), runs)
+
+
+def phases(runs: int = 20) -> None:
+    for method in ("windows", "spectra"):
+
+        def ratio(image: bs.SpectrumImage, seed: int, method: str = method) -> bs.Estimate:
+            return bs.segment(image, 1, method=method, seed=seed).ratio("Fe_Ka", "O_Ka").sel(phase=0)
+
+        _oxides(f"segment of {method}", ratio, runs, side=4)
+
+
+def _oxides(
+    what: str, measured: Callable[[bs.SpectrumImage, int], bs.Estimate], runs: int, side: int = 1, counts: float = 3.4e6
+) -> None:
     energy = 0.005 + 0.01 * np.arange(1024)
     for cell, (name, (change, stated)) in enumerate(CELLS.items()):
         z, inside, width, seconds = [], [], [], []
@@ -196,20 +212,23 @@ def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
             if "manganese" in change:
                 content["Mn"] = change["manganese"]
             detector = {k: v for k, v in change.items() if k != "manganese"}
-            spectrum = rng.poisson(counts * oxide_spectrum(content, energy, **detector))
+            rate = counts / side**2 * oxide_spectrum(content, energy, **detector)
             image = bs.SpectrumImage(
-                spectrum, energy=energy, elements=("O", "Fe"), acquisition=bs.Acquisition("EDS", 20.0, stated)
+                rng.poisson(rate, (side, side, len(energy))),
+                energy=energy,
+                elements=("O", "Fe"),
+                acquisition=bs.Acquisition("EDS", 20.0, stated),
             )
             start = time.perf_counter()
-            ratio = bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka")
+            ratio = measured(image, seed)
             seconds.append(time.perf_counter() - start)
             low, high = (float(end) for end in ratio.interval(0.9))
             z.append((float(ratio.mean) - true) / float(ratio.sd))
             inside.append(low <= true <= high)
             width.append((high - low) / true)
         print(
-            f"Fe/O, {name}: off by {np.mean(z):+.2f} sd, 90 % intervals hold {np.mean(inside):.2f} of {runs}, "
-            f"{100 * np.mean(width):.2f} % wide; {np.median(seconds):.1f} s a fit"
+            f"Fe/O by {what}, {name}: off by {np.mean(z):+.2f} sd, 90 % intervals hold {np.mean(inside):.2f} of {runs}"
+            f", {100 * np.mean(width):.2f} % wide; {np.median(seconds):.1f} s a fit"
         )
 
 
@@ -273,7 +292,9 @@ def elements(runs: int = 60) -> None:
     print(f"Brier {np.square(p - true).mean():.3f}")
 
 
-ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify, oxide, elements, grid)}
+ROWS = {
+    f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify, oxide, phases, elements, grid)
+}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

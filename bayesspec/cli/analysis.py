@@ -19,7 +19,8 @@ from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.reporting import report, save_figures
 from bayesspec.results.result import Result
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.workflows.element_maps import element_maps
 from bayesspec.workflows.segment import segment
 from bayesspec.workflows.unmixing.unmix import unmix
 
