@@ -1,4 +1,4 @@
-"""Lines are counted where the spectrum shows them, and what it leaves open of axis and resolution is in the intervals."""
+"""Lines are counted where the spectrum shows them; what it leaves open of axis and resolution is in the intervals."""
 
 from collections.abc import Callable
 from dataclasses import replace
