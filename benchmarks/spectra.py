@@ -89,6 +89,29 @@ def maps() -> None:
     print(f"  eXSpy's model, 6 of these pixels: {theirs:.3f} s a pixel, {theirs / (seconds / 256**2):.0f} times longer")
 
 
+def pixels(size: int = 32) -> None:
+    """Pointwise coverage of 90 % intervals of single pixels, elements of the eleven and ratios."""
+    lines = {f"{e}_Ka": float(n) for e, n in ELEVEN.items()}
+    peaks = sum(n * line_profile(line, AXIS) for line, n in lines.items())
+    continuum = np.zeros(len(AXIS))
+    continuum[AXIS > 0.1] = bremsstrahlung(AXIS[AXIS > 0.1], 200.0)
+    for dose in (20, 60, 300, 1500):
+        scale = 0.75 * dose / peaks.sum()
+        counts = np.random.default_rng(dose).poisson(scale * peaks + 0.25 * dose * continuum, (size, size, len(AXIS)))
+        maps = bs.model_maps(bs.SpectrumImage(counts, energy=AXIS, elements=tuple(ELEVEN), acquisition=ACQUISITION))
+        low, high = maps.intensities_of(list(lines)).interval(0.9)
+        true = scale * np.array(list(lines.values()))
+        held = ((low <= true) & (true <= high)).mean(("y", "x")).values.round(2)
+        print(f"{dose} counts a pixel: {dict(zip(ELEVEN, held.tolist(), strict=True))}", end="; ")
+        for above, below in (("Fe_Ka", "O_Ka"), ("Ca_Ka", "Si_Ka"), ("Si_Ka", "Mg_Ka")):
+            low, high = maps.ratio(above, below).interval(0.9)
+            inside = (low <= lines[above] / lines[below]) & (lines[above] / lines[below] <= high)
+            print(
+                f"{above}/{below} {float(inside.mean()):.2f}, {float(np.isfinite(high).mean()):.2f} bounded", end="; "
+            )
+        print()
+
+
 def minerals(runs: int = 6) -> None:
     lamella.main(runs)
     lamella.peer(runs)
@@ -292,9 +315,8 @@ def elements(runs: int = 60) -> None:
     print(f"Brier {np.square(p - true).mean():.3f}")
 
 
-ROWS = {
-    f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify, oxide, phases, elements, grid)
-}
+FUNCTIONS = (flat, calibration, maps, pixels, minerals, glass, edges, identify, oxide, phases, elements, grid)
+ROWS = {function.__name__: function for function in FUNCTIONS}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

@@ -30,9 +30,10 @@ def model_maps(
 ) -> IntensityMaps:
     """Map line intensities by fitting every pixel's spectrum: overlapping lines and continuum are told apart.
 
-    Maximum likelihood of Poisson counts, intensities not negative, all pixels in one batch. At few counts a pixel
-    such maps are for looking at: not being negative makes their mean too large. Ratios are measured by
-    ``bs.segment`` and ``bs.unmix``, or ``bs.fit_lines`` on the sum.
+    Maximum likelihood of Poisson counts, intensities not negative, all pixels in one batch, with the covariance of the
+    lines in every pixel, which ratios and compositions carry. At few counts not being negative makes the mean of a map
+    too large: ratios of areas are measured by ``bs.segment`` and ``bs.unmix``, or ``bs.fit_lines`` on the sum, and
+    ``bs.ratio_map`` takes neighbouring pixels together.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def model_maps(
     Returns
     -------
     IntensityMaps
-        Intensities and standard deviations.
+        Intensities with standard deviations, covariances and intervals, and ratios of single pixels.
 
     Raises
     ------
@@ -71,17 +72,21 @@ def model_maps(
             bar.total = total
             bar.update(done - bar.n)
 
-        intensities, variances, converged = fit_pixels(counts, condensed.matrix, progress=progress)
-    n, acquisition = len(condensed.lines), asdict(condensed.image.acquisition)
-    relative = np.square(condensed.changes / np.maximum(condensed.intensities, 1.0)).sum(axis=0)
-    variances = variances + relative * np.square(intensities)
+        n = len(condensed.lines)
+        intensities, covariance, converged = fit_pixels(counts, condensed.matrix, kept=n, progress=progress)
+    relative = (condensed.changes / np.maximum(condensed.intensities, 1.0))[:, :n].astype(np.float32)
+    for factor in relative:
+        change = factor * intensities[:, :n]
+        covariance += change[:, :, None] * change[:, None, :]
+    acquisition = asdict(condensed.image.acquisition)
     return IntensityMaps.from_values(
         {
             "intensities": intensities[:, :n],
-            "sd": np.sqrt(variances[:, :n]),
+            "sd": np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)),
+            "covariance": covariance,
             "continuum": intensities[:, condensed.design.n_lines :].sum(axis=1),
         },
-        Frame.of(image).with_coords(line=list(condensed.lines)),
+        Frame.of(image).with_coords(line=list(condensed.lines), other_line=list(condensed.lines)),
         name=image.name,
         method="Poisson line maps",
         verdict=f"{n} lines{condensed.remarks}",

@@ -281,7 +281,7 @@ def _summed(counts: npt.NDArray[Any], image: SpectrumImage, most: int = MOST_PIX
 def _starts(whole: npt.NDArray[Any], condensed: CondensedDesign, rank: int, rng: np.random.Generator) -> list[Floats]:
     """Spectra of places that lie far apart: the successive projections, and two draws of places far from each other."""
     counts = _summed(whole, condensed.image, most=min(MOST_PLACES, int(whole.sum() / COUNTS_OF_PLACE)))[0]
-    intensities = np.asarray(fit_pixels(counts, condensed.matrix)[0], np.float64)
+    intensities = np.asarray(fit_pixels(counts, condensed.matrix, kept=0)[0], np.float64)
     totals = intensities.sum(axis=1, keepdims=True)
     kept = intensities[(totals[:, 0] >= np.quantile(totals, 0.3)) & (totals[:, 0] > 0)]
     if not len(kept):
