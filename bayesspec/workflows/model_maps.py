@@ -75,9 +75,8 @@ def model_maps(
         n = len(condensed.lines)
         intensities, covariance, converged = fit_pixels(counts, condensed.matrix, kept=n, progress=progress)
     relative = (condensed.changes / np.maximum(condensed.intensities, 1.0))[:, :n].astype(np.float32)
-    for factor in relative:
-        change = factor * intensities[:, :n]
-        covariance += change[:, :, None] * change[:, None, :]
+    for i, common in enumerate(relative.T @ relative):
+        covariance[:, i] += common * intensities[:, :n] * intensities[:, [i]]
     acquisition = asdict(condensed.image.acquisition)
     return IntensityMaps.from_values(
         {
