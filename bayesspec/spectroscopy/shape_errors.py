@@ -20,6 +20,9 @@ TABULATED = (0.0, 0.0)
 """Lines where the axis has them, as wide as the detector's resolution says."""
 PEAK_ERRORS = {"K": 0.05, "L": 0.5, "M": 0.5}
 """Relative error of a minor peak of a family, by shell (python benchmarks/spectra.py oxide)."""
+SOFT_PEAK_KEV, SOFT_PEAK_ERROR = 1.0, 1.0
+"""Energy, in keV, below which a minor peak is known that well only: binding and self-absorption change the L lines of
+3d metals by as much (python benchmarks/spectra.py oxide)."""
 SOFT_TAIL_ERROR = 0.03
 """Share of a soft line in its tail within which no tail is told from a fitted one."""
 TAIL_ERROR = 0.01
@@ -194,6 +197,8 @@ def _changes(
         return gaussian_shares(at, of, energy, width)
 
     def relative(peak: npt.NDArray[np.int64]) -> float:
+        if energies[peak].max() < SOFT_PEAK_KEV:
+            return SOFT_PEAK_ERROR
         return own if energies[peak].max() > 0.5 * hardest else PEAK_ERRORS["L"]
 
     here = shape(energies, weights)
