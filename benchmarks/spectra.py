@@ -271,7 +271,7 @@ def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[s
     group = rng.choice(OVERLAPS).split()
     chosen |= set(rng.choice(group, rng.integers(1, len(group)), replace=False))
     energy, parts = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}
-    for element in chosen:
+    for element in sorted(chosen):
         families = element_families(element, 0.2, min(top, beam), beam)
         if not families:
             continue

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.line_design import resolution_of
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines, window_maps
 from bayesspec.spectroscopy.windows import line_windows
-from bayesspec.spectroscopy.xray_lines import xray_line
-from bayesspec.workflows.line_model import LineModel, line_model, recorded_elements
+from bayesspec.spectroscopy.xray_lines import lines_in_range, xray_line
+from bayesspec.workflows.line_model import LineModel, line_model, no_line, recorded_elements
 
 
 @checked_arguments()
@@ -56,16 +56,32 @@ def element_maps(
     >>> maps.counts.shape
     (12, 12, 2)
     """
+    left_out = list[str]()
+    if lines is None:
+        elements, left_out = _recorded(image, image.elements if elements is None else elements)
     names = list(lines) if lines is not None else default_lines(image, elements)
+    missing = f"; {no_line(image, left_out)}" if left_out else ""
     if not calibrate:
         resolution_of(image)
-        return window_maps(image, names)
+        return window_maps(image, names, remarks=missing)
     line_windows(image, names)
     owners = [xray_line(name).element for name in names]
     model = line_model(image, recorded_elements(image, [*owners, *image.elements]), names)
     place, unnamed = _with_unnamed(model, names)
     note = f"; a line that nobody named is taken off, {'; '.join(unnamed)}" if unnamed else ""
-    return window_maps(place, names, shapes=model.line_spectra, calibration=model.note, remarks=model.remarks + note)
+    return window_maps(
+        place, names, shapes=model.line_spectra, calibration=model.note, remarks=missing + model.remarks + note
+    )
+
+
+def _recorded(image: SpectrumImage, elements: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Elements with an alpha line on the axis, and those without one; all where none has one."""
+    low, high, beam = float(image.energy[0]), float(image.energy[-1]), image.acquisition.beam_energy_kev
+    found = [element for element in elements if lines_in_range(element, low, high, beam)]
+    missing = [element for element in elements if element not in found] if found else []
+    if missing:
+        warn(no_line(image, missing))
+    return found or list(elements), missing
 
 
 def _with_unnamed(model: LineModel, names: Sequence[str]) -> tuple[SpectrumImage, list[str]]:

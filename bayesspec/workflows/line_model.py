@@ -59,6 +59,7 @@ FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
 """The same for the resolution: relative, or in eV where 130 eV is assumed."""
 CALIBRATED = 4
 """Parameters of a calibration: offset, gain, resolution and slope of the squared width."""
+NO_BEAM = "the file states no beam energy: every line of the elements is taken to be excited"
 UNSETTLED = "the search for axis and resolution did not settle"
 STEP_SD = 0.02
 """Step of the differences that stand for derivatives, in prior standard deviations."""
@@ -102,6 +103,8 @@ class LineModel:
         Shapes of the lines as the spectrum shows them: those of the design with the errors of minor peaks as found.
     other_shapes : tuple of array, each of shape (channel, line), float64
         The same with independent errors of calibration and shapes, one standard deviation each.
+    left_out : tuple of str
+        Elements that have no line among the energies that were recorded and excited.
     """
 
     source: SpectrumImage
@@ -113,6 +116,7 @@ class LineModel:
     changes: Floats
     shapes: Floats
     other_shapes: tuple[Floats, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -121,10 +125,13 @@ class LineModel:
 
     @property
     def remarks(self) -> str:
-        """What a verdict says of the calibration: corrections that matter, and a search that did not settle."""
+        """What a verdict says of elements, beam and calibration: what is missing, and corrections that matter."""
+        missing = "" if not self.left_out else f"; {no_line(self.source, self.left_out)}"
+        if self.source.acquisition.beam_energy_kev is None:
+            missing += f"; {NO_BEAM}"
         if self.calibration is None:
-            return ""
-        return _correction(self) + _width(self) + ("" if self.calibration.converged else f"; {UNSETTLED}")
+            return missing
+        return missing + _correction(self) + _width(self) + ("" if self.calibration.converged else f"; {UNSETTLED}")
 
     @property
     def designs(self) -> tuple[LineDesign, ...]:
@@ -193,6 +200,26 @@ def recorded_elements(image: SpectrumImage, elements: Iterable[str]) -> list[str
     return [element for element in dict.fromkeys(elements) if element_families(element, low, top, beam)]
 
 
+def no_line(image: SpectrumImage, elements: Sequence[str]) -> str:
+    """Say which elements are left out, and why.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Energy axis and beam.
+    elements : sequence of str
+        Chemical symbols.
+
+    Returns
+    -------
+    str
+        Words for a verdict and a warning.
+    """
+    axis, beam = f"{image.energy[0]:.3g} and {image.energy[-1]:.4g} keV", image.acquisition.beam_energy_kev
+    excited = "" if beam is None else f" that {beam:g} keV excite"
+    return f"no line of {', '.join(elements)} between {axis}{excited}: left out"
+
+
 def line_model(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -227,12 +254,22 @@ def line_model(
     Raises
     ------
     InputError
-        When no element is named, or an element or line is not known or not recorded.
+        When no element is named, none of them or a line is not recorded, or one is not known.
+
+    Warns
+    -----
+    UserWarning
+        When an element has no line among the energies that are recorded, or the resolution is neither stated nor shown.
     """
+    asked = list(elements) if elements is not None else list(image.elements)
+    named = recorded_elements(image, asked) or asked
+    left_out = tuple(element for element in asked if element not in named)
+    if left_out:
+        warn(no_line(image, left_out))
     with warnings.catch_warnings():
         if calibrate:
             warnings.simplefilter("ignore")  # an unknown resolution is what is being found
-        design = line_design(image, elements, lines)
+        design = line_design(image, named, lines)
     if escape:
         design = with_escape(design, image)
     counts = image.sum_spectrum()[design.channels].astype(np.float64)
@@ -245,7 +282,7 @@ def line_model(
         owned = _owned(found, start.intensities, image.energy, resolution, len(errors.T))
         nothing = np.zeros((len(start.intensities), 0))
         shapes, *others = _shapes(found, fit, owned)
-        return LineModel(image, image, found, tuple(unnamed), None, fit, nothing, shapes, tuple(others))
+        return LineModel(image, image, found, tuple(unnamed), None, fit, nothing, shapes, tuple(others), left_out)
     source, unnamed = with_unnamed_lines(image, design, counts, AS_FILED)
     fitted = refined(image, source)
     calibration = fitted.calibration
@@ -271,6 +308,7 @@ def line_model(
         fitted.changes,
         shapes,
         tuple(others),
+        left_out,
     )
 
 

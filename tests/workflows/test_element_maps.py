@@ -128,3 +128,54 @@ def test_maps_and_components_report_the_calibration() -> None:
     assert "resolution 13" in fit.verdict
     low, high = fit.ratio("Fe_Ka", "O_Ka").interval()
     assert float(low[0]) < TRUE < float(high[0])
+
+
+def soft_part(image: bs.SpectrumImage) -> bs.SpectrumImage:
+    return image.crop(energy=(0.2, 1.9))
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        lambda si: bs.element_maps(si).remarks,
+        lambda si: bs.element_maps(si, calibrate=False).remarks,
+        lambda si: bs.spectral_maps(si).remarks,
+        lambda si: bs.fit_lines(si, draws=10).verdict,
+        lambda si: bs.model_maps(si).verdict,
+    ],
+    ids=["element_maps", "as in the file", "spectral_maps", "fit_lines", "model_maps"],
+)
+def test_an_element_whose_lines_are_cropped_away_is_named_and_the_others_go_on(
+    measured: Callable[[bs.SpectrumImage], str],
+) -> None:
+    image = replace(soft_part(oxide(8)), elements=("O", "P", "Fe"))
+    with pytest.warns(UserWarning, match=r"no line of P between .* that 20 keV excite"):
+        said = measured(image)
+    assert "no line of P" in said
+
+
+def test_elements_of_which_nothing_is_recorded_are_refused() -> None:
+    image = soft_part(oxide(8))
+    for measured in (bs.element_maps, bs.fit_lines, bs.model_maps):
+        with pytest.raises(bs.InputError, match="P has no line between"):
+            measured(image, elements=["P"])
+
+
+def test_a_beam_that_is_not_known_is_said() -> None:
+    image = oxide(9)
+    image = replace(image, acquisition=replace(image.acquisition, beam_energy_kev=None))
+    assert "no beam energy" in bs.element_maps(image).remarks
+    fit = bs.fit_lines(image, draws=200)
+    assert "no beam energy" in fit.verdict
+    low, high = fit.ratio("Fe_Ka", "O_Ka").interval(0.999)
+    assert float(low) < TRUE < float(high)
+    with pytest.raises(bs.InputError, match="beam energy of None keV"):
+        fit.composition()
+
+
+def test_a_dead_time_that_is_not_known_is_asked_for() -> None:
+    image = oxide(10)
+    fit = bs.fit_lines(image, draws=10)
+    timed = replace(image, acquisition=replace(image.acquisition, real_time_s=60.0))
+    with pytest.raises(bs.InputError, match=r"live times \[None, None\] s"):
+        fit.k_ratio("Fe_Ka", bs.fit_lines(timed, draws=10))

@@ -152,7 +152,7 @@ def fit_pixels(
             progress(done, MOST_STEPS)
     typical = jnp.asarray((mean + 1e-3 * mean.mean() + 1e-12) / (mean.sum() * 1.001 + 1e-9), jnp.float32)
     n = columns if kept is None else kept
-    covariances = np.array(_covariances(design, w, typical, n), np.float32).reshape(-1, n, n)[:pixels]
+    covariances = np.array(_covariances(design, w, typical, n), np.float32).reshape(blocks * size, n, n)[:pixels]
     covariances /= np.outer(scale[:n], scale[:n])
     intensities = np.asarray(w).reshape(-1, columns)[:pixels] / scale
     return intensities.astype(np.float32), covariances, gain <= TOLERANCE
