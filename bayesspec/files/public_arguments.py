@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError, warn
+from bayesspec.errors import InputError, Interrupted, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.image.arguments import (
@@ -54,6 +54,8 @@ Returned = TypeVar("Returned")
 def checked_arguments(**own: Own) -> Callable[[Callable[Given, Returned]], Callable[Given, Returned]]:
     """Check the arguments of a public function by their names before it sees them.
 
+    A KeyboardInterrupt leaves it as `Interrupted`, so that ``error.partial`` is there whatever was going on.
+
     Parameters
     ----------
     **own : callable, type, tuple or list of types, or None
@@ -78,7 +80,12 @@ def checked_arguments(**own: Own) -> Callable[[Callable[Given, Returned]], Calla
             for name, check in known.items():
                 if name in bound.arguments and bound.arguments[name] is not signature.parameters[name].default:
                     bound.arguments[name] = check(bound.arguments[name])
-            return function(*bound.args, **bound.kwargs)
+            try:
+                return function(*bound.args, **bound.kwargs)
+            except Interrupted:
+                raise
+            except KeyboardInterrupt as interruption:
+                raise Interrupted().with_traceback(interruption.__traceback__) from None
 
         return checked
 
