@@ -149,7 +149,7 @@ class Estimate(Saved):
         """
         try:
             return self._changed(lambda values: values.sel(labels, drop=True))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except Exception as error:  # indexes raise whatever they like
             there = {str(dim): self.draws[dim].values.tolist() for dim in self.draws.dims if dim != "draw"}
             raise InputError(
                 f"the labels {labels!r}",

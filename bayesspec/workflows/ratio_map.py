@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, real, values
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioField, independent_draws, sample_field
@@ -108,9 +108,9 @@ def ratio_map(
     counts = np.where(maps.valid[..., None], maps.window_counts(), 0)
     fields = _fields(maps, counts, (numerator, denominator), draws, seed)
     ratio = np.where(maps.valid, fields.ratio, np.nan).astype(np.float32)
-    values = _values(ratio, ratio[:, maps.valid], fields)
+    variables = _values(ratio, ratio[:, maps.valid], fields)
     result = RatioMap.from_values(
-        values,
+        variables,
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
@@ -122,7 +122,7 @@ def ratio_map(
     return as_it_ended(result, strict=strict)
 
 
-@checked_arguments()
+@checked_arguments(path=values("path", "path=[(32, 4), (32, 60)]"), across=real("across", 0.0, open_ends=True))
 def profile(
     data: SpectrumImage | LineMaps,
     numerator: str,
