@@ -120,5 +120,5 @@ def test_kind_and_mass_of_an_interval_travel_with_its_numbers() -> None:
 )
 def test_labels_that_are_not_there_are_refused(labels):
     quantity = Estimate(xr.DataArray(np.ones((3, 2)), dims=("draw", "phase"), coords={"phase": [0, 1]}), "ratio")
-    with pytest.raises(bs.InputError, match=r"sel\(phase=0\)"):
+    with pytest.raises(InputError, match=r"sel\(phase=0\)"):
         quantity.sel(**labels)
