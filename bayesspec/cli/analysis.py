@@ -145,7 +145,7 @@ def _found(
     technique, several = image.acquisition.technique, image.shape[0] * image.shape[1] > 1
     if technique == "EDS":
         image = with_elements(image)
-        parts += [_lines, _phases] if several else [_lines]
+        parts += [_phases, _lines] if several else [_lines]
     elif technique == "EELS" and image.elements:
         parts.append(_edges)
     parts += [_components] if several else []
