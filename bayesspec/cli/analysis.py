@@ -79,7 +79,8 @@ def kind_of(image: SpectrumImage) -> str:
         return LOW_LOSS
     if ny * nx == 1:
         return f"a single {technique} spectrum"
-    return f"a {technique} line scan" if 1 in (ny, nx) else f"a {technique} map"
+    article = "a" if technique == "CL" else "an"
+    return f"{article} {technique} {'line scan' if 1 in (ny, nx) else 'map'}"
 
 
 def analyse_image(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> dict[str, Any]:
