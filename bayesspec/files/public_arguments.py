@@ -125,7 +125,7 @@ def as_image(data: Any) -> SpectrumImage:
             cast(Any, data), energy=energy.values, energy_unit=unit, name=str(data.name or "spectrum image")
         )
     if hasattr(data, "axes_manager"):
-        image, guesses = spectrum_image(from_object(data), name="spectrum image", energy_unit=None)
+        image, guesses = spectrum_image(from_object(data), name="spectrum image")
         for sentence in guesses:
             warn(sentence)
         return image
@@ -547,6 +547,12 @@ _BY_NAME: Mapping[str, Checker] = {
     "link": text("link", "link='log'"),
     "method": text("method", "method='windows'"),
     "resolution_mn_ka_ev": real("resolution_mn_ka_ev", 1.0, 1e4, optional=True),
+    "energy_scale": real("energy_scale", 0.0, open_ends=True, optional=True),
+    "energy_offset": real("energy_offset", -np.inf, optional=True),
+    "pixel_unit": _text("pixel_unit", "pixel_unit='nm'"),
+    "resolution": real("resolution", 1.0, 1e4, optional=True),
+    "live_time": real("live_time", 0.0, open_ends=True, optional=True),
+    "beam_energy": real("beam_energy", 0.0, open_ends=True, optional=True),
     "reader_options": _options,
     "overwrite": _flag("overwrite"),
 }
