@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.camera import countable
 from bayesspec.files.hyperspy_signal import LUMINESCENCE, WAVELENGTH_UNIT, Axis, Signal, computed
 from bayesspec.files.nested_metadata import dig
 from bayesspec.files.stated import Stated, in_unit
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.checks import UNITS, known_elements
-from bayesspec.image.counts import as_counts, owned
+from bayesspec.image.counts import owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
@@ -56,10 +57,13 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         When there is no energy axis, more than two navigation axes, or the values are no counts.
     """
     stated = stated or Stated()
-    counts, navigation, axis = _arranged(signal)
+    data, navigation, axis = _arranged(signal)
     energy, unit, technique, guesses = calibrated(
         stated.axis(axis), signal.technique, stated=stated.energy_unit is not None
     )
+    counts, note, camera = countable(data, technique, stated)
+    counts = counts if np.may_share_memory(counts, data) else owned(counts)
+    guesses += [note] if note else []
     size, pixel_unit = _pixel(navigation)
     elements, unknown = known_elements(_elements(signal))
     guesses += unknown_elements(unknown)
@@ -70,7 +74,7 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         pixel_size=size,
         pixel_unit=pixel_unit,
         elements=elements,
-        acquisition=_acquisition(signal, technique),
+        acquisition=replace(_acquisition(signal, technique), **camera),  # type: ignore[arg-type]
         name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
     return stated.completed(image), guesses
@@ -169,9 +173,7 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
     if len(navigation) > 2:
         navigation = _without_axes_of_one(navigation)
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
-    counts = np.ascontiguousarray(as_counts(data))
-    counts = counts if np.may_share_memory(counts, data) else owned(counts)
-    return counts, navigation, axis
+    return np.ascontiguousarray(data), navigation, axis
 
 
 def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:

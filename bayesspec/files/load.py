@@ -25,10 +25,10 @@ from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.reader_process import Request, read_list, read_signal
-from bayesspec.files.stated import STATED, as_stated
+from bayesspec.files.stated import STATED, Stated, as_stated
 from bayesspec.image.spectrum_image import SpectrumImage
 
-READERS: dict[str, Callable[[Path, str | None], tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
+READERS: dict[str, Callable[..., tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
 """Readers by the ending of a file: path and unit of energy in, the image and what had to be guessed out."""
 _FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
@@ -51,6 +51,9 @@ def load(
     live_time: float | None = None,
     resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
 ) -> SpectrumImage:
@@ -81,6 +84,9 @@ def load(
         Beam energy in keV, and live time of the whole image in s; ``None`` for those of the file.
     resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for what the file states.
+    gain, offset, read_noise : float or None
+        Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
+        counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
     reader : str or None
         Name of the rosettasciio reader, for endings that several readers share.
     reader_options : mapping or None
@@ -102,7 +108,7 @@ def load(
     Warns
     -----
     UserWarning
-        When the unit of energy or the kind of spectrum had to be guessed.
+        When the unit of energy or the kind of spectrum had to be guessed, or values were turned into counts.
 
     Examples
     --------
@@ -118,7 +124,7 @@ def load(
     file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
     if file.suffix.lower() in READERS and reader is None:
-        image, guesses = _read_own(file, energy_unit)
+        image, guesses = _read_own(file, stated)
         image = stated.completed(image, axis=True)
     else:
         chosen = read_signal(_request(file, reader, reader_options or {}, signal))
@@ -164,7 +170,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     """
     file = existing_file(path, folders=_FOLDERS)
     if file.suffix.lower() in READERS and reader is None:
-        return [f"[0] {_read_own(file, None)[0]!r}"]
+        return [f"[0] {_read_own(file, Stated())[0]!r}"]
     return read_list(_request(file, reader, {}))
 
 
@@ -183,6 +189,9 @@ def from_hyperspy(
     live_time: float | None = None,
     resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
 ) -> SpectrumImage:
     """Take over a HyperSpy signal in memory.
 
@@ -207,6 +216,9 @@ def from_hyperspy(
         Beam energy in keV, and live time of the whole image in s; ``None`` for those of the metadata.
     resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for that of the metadata.
+    gain, offset, read_noise : float or None
+        Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
+        counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
 
     Returns
     -------
@@ -221,7 +233,7 @@ def from_hyperspy(
     Warns
     -----
     UserWarning
-        When the unit of energy or the kind of spectrum had to be guessed.
+        When the unit of energy or the kind of spectrum had to be guessed, or values were turned into counts.
 
     Examples
     --------
@@ -275,9 +287,11 @@ def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
     return getattr(kinds, kind)(**contents)
 
 
-def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
+def _read_own(file: Path, stated: Stated) -> tuple[SpectrumImage, list[str]]:
+    read = READERS[file.suffix.lower()]
+    more = {"stated": stated} if read in (read_npz, read_nc) else {}
     with named_errors(file, file.suffix[1:]):
-        return READERS[file.suffix.lower()](file, energy_unit)
+        return read(file, stated.energy_unit, **more)
 
 
 def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:

@@ -38,6 +38,8 @@ class Stated:
         ``True`` where a pixel or channel is excluded.
     beam_energy, live_time, resolution : float or None
         Beam energy in keV, live time of the whole image in s, width of an X-ray detector at Mn Ka in eV.
+    gain, offset, read_noise : float or None
+        What a camera made of electrons, in counts of the file.
     """
 
     energy_unit: str | None = None
@@ -50,6 +52,9 @@ class Stated:
     beam_energy: float | None = None
     live_time: float | None = None
     resolution: float | None = None
+    gain: float | None = None
+    offset: float | None = None
+    read_noise: float | None = None
 
     def axis(self, axis: Axis) -> Axis:
         """Put a stated axis in the place of a file's.
