@@ -61,9 +61,9 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
     energy, unit, technique, guesses = calibrated(
         stated.axis(axis), signal.technique, stated=stated.energy_unit is not None
     )
-    counts, note, camera = countable(data, technique, stated)
-    counts = counts if np.may_share_memory(counts, data) else owned(counts)
-    guesses += [note] if note else []
+    found = countable(data, technique, stated)
+    counts = found.counts if np.may_share_memory(found.counts, data) else owned(found.counts)
+    guesses += [found.note] if found.note else []
     size, pixel_unit = _pixel(navigation)
     elements, unknown = known_elements(_elements(signal))
     guesses += unknown_elements(unknown)
@@ -74,7 +74,8 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         pixel_size=size,
         pixel_unit=pixel_unit,
         elements=elements,
-        acquisition=replace(_acquisition(signal, technique), **camera),  # type: ignore[arg-type]
+        acquisition=replace(_acquisition(signal, technique), **found.acquired),  # type: ignore[arg-type]
+        energy_mask=found.excluded,
         name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
     return stated.completed(image), guesses

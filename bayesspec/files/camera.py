@@ -8,7 +8,8 @@ offset) / gain + (read noise / gain)^2 has a variance equal to its mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ SCATTER = 4.0
 have a mean at which the line leaves no variance at all (python benchmarks/camera.py)."""
 GAIN_ERROR = 0.5
 """Largest relative standard deviation of a gain that is divided out."""
+MOST_CHANGED = 0.02
+"""Share of the channels that may hold other numbers than counts: of a peak, not of a spectrum."""
 EXACT = 2e-3
 """Largest deviation from whole numbers, in counts, of counts times a constant: single precision holds 2**24."""
 MOST_LINKED = 4 * NEIGHBOURS
@@ -400,9 +403,29 @@ def _refuse_no_line(found: _Solution) -> None:
         raise InputError(f"{line}, which does not rise with it (± {found.gain_sd:.2g})", needed, remedy)
 
 
-def countable(
-    values: npt.NDArray[Any], technique: str, stated: Stated
-) -> tuple[npt.NDArray[Any], str, dict[str, float]]:
+@dataclass(frozen=True, eq=False)
+class Countable:
+    """Counts that were made of what a file holds.
+
+    Parameters
+    ----------
+    counts : array, shape (..., energy), uint8, uint16 or uint32
+        The counts.
+    note : str
+        What was done; empty where nothing was.
+    acquired : dict of str to float
+        What is to be remembered of a camera, by the names of `Acquisition`.
+    excluded : array, shape (energy,), bool, or None
+        Channels that hold no counts.
+    """
+
+    counts: npt.NDArray[Any]
+    note: str = ""
+    acquired: Mapping[str, float] = field(default_factory=dict)
+    excluded: npt.NDArray[np.bool_] | None = None
+
+
+def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Countable:
     """Make counts of what a file holds, and say how.
 
     Parameters
@@ -416,12 +439,8 @@ def countable(
 
     Returns
     -------
-    counts : array, same shape, uint8, uint16 or uint32
-        The values where they are counts, else what they were made of.
-    note : str
-        What was done; empty where nothing was.
-    acquired : dict of str to float
-        What is to be remembered of the camera, by the names of `Acquisition`.
+    Countable
+        The values where they are counts, else what they were made of; a few channels of other numbers are excluded.
 
     Raises
     ------
@@ -431,16 +450,19 @@ def countable(
     given = {name: getattr(stated, name) for name in GIVEN}
     if all(value is None for value in given.values()):
         try:
-            return as_counts(values), "", {}
+            return Countable(as_counts(values))
         except InputError:
             if values.dtype.kind not in "if" or not np.isfinite(values).all():
                 raise
             unit = counts_times_constant(values) if values.dtype.kind == "f" else None
             if unit is not None:
                 whole = np.rint(values.astype(np.float64) / unit).astype(np.int64)
-                return as_counts(whole), f"The values are counts times {unit:.7g}, which is divided out.", {}
+                return Countable(as_counts(whole), f"The values are counts times {unit:.7g}, which is divided out.")
             if technique != "EELS":
-                raise
+                changed = _changed_channels(values)
+                if changed is None:
+                    raise
+                return changed
     elif values.dtype.kind in "iu":  # a camera that is known to count in whole numbers
         given = {"offset": 0.0, "read_noise": 0.0} | {n: v for n, v in given.items() if v is not None}
     noise = camera_noise(values, **given)
@@ -456,4 +478,18 @@ def countable(
         )
     pairs = (noise.gain, noise.offset, noise.read_noise)
     acquired = {f"camera_{name}": value for name, (value, _) in zip(GIVEN, pairs, strict=True)}
-    return as_counts(noise.events(values)), note, acquired
+    return Countable(as_counts(noise.events(values)), note, acquired)
+
+
+def _changed_channels(values: npt.NDArray[Any]) -> Countable | None:
+    """Leave out the channels that somebody interpolated; None where these are many."""
+    wrong = (values != np.rint(values)) | (values < 0)
+    channels = wrong.reshape(-1, values.shape[-1]).any(axis=0)
+    if channels.mean() > MOST_CHANGED:
+        return None
+    where = np.flatnonzero(channels)
+    note = (
+        f"{len(where)} channels from {where[0]} to {where[-1]} hold fractional or negative values, as where a peak was "
+        "removed: they are excluded."
+    )
+    return Countable(as_counts(np.where(channels, 0, values)), note, excluded=channels)

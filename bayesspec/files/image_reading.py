@@ -131,8 +131,11 @@ def _image(
     if np.size(found.get("pixel_size", ())):
         fields["pixel_size"] = found["pixel_size"]
     energy, energy_unit, acquired["technique"], guesses = _energy(found, *units)
-    fields["counts"], note, camera = countable(np.asarray(fields["counts"]), acquired["technique"], stated or Stated())
-    guesses, acquired = guesses + ([note] if note else []), acquired | camera
+    made = countable(np.asarray(fields["counts"]), acquired["technique"], stated or Stated())
+    guesses, acquired = guesses + ([made.note] if made.note else []), acquired | dict(made.acquired)
+    fields["counts"] = made.counts
+    if made.excluded is not None:
+        fields["energy_mask"] = made.excluded | np.asarray(fields.get("energy_mask", False))
     known = {name: _as_given(value) for name, value in truth.items()}
     elements, unknown = known_elements(_elements(found.get("elements", "")))
     guesses = guesses + unknown_elements(unknown)

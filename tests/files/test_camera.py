@@ -97,9 +97,18 @@ def test_counts_times_a_constant(dtype, unit):
     counts = np.random.default_rng(0).poisson(np.geomspace(0.01, 3000, 200), (5, 5, 200))
     values = (counts * unit).astype(dtype)
     assert counts_times_constant(values) == pytest.approx(unit, rel=1e-6)
-    found, note, _ = countable(values + 0.0, "EDS", Stated())
-    np.testing.assert_array_equal(found, counts if unit < 1 else values)
-    assert ("divided out" in note) == (unit < 1)
+    found = countable(values + 0.0, "EDS", Stated())
+    np.testing.assert_array_equal(found.counts, counts if unit < 1 else values)
+    assert ("divided out" in found.note) == (unit < 1)
+
+
+def test_a_peak_that_was_removed_is_excluded():
+    values = np.random.default_rng(0).poisson(50.0, (2, 2, 400)).astype(float)
+    values[..., 100:104] = 41.3
+    found = countable(values, "EDS", Stated())
+    np.testing.assert_array_equal(np.flatnonzero(found.excluded), [100, 101, 102, 103])
+    np.testing.assert_array_equal(found.counts[..., :100], values[..., :100])
+    assert "4 channels from 100 to 103" in found.note
 
 
 def test_fractions_of_x_rays_that_are_no_multiples_stay_refused():
