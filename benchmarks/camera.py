@@ -89,8 +89,9 @@ def edges(replicates, seed):
         counted = rng.poisson(expected)
         saved = (1.37 * counted - 4.2 + 3.0 * rng.normal(size=expected.shape)).astype(np.float32)
         noise = bs.camera_noise(saved)
-        acquisition = bs.Acquisition(technique="EELS")
         for direct in (True, False):
+            read = None if direct else noise.read_noise[0]
+            acquisition = bs.Acquisition(technique="EELS", camera_read_noise=read)
             counts = counted if direct else noise.events(saved)
             image = bs.SpectrumImage(counts, energy=ENERGY, energy_unit="eV", acquisition=acquisition)
             fit = bs.fit_edges(image, edges=["Ti_L23", "O_K"], seed=i).ratio("Ti_L23", "O_K")

@@ -18,6 +18,7 @@ import xarray as xr
 from bayesspec.errors import InputError, MissingExtraError, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.completeness import check_complete
+from bayesspec.files.edax import is_edax
 from bayesspec.files.file_problems import empty_file, named_errors
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
@@ -32,7 +33,12 @@ READERS: dict[str, Callable[..., tuple[SpectrumImage, list[str]]]] = {".npz": re
 """Readers by the ending of a file: path and unit of energy in, the image and what had to be guessed out."""
 _FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
-_SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
+_OWN_PLUGINS: tuple[Mapping[str, Any], ...] = (
+    {"name": "Oxford", "api": "bayesspec.files.oxford", "file_extensions": ["h5oina"]},
+    {"name": "EDAX APEX", "api": "bayesspec.files.edax", "file_extensions": ["edaxh5"]},
+)
+"""Readers of formats that rosettasciio lacks, in the form of its own."""
+_SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .h5oina .edaxh5 .npz .nc"
 
 
 @checked_arguments()
@@ -57,7 +63,7 @@ def load(
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
 ) -> SpectrumImage:
-    """Open a spectrum image: .bcf, .emd, .hspy, .pts, .dm3, .dm4, .msa..., .npz or .nc.
+    """Open a spectrum image: .bcf, .emd, .hspy, .pts, .dm3, .dm4, .msa, .h5oina, .edaxh5..., .npz or .nc.
 
     A file of several signals gives its spectrum image; `signals` lists them all.
 
@@ -301,12 +307,17 @@ def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked:
 
 
 def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:
+    ending = file.suffix[1:].lower()
+    for own in _OWN_PLUGINS:
+        if reader == own["name"] or (reader is None and ending in own["file_extensions"]):
+            return own
+    if reader is None and ending in ("h5", "hdf5") and is_edax(file):
+        return _OWN_PLUGINS[1]
     try:
         from rsciio import IO_PLUGINS
     except ImportError as error:
         raise MissingExtraError("rosettasciio", f"to read {file.suffix} files", "io") from error
-    ending = file.suffix[1:].lower()
-    every = {one["name"]: one for one in IO_PLUGINS}
+    every = {one["name"]: one for one in (*IO_PLUGINS, *_OWN_PLUGINS)}
     able = [name for name, one in every.items() if ending in map(str.lower, one["file_extensions"])]
     if reader is None and (len(able) == 1 or ending in _PREFERRED):
         return every[_PREFERRED.get(ending, able[0])]

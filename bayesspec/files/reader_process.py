@@ -25,9 +25,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError, MissingExtraError, warn
+from bayesspec.errors import InputError, warn
 from bayesspec.files.completeness import mended
-from bayesspec.files.file_problems import unreadable_file
+from bayesspec.files.file_problems import missing_package, unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
 from bayesspec.files.signal_choice import choose, listed
@@ -143,7 +143,7 @@ def _asked(request: Request) -> _Answer:
     if received.problem is not None:
         raise received.problem
     if received.missing is not None:
-        raise MissingExtraError(received.missing, f"to read {request.file.suffix} files", "io")
+        raise missing_package(received.missing, request.file)
     return received
 
 
