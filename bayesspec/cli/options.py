@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from bayesspec.cli.option_types import Names, Numbers, Range, Signal, Size, Values
+from bayesspec.cli.option_types import Frames, Names, Numbers, Range, Signal, Size, Values
 
 READING = (
     *("signal", "reader", "elements", "energy", "rebin", "energy_unit", "energy_scale", "energy_offset"),
     *("pixel_size", "pixel_unit", "beam_energy", "live_time", "resolution"),
-    *("gain", "offset", "read_noise"),
+    *("gain", "offset", "read_noise", "frames"),
 )
 """How a file is read."""
 CROPPING = ("energy", "rebin")
@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "energy_scale": {"type": float, "help": "Width of a channel."},
     "energy_unit": {"type": click.Choice(["keV", "eV", "nm"]), "help": "Unit of the energies in the file."},
     "error": {"type": float, "help": "Wanted standard error relative to the ratio, such as 0.01."},
+    "frames": {"type": Frames(), "help": "Frames of a stack to sum."},
     "gain": {"type": float, "help": "Counts of a camera per electron."},
     "json": {"is_flag": True, "help": "Print the answer as JSON."},
     "lines": {"type": Names(), "help": "Lines to measure, such as Fe_Ka,O_Ka; ratios are to the last."},
@@ -65,7 +66,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "resolution": {"type": float, "help": "Width of the detector at Mn Ka, eV."},
     "save": {"type": _PATH, "help": "File for the corrected image, .npz or .nc."},
     "seed": {"type": _SEED, "default": 0, "show_default": True, "help": "Seed of everything random."},
-    "signal": {"type": Signal(), "help": "Its number or title, as `bayesspec info FILE` lists them."},
+    "signal": {"type": Signal(), "help": "Its number or title, as `bayesspec info` lists them; N,N are summed."},
     "size": {"type": click.IntRange(8), "default": 128, "show_default": True, "help": "Pixels along y and x."},
     "thin": {"is_flag": True, "help": "The sample is a thin film, also below 40 kV."},
     "warmup": {"type": click.IntRange(0), "help": "Sweeps of the sampler before the first draw."},

@@ -20,12 +20,14 @@ from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.completeness import check_complete
 from bayesspec.files.edax import is_edax
 from bayesspec.files.file_problems import empty_file, named_errors
+from bayesspec.files.frames import Frames
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.reader_process import Request, read_list, read_signal
+from bayesspec.files.signal_choice import Picked
 from bayesspec.files.stated import STATED, Stated, as_stated
 from bayesspec.image.spectrum_image import SpectrumImage
 
@@ -46,7 +48,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     elements: Sequence[str] | None = None,
-    signal: int | str | None = None,
+    signal: int | str | Sequence[int] | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
     energy_scale: float | None = None,
@@ -60,6 +62,7 @@ def load(
     gain: float | None = None,
     offset: float | None = None,
     read_noise: float | None = None,
+    frames: Frames = None,
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
 ) -> SpectrumImage:
@@ -73,8 +76,9 @@ def load(
         One file; brackets and asterisks are part of the name.
     elements : sequence of str or None
         Chemical symbols of the elements expected; ``None`` for those that the file states.
-    signal : int or str or None
-        Index or title of the signal to take, where the file holds several.
+    signal : int, str, sequence of int, or None
+        Index or title of the signal to take, where the file holds several; several indices are summed, as those of
+        several detectors. Detectors of one scan are summed where none is asked for.
     mask : array, shape (y, x) or (energy,), bool, or None
         ``True`` where a pixel or channel is excluded, in addition to what the file excludes.
     energy_unit : {"keV", "eV", "nm"} or None
@@ -93,6 +97,8 @@ def load(
     gain, offset, read_noise : float or None
         Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
         counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
+    frames : "all", int, slice, sequence of int, or None
+        Frames of a stack (frame, y, x, energy) to sum, aligned by whole pixels.
     reader : str or None
         Name of the rosettasciio reader, for endings that several readers share.
     reader_options : mapping or None
@@ -124,7 +130,8 @@ def load(
     (12, 12)
     """
     given = locals()
-    if not isinstance(signal, int | str | None) or isinstance(signal, bool):
+    several = isinstance(signal, list | tuple) and signal and all(isinstance(one, int) for one in signal)
+    if not several and (not isinstance(signal, int | str | None) or isinstance(signal, bool)):
         raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
     stated = as_stated({name: given[name] for name in STATED}, resolution_mn_ka_ev)
     file = existing_file(path, folders=_FOLDERS)
@@ -158,7 +165,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     Returns
     -------
     list of str
-        Index, title, pixels, channels, signal type and dtype of each.
+        Index, title, pixels, channels with their energies, counts, signal type and dtype of each.
 
     Raises
     ------
@@ -198,6 +205,7 @@ def from_hyperspy(
     gain: float | None = None,
     offset: float | None = None,
     read_noise: float | None = None,
+    frames: Frames = None,
 ) -> SpectrumImage:
     """Take over a HyperSpy signal in memory.
 
@@ -225,6 +233,8 @@ def from_hyperspy(
     gain, offset, read_noise : float or None
         Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
         counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
+    frames : "all", int, slice, sequence of int, or None
+        Frames of a stack (frame, y, x, energy) to sum, aligned by whole pixels.
 
     Returns
     -------
@@ -300,7 +310,7 @@ def _read_own(file: Path, stated: Stated) -> tuple[SpectrumImage, list[str]]:
         return read(file, stated.energy_unit, **more)
 
 
-def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:
+def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: Picked = None) -> Request:
     plugin = _plugin(file, reader)
     check_complete(file)
     return Request(file, plugin["name"], plugin["api"], options, picked)

@@ -30,7 +30,7 @@ from bayesspec.files.completeness import mended
 from bayesspec.files.file_problems import missing_package, unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
-from bayesspec.files.signal_choice import choose, listed
+from bayesspec.files.signal_choice import Picked, choose, listed
 from bayesspec.image.counts import aligned, owned
 
 _START = """
@@ -58,8 +58,8 @@ class Request:
         Name and module of the reader.
     options : mapping
         Keyword arguments of the reader.
-    picked : int, str or None
-        Index or title of the signal to take.
+    picked : int, str, sequence of int, or None
+        Index or title of the signal to take, or indices of those to sum.
     listing : bool
         Whether to describe all signals in place of reading one.
     """
@@ -68,7 +68,7 @@ class Request:
     name: str
     api: str
     options: Mapping[str, Any]
-    picked: int | str | None = None
+    picked: Picked = None
     listing: bool = False
 
 

@@ -68,3 +68,11 @@ def test_files_without_spectra_say_what_to_export(tmp_path):
 def test_both_detectors_are_listed(tmp_path):
     listed = signals(write(tmp_path / "two.h5oina", techniques=("EDS1", "EDS2")))
     assert len(listed) == 2
+    assert "4 pixels, 20 channels -200 to -10 eV" in listed[0]
+    assert f"{COUNTS.sum():,} counts" in listed[0]
+    with pytest.warns(UserWarning, match="The counts of 2 detectors are summed: EDS1, EDS2"):
+        both = load(tmp_path / "two.h5oina")
+    np.testing.assert_array_equal(both.counts, 2 * COUNTS + 1)
+    np.testing.assert_array_equal(load(tmp_path / "two.h5oina", signal=1).counts, COUNTS + 1)
+    with pytest.warns(UserWarning, match="are summed"):
+        assert load(tmp_path / "two.h5oina", signal=[0, 1]).counts.sum() == both.counts.sum()
