@@ -17,7 +17,9 @@ SIGNIFICANT = 5.0
 """Standard deviations by which a displaced frame must be more alike to the others than where it lies: of thousands of
 displacements none is by chance."""
 SMOOTHED = 2.0
-"""Standard deviation, in pixels, of the Gaussian that the frames before are smoothed with: their noise is no pattern."""
+"""Standard deviation, in pixels, of the Gaussian that the frames before are smoothed with, against their noise."""
+FEWEST = 200
+"""Counts of a frame below which its displacement is not sought: fluctuations of so few are not normal."""
 Frames = str | int | slice | Sequence[int] | None
 
 
@@ -97,6 +99,6 @@ def _shift(counts: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) 
     y, x = np.unravel_index(int(alike.argmax()), alike.shape)
     change = np.roll(flat, (y, x), axis=(0, 1)) - flat
     noise = np.sqrt(np.sum(window**2 * counts * change**2))  # of Poisson counts
-    if alike[y, x] - alike[0, 0] <= SIGNIFICANT * noise:
+    if alike[y, x] - alike[0, 0] <= SIGNIFICANT * noise or counts.sum() < FEWEST:
         return np.zeros(2, np.intp)
     return np.array([s - n if s > n // 2 else s for s, n in zip((y, x), image.shape, strict=True)], np.intp)
