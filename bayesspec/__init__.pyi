@@ -6,6 +6,7 @@ from . import simulate as simulate
 from .comparison.check import check as check
 from .comparison.side_by_side import compare as compare
 from .errors import InputError as InputError
+from .errors import Interrupted as Interrupted
 from .errors import MissingExtraError as MissingExtraError
 from .files.camera import CameraNoise as CameraNoise
 from .files.camera import camera_noise as camera_noise

@@ -126,9 +126,8 @@ def tried(folder, ending, kind, write):
         try:
             found = load(path, frames=frames)
         except InputError as error:  # what it says to type must open it
-            picked = re.search(r"signal=(\d+)", error.do)
-            assert picked, error
-            found, opens = load(path, frames=frames, signal=int(picked[1])), f"opens with signal={picked[1]}"
+            picked = int(re.findall(r"signal=(\d+)", error.do)[0])
+            found, opens = load(path, frames=frames, signal=picked), f"opens with signal={picked}"
     whole = counts(kind).sum(axis=0) if kind == "stack" else counts(kind)
     np.testing.assert_array_equal(found.counts, whole.reshape(found.shape))
     return opens
@@ -150,10 +149,10 @@ def page(folder, data):
     lines = [
         "# Files that are read",
         "",
-        "`bs.load` and every command open these. `opens`: a file that was written for the purpose, or measured, opens with",
-        "its counts; `not tried`: a reader of rosettasciio is there, and no file to try it on; `-`: the format does not hold",
-        "such data. Stacks are summed by `frames='all'`. `.h5oina`, `.edaxh5`, `.npz` and `.nc` need nothing else, all others",
-        "`pip install 'bayesspec[io]'`. Made by `tests/files/test_formats.py`.",
+        "`bs.load` and every command open these. `opens`: a file that was written for the purpose, or measured,",
+        "opens with its counts; `not tried`: a reader of rosettasciio is there, and no file to try it on; `-`: the",
+        "format does not hold such data. Stacks are summed by `frames='all'`. `.h5oina`, `.edaxh5`, `.npz` and `.nc`",
+        "need nothing else, all others `pip install 'bayesspec[io]'`. Made by `tests/files/test_formats.py`.",
         "",
         f"| ending | software | {' | '.join(KINDS)} |",
         f"|---|---|{'---|' * len(KINDS)}",
