@@ -56,6 +56,7 @@ point spread of a camera makes neighbours alike."""
 OVERLAP = 1.7
 """What the overlap of second differences and of pairs of pixels adds to the standard error of the gain."""
 SUMS = 7
+"""Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
 """What can be known of a camera."""
 _ROUNDS = 5
