@@ -8,6 +8,8 @@ from .comparison.side_by_side import compare as compare
 from .errors import InputError as InputError
 from .errors import Interrupted as Interrupted
 from .errors import MissingExtraError as MissingExtraError
+from .files.camera import CameraNoise as CameraNoise
+from .files.camera import camera_noise as camera_noise
 from .files.image_writing import save_image as save_image
 from .files.load import from_hyperspy as from_hyperspy
 from .files.load import load as load
