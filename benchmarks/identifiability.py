@@ -127,10 +127,11 @@ MINERALS = (
     {"O_Ka": 50.0, "Si_Ka": 25.0, "Mg_Ka": 22.0, "Fe_Ka": 4.0},
     {"O_Ka": 46.0, "Si_Ka": 23.0, "Al_Ka": 15.0, "Ca_Ka": 13.0},
     {"O_Ka": 42.0, "Ti_Ka": 25.0, "Fe_Ka": 28.0},
+    {"O_Ka": 40.0, "P_Ka": 20.0, "Ca_Ka": 34.0},
 )
-"""Counts of the lines of three minerals, in any unit."""
+"""Counts of the lines of four minerals, in any unit."""
 LINE_KEV = {
-    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "Ca_Ka": 3.691, "Ti_Ka": 4.510, "Fe_Ka": 6.404
+    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "P_Ka": 2.013, "Ca_Ka": 3.691, "Ti_Ka": 4.510, "Fe_Ka": 6.404
 }  # fmt: skip
 KINDS = ("interface", "pure", "mixed", "spots")
 CONTINUUM = 0.3
@@ -170,7 +171,7 @@ def mineral_shares(kind: str, rank: int, rng: np.random.Generator, side: int = 1
 
 def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
     """Print how often ratios are said to be identified, and how often those hold, of free spectra at 90 %."""
-    claimed, held, every = [], [], []
+    claimed, held, every, widths = [], [], [], []
     for seed in range(replicates):
         rng = np.random.default_rng([KINDS.index(kind), rank, seed])
         energy, spectra = mineral_spectra(rank)
@@ -193,7 +194,8 @@ def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
                 claimed.append(bool(ratio.identified))
                 every.append(low <= truth <= high)
                 held += [every[-1]] if claimed[-1] else []
-    told = f"{np.mean(held):.3f} of {len(held)}" if held else "none"
+                widths += [(high - low) / truth] if claimed[-1] else []
+    told = f"{np.mean(held):.3f} of {len(held)}, median width {np.median(widths):.2f}" if held else "none"
     print(
         f"minerals, {kind}, {rank} components, {counts:.0f} counts, {replicates} images: identified "
         f"{np.mean(claimed):.2f} of {len(claimed)} ratios, of these 90 % intervals hold {told}; "

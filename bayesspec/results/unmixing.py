@@ -54,14 +54,17 @@ class ComponentLines(LineResult):
         """Names of the lines of `intensities`, tuple of str: the highest recorded alpha line of every element."""
         return tuple(default_lines(self.sum_image))
 
-    def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
-        """Estimate with the range of the same quantity over all feasible factorisations."""
+    def _banded(
+        self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None, held: xr.DataArray | None = None
+    ) -> Estimate:
+        """Estimate with its range over all feasible factorisations; `held`, its draws in one of them, are the noise."""
         if feasible is None or draws.sizes["draw"] < 2:
             return self.own(Estimate(draws, name, positive=True))
         reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
-        return self.own(BandedEstimate(draws, name, low, high, shaped, positive=True))
+        noise = None if held is None else Estimate(held, name).sd
+        return self.own(BandedEstimate(draws, name, low, high, shaped, noise, positive=True))
 
     @property
     def _feasible_spectra(self) -> xr.DataArray | None:
@@ -69,10 +72,30 @@ class ComponentLines(LineResult):
         if "feasible_transforms" not in self.data:
             return None
         transforms = self.data["feasible_transforms"].values[:, : self.rank]
+        return xr.DataArray(transforms @ self._feasible_parts, dims=("transform", "component", "energy"))
+
+    @property
+    def _feasible_parts(self) -> npt.NDArray[np.float64]:
+        """Spectra that the feasible transforms act on, shapes of the background last, (part, energy)."""
+        if "feasible_parts" in self.data:
+            return np.asarray(self.data["feasible_parts"].values, np.float64)
         parts = self.data["spectra_mean"].values.astype(np.float64)
-        if "background_shapes" in self.data:
-            parts = np.concatenate([parts, self.data["background_shapes"].values])
-        return xr.DataArray(transforms @ parts, dims=("transform", "component", "energy"))
+        shapes = self.data["background_shapes"].values if "background_shapes" in self.data else parts[:0]
+        return np.concatenate([parts, shapes])
+
+    def _mixing(self) -> npt.NDArray[np.float64]:
+        """How each drawn spectrum is combined of those that fit, by least squares, (draw, component, part)."""
+        parts, draws = self._feasible_parts, self.data["spectra_draws"].values.astype(np.float64)
+        weighted = parts / np.maximum(parts.mean(axis=0), 1e-12)
+        return np.asarray((draws @ weighted.T) @ np.linalg.pinv(weighted @ parts.T), np.float64)
+
+    def _held_lines(self, lines: Sequence[str]) -> xr.DataArray | None:
+        """Joint draws of line intensities in one and the same factorisation: what noise alone leaves open."""
+        if "feasible_transforms" not in self.data or self.data.sizes["draw"] < 2:
+            return None
+        draws, parts = self.data["spectra_draws"], self._feasible_parts
+        held = parts[: self.rank] + draws.values - self._mixing() @ parts
+        return self._intensities(draws.copy(data=held), lines, drawn=True)
 
     @property
     def sum_image(self) -> SpectrumImage:
@@ -99,7 +122,8 @@ class ComponentLines(LineResult):
         InputError
             When a line is not known, outside the axis, or cannot be told from another.
         """
-        return self._banded(self._line_draws(lines), "share of a component's counts", self._feasible_intensities(lines))
+        feasible, held = self._feasible_intensities(lines), self._held_lines(lines)
+        return self._banded(self._line_draws(lines), "share of a component's counts", feasible, held)
 
     def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
         """Joint draws of line intensities, dims (draw, component, line)."""
@@ -144,7 +168,8 @@ class ComponentLines(LineResult):
         if feasible is None:
             return draws
         limits = line_ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
-        return self._banded(draws.draws, name, limits)
+        held = self._held_lines([numerator, denominator])
+        return self._banded(draws.draws, name, limits, None if held is None else line_ratio(held, name).draws)
 
     @checked_arguments()
     def band(self, numerator: str, denominator: str) -> xr.Dataset:
@@ -204,8 +229,15 @@ class ComponentLines(LineResult):
             return found
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
         limits = self._composition(feasible.clip(0.0).rename(transform="draw"), exact, seed, film and film.exact())
+        lines = self._held_lines(list(k_factors))
+        held = None if lines is None else self._composition(lines, k_factors, seed, film)
         return {
-            name: self._banded(estimate.draws, name, limits[name].draws.rename(draw="transform"))
+            name: self._banded(
+                estimate.draws,
+                name,
+                limits[name].draws.rename(draw="transform"),
+                None if held is None else held[name].draws,
+            )
             for name, estimate in found.items()
         }
 
@@ -249,6 +281,13 @@ class Unmixing(ComponentLines):
                 "factorisations at the limits of what fits as well: each spectrum (and shape of the background) as a "
                 "combination of those found",
                 needed=False,
+            ),
+            "feasible_parts": Variable(
+                ("from_part", "energy"),
+                "spectra (and shapes of the background) that fit, which these combine",
+                SHARE,
+                needed=False,
+                outside=0.0,
             ),
             "feasible_fractions": Variable(
                 ("transform", "component"), "share of all counts in each component, in these", needed=False
@@ -430,7 +469,11 @@ class Unmixing(ComponentLines):
             everything = everything + self.data["background_total_draws"].sum("background")
         shares = totals / everything
         feasible = self.data.get("feasible_fractions")
-        return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
+        if feasible is None or "feasible_transforms" not in self.data or totals.sizes["draw"] < 2:
+            return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
+        moved = np.einsum("dk,dkp->dp", totals.values, self._mixing())[:, : self.rank]
+        held = totals.copy(data=moved) / everything
+        return self._banded(shares, "fraction of counts", feasible.clip(0.0, 1.0), held)
 
     @checked_arguments()
     def component(self, number: int) -> Component:

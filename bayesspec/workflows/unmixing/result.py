@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
-from bayesspec.inference.nmf.pixel_groups import group_pixels
+from bayesspec.inference.nmf.pixel_groups import independent_groups
 from bayesspec.inference.nmf.posterior import NmfPosterior
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import BANDED
@@ -78,7 +78,7 @@ def unmixing_result(
             "effective_draws": _least_effective(posterior)[:n],
             **({} if mode.stability is None else {"stability": mode.stability[:n]}),
             **_background(posterior, moments, known),
-            **_feasible(image, posterior, known, int(fit.settings["seed"])),
+            **_feasible(image, fit),
         },
     )
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
@@ -89,7 +89,7 @@ def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) ->
     data = result.data
     if "feasible_spectra_lower" not in data:
         return data
-    limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior), strict=True))
+    limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior, image), strict=True))
     frame = Frame.of(image)
     wider: Variables = {}
     for end, outer in (("lower", np.minimum), ("upper", np.maximum)):
@@ -101,12 +101,16 @@ def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) ->
 
 
 def _feasible_abundances(
-    data: xr.Dataset, posterior: NmfPosterior
+    data: xr.Dataset, posterior: NmfPosterior, image: SpectrumImage
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     """Smallest and largest mean abundance over the feasible factorisations, not below zero."""
     transforms, n = data["feasible_transforms"].values, data.sizes["component"]
-    mean = posterior.abundance_mean[:, : transforms.shape[1]]
-    low, high = mean[:, :n].copy(), mean[:, :n].copy()
+    drawn = posterior.abundance_mean[:, : transforms.shape[1]]
+    low, high = drawn[:, :n].copy(), drawn[:, :n].copy()
+    parts = data["feasible_parts"].values[:, image.valid_channels]
+    weighted = parts / np.maximum(parts.mean(axis=0), 1e-12)
+    mixing = posterior.spectra.mean(axis=0) @ weighted.T @ np.linalg.pinv(weighted @ parts.T)
+    mean = drawn @ mixing.astype(np.float32)
     for matrix in transforms:
         moved = mean @ np.linalg.inv(matrix)[:, :n].astype(np.float32)
         np.minimum(low, moved, out=low)
@@ -157,13 +161,13 @@ def _background(
     }
 
 
-def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra, seed: int) -> Variables:
+def _feasible(image: SpectrumImage, fit: UnmixingFit) -> Variables:
     """Factorisations at the limits of what fits as well, and the band of the spectra over them."""
-    spectra = posterior.spectra.mean(axis=0, dtype=np.float64)
-    components = len(spectra)
-    groups = group_pixels(posterior.abundance_mean[:, :components], seed)
-    background = len(known.background)
-    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background, seen=known.counts)
+    known, seed = fit.known, int(fit.settings["seed"])
+    spectra = _fitting_spectra(fit)
+    components, background = len(spectra), len(known.background)
+    groups = independent_groups(fit.sums, spectra, seed)
+    feasible = FeasibleSet(groups, spectra, fit.posterior.n_fixed, background, seen=known.counts)
     transforms, n = extreme_transforms(feasible, seed), components - background
     limits = transforms[:, :n] @ spectra
     noise = NOISE_WIDTH * feasible.spectra_noise[:n]
@@ -171,9 +175,22 @@ def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra
     low, high = (np.zeros((n, image.shape[2]), np.float32) for _ in range(2))
     low[:, image.valid_channels] = np.maximum(limits.min(axis=0) - noise, 0.0)
     high[:, image.valid_channels] = np.maximum(limits.max(axis=0), 0.0) + noise
+    parts = np.zeros((components, image.shape[2]))
+    parts[:, image.valid_channels] = spectra
     return {
         "feasible_transforms": transforms,
+        "feasible_parts": parts,
         "feasible_fractions": fractions(feasible, transforms)[:, :n],
         "feasible_spectra_lower": low,
         "feasible_spectra_upper": high,
     }
+
+
+def _fitting_spectra(fit: UnmixingFit) -> npt.NDArray[np.float64]:
+    """Spectra about which others are sought: the best fit, to which the prior has nothing to say.
+
+    Where something is known the draws are nearer to it.
+    """
+    if fit.known.what or len(fit.known.components) or fit.known.counts:
+        return np.asarray(fit.posterior.spectra.mean(axis=0, dtype=np.float64))
+    return fit.mode.spectra.astype(np.float64)

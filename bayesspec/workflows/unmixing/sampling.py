@@ -70,6 +70,8 @@ class UnmixingFit:
         Where the sampling started.
     posterior : NmfPosterior
         Draws and moments.
+    sums : Counts
+        Counts that the spectra were sampled on.
     maps : array (pixel, component), float32, or None
         Abundances smoothed over neighbours.
     known : KnownSpectra
@@ -80,6 +82,7 @@ class UnmixingFit:
 
     mode: NmfMode
     posterior: NmfPosterior
+    sums: Counts
     maps: npt.NDArray[np.float32] | None
     known: KnownSpectra
     settings: dict[str, Any]
@@ -136,7 +139,7 @@ def fit_components(
     }
     if shapes is not None:
         known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
-    return UnmixingFit(mode, posterior, maps, known, settings)
+    return UnmixingFit(mode, posterior, sums, maps, known, settings)
 
 
 def _start(
