@@ -131,7 +131,8 @@ MINERALS = (
 )
 """Counts of the lines of four minerals, in any unit."""
 LINE_KEV = {
-    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "P_Ka": 2.013, "Ca_Ka": 3.691, "Ti_Ka": 4.510, "Fe_Ka": 6.404
+    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "P_Ka": 2.013, "Ca_Ka": 3.691,
+    "Ti_Ka": 4.510, "Fe_Ka": 6.404,
 }  # fmt: skip
 KINDS = ("interface", "pure", "mixed", "spots")
 CONTINUUM = 0.3

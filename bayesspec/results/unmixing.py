@@ -13,6 +13,7 @@ from scipy.linalg import subspace_angles
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, integer, line_names
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.posterior import LARGEST_ERROR
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
@@ -29,8 +30,6 @@ from bayesspec.spectroscopy.line_maps import default_lines
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
-FEWEST_EFFECTIVE = 20.0
-"""Effective draws of a component below which no interval of it is told."""
 SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
@@ -60,7 +59,8 @@ class ComponentLines(LineResult):
         """Estimate with its range over all feasible factorisations; `held`, its draws in one of them, are the noise."""
         if feasible is None or draws.sizes["draw"] < 2:
             return self.own(Estimate(draws, name, positive=True))
-        reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
+        settled = self.data.get("interval_error", xr.full_like(self.data["component"], np.inf, float))
+        reliable = settled <= LARGEST_ERROR
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
         noise = None if held is None else Estimate(held, name).sd
@@ -77,8 +77,6 @@ class ComponentLines(LineResult):
     @property
     def _feasible_parts(self) -> npt.NDArray[np.float64]:
         """Spectra that the feasible transforms act on, shapes of the background last, (part, energy)."""
-        if "feasible_parts" in self.data:
-            return np.asarray(self.data["feasible_parts"].values, np.float64)
         parts = self.data["spectra_mean"].values.astype(np.float64)
         shapes = self.data["background_shapes"].values if "background_shapes" in self.data else parts[:0]
         return np.concatenate([parts, shapes])
@@ -262,6 +260,12 @@ class Unmixing(ComponentLines):
             "effective_draws": Variable(
                 ("component",), "independent draws that the draws are worth", needed=False, low=0.0
             ),
+            "interval_error": Variable(
+                ("component",),
+                "Monte Carlo error of the ends of intervals, the largest, as a part of their width",
+                needed=False,
+                low=0.0,
+            ),
             "stability": Variable(
                 ("component",), "mean cosine with the same component in fits from other starts", needed=False
             ),
@@ -281,13 +285,6 @@ class Unmixing(ComponentLines):
                 "factorisations at the limits of what fits as well: each spectrum (and shape of the background) as a "
                 "combination of those found",
                 needed=False,
-            ),
-            "feasible_parts": Variable(
-                ("from_part", "energy"),
-                "spectra (and shapes of the background) that fit, which these combine",
-                SHARE,
-                needed=False,
-                outside=0.0,
             ),
             "feasible_fractions": Variable(
                 ("transform", "component"), "share of all counts in each component, in these", needed=False

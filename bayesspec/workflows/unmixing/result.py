@@ -10,17 +10,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
-from bayesspec.inference.nmf.pixel_groups import independent_groups
-from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.posterior import LARGEST_ERROR, NmfPosterior
+from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import BANDED
 from bayesspec.results.unmixing import Unmixing
+from bayesspec.workflows.unmixing.bands import Band
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.sampling import UnmixingFit
 
-NOISE_WIDTH = 1.96
-"""Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
 Variables = dict[str, Any]
 
 
@@ -60,7 +58,7 @@ def unmixing_result(
         {name: values[:, :n] for name, values in moments.items()},
         method="Poisson NMF",
         total_draws=posterior.totals[:, :n],
-        status=mode.status if not mode.status.ok else posterior.status,
+        status=_status(fit),
         verdict=verdict,
         prob=prob,
         selection=table,
@@ -76,12 +74,22 @@ def unmixing_result(
         },
         variables={
             "effective_draws": _least_effective(posterior)[:n],
+            "interval_error": fit.interval_errors,
             **({} if mode.stability is None else {"stability": mode.stability[:n]}),
             **_background(posterior, moments, known),
-            **_feasible(image, fit),
+            **_feasible(image, fit.band),
         },
     )
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
+
+
+def _status(fit: UnmixingFit) -> Status:
+    """How mode and sampling ended; the ends of the intervals are settled when the band is counted in."""
+    for status in (fit.mode.status, fit.posterior.status):
+        if not status.ok and status is not Status.LOW_EFFECTIVE_SAMPLE_SIZE:
+            return status
+    settled = fit.interval_errors.max() <= LARGEST_ERROR
+    return Status.CONVERGED if settled else Status.LOW_EFFECTIVE_SAMPLE_SIZE
 
 
 def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) -> xr.Dataset:
@@ -89,7 +97,7 @@ def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) ->
     data = result.data
     if "feasible_spectra_lower" not in data:
         return data
-    limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior, image), strict=True))
+    limits = dict(zip(("lower", "upper"), _feasible_abundances(data, posterior), strict=True))
     frame = Frame.of(image)
     wider: Variables = {}
     for end, outer in (("lower", np.minimum), ("upper", np.maximum)):
@@ -101,16 +109,12 @@ def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) ->
 
 
 def _feasible_abundances(
-    data: xr.Dataset, posterior: NmfPosterior, image: SpectrumImage
+    data: xr.Dataset, posterior: NmfPosterior
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     """Smallest and largest mean abundance over the feasible factorisations, not below zero."""
     transforms, n = data["feasible_transforms"].values, data.sizes["component"]
-    drawn = posterior.abundance_mean[:, : transforms.shape[1]]
-    low, high = drawn[:, :n].copy(), drawn[:, :n].copy()
-    parts = data["feasible_parts"].values[:, image.valid_channels]
-    weighted = parts / np.maximum(parts.mean(axis=0), 1e-12)
-    mixing = posterior.spectra.mean(axis=0) @ weighted.T @ np.linalg.pinv(weighted @ parts.T)
-    mean = drawn @ mixing.astype(np.float32)
+    mean = posterior.abundance_mean[:, : transforms.shape[1]]
+    low, high = mean[:, :n].copy(), mean[:, :n].copy()
     for matrix in transforms:
         moved = mean @ np.linalg.inv(matrix)[:, :n].astype(np.float32)
         np.minimum(low, moved, out=low)
@@ -161,36 +165,14 @@ def _background(
     }
 
 
-def _feasible(image: SpectrumImage, fit: UnmixingFit) -> Variables:
+def _feasible(image: SpectrumImage, band: Band) -> Variables:
     """Factorisations at the limits of what fits as well, and the band of the spectra over them."""
-    known, seed = fit.known, int(fit.settings["seed"])
-    spectra = _fitting_spectra(fit)
-    components, background = len(spectra), len(known.background)
-    groups = independent_groups(fit.sums, spectra, seed)
-    feasible = FeasibleSet(groups, spectra, fit.posterior.n_fixed, background, seen=known.counts)
-    transforms, n = extreme_transforms(feasible, seed), components - background
-    limits = transforms[:, :n] @ spectra
-    noise = NOISE_WIDTH * feasible.spectra_noise[:n]
-    noise[feasible.free :] = 0.0
-    low, high = (np.zeros((n, image.shape[2]), np.float32) for _ in range(2))
-    low[:, image.valid_channels] = np.maximum(limits.min(axis=0) - noise, 0.0)
-    high[:, image.valid_channels] = np.maximum(limits.max(axis=0), 0.0) + noise
-    parts = np.zeros((components, image.shape[2]))
-    parts[:, image.valid_channels] = spectra
+    low, high = (np.zeros((band.fractions.shape[1], image.shape[2]), np.float32) for _ in range(2))
+    low[:, image.valid_channels] = band.spectra_lower
+    high[:, image.valid_channels] = band.spectra_upper
     return {
-        "feasible_transforms": transforms,
-        "feasible_parts": parts,
-        "feasible_fractions": fractions(feasible, transforms)[:, :n],
+        "feasible_transforms": band.transforms,
+        "feasible_fractions": band.fractions,
         "feasible_spectra_lower": low,
         "feasible_spectra_upper": high,
     }
-
-
-def _fitting_spectra(fit: UnmixingFit) -> npt.NDArray[np.float64]:
-    """Spectra about which others are sought: the best fit, to which the prior has nothing to say.
-
-    Where something is known the draws are nearer to it.
-    """
-    if fit.known.what or len(fit.known.components) or fit.known.counts:
-        return np.asarray(fit.posterior.spectra.mean(axis=0, dtype=np.float64))
-    return fit.mode.spectra.astype(np.float64)

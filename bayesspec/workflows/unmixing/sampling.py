@@ -17,12 +17,13 @@ from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_bloc
 from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
-from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.posterior import LARGEST_ERROR, NmfPosterior
 from bayesspec.inference.nmf.prior import NmfPrior
 from bayesspec.inference.nmf.recentring import recentred
-from bayesspec.inference.nmf.sampler import sample
+from bayesspec.inference.nmf.sampler import sample, sweeps_per_draw
 from bayesspec.inference.nmf.smoothing import learned_strength, smoothed_abundances
 from bayesspec.inference.status import Status
+from bayesspec.workflows.unmixing.bands import Band, feasible_band, interval_errors
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.start import best_start, neighbour_start, one_shape_start
 
@@ -34,6 +35,8 @@ SLOW_WARMUP = 5
 """Times as many sweeps before the first draw where the background moves slowly: of flat prior, or of free shape."""
 FLAT = " That of the background, which is nowhere absent, is flat."
 ONE_SHAPE = " The background is one mixture of its shapes in all pixels, of unknown weights with a flat prior."
+LONGER = 4
+"""Times as many sweeps where the first were not enough: what is not settled then needs knowledge, not time."""
 Progress = Callable[[int, int], None]
 
 
@@ -70,8 +73,10 @@ class UnmixingFit:
         Where the sampling started.
     posterior : NmfPosterior
         Draws and moments.
-    sums : Counts
-        Counts that the spectra were sampled on.
+    band : Band
+        Factorisations that fit as well.
+    interval_errors : array (component,), float64
+        Monte Carlo error of the ends of the intervals, as a part of their width.
     maps : array (pixel, component), float32, or None
         Abundances smoothed over neighbours.
     known : KnownSpectra
@@ -82,7 +87,8 @@ class UnmixingFit:
 
     mode: NmfMode
     posterior: NmfPosterior
-    sums: Counts
+    band: Band
+    interval_errors: npt.NDArray[np.float64]
     maps: npt.NDArray[np.float32] | None
     known: KnownSpectra
     settings: dict[str, Any]
@@ -125,21 +131,21 @@ def fit_components(
         mode = neighbour_start(counts, mode, strength, background, sampling.seed)
     flat = background == 1 and shapes is None and nowhere_absent(mode, sampling.seed)
     prior = NmfPrior(seen=known.seen(counts.channels), flat=int(flat))
-    posterior = _sampled(counts, sums, mode, prior, shapes, sampling, sample_key)
-    if background > 1:
-        posterior = unload_posterior(posterior, background, sampling.seed)
+    task = _Task(counts, sums, mode, prior, shapes, known)
+    posterior, band, errors, thin = _settled(task, sampling, sample_key)
+    if shapes is not None:
+        known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
     maps = _smoothed(counts, posterior, strength, background) if strength > 0 else None
     settings = {
         "seed": sampling.seed,
         "draws": sampling.draws,
         "warmup": sampling.warmup,
+        "sweeps of the sampler a draw": thin,
         "pixels summed for the spectra": f"{block} x {block}",
         "prior": PRIOR + FLAT * flat + ONE_SHAPE * (shapes is not None),
         "strength of the smoothing over neighbours": strength,
     }
-    if shapes is not None:
-        known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
-    return UnmixingFit(mode, posterior, sums, maps, known, settings)
+    return UnmixingFit(mode, posterior, band, errors, maps, known, settings)
 
 
 def _start(
@@ -161,37 +167,74 @@ def _start(
     return mode, None if single is None else known.background[:, counts.channels]
 
 
-def _sampled(
-    counts: Counts,
-    sums: Counts,
-    mode: NmfMode,
-    prior: NmfPrior,
-    shapes: npt.NDArray[np.float64] | None,
-    sampling: Sampling,
-    key: jax.Array,
-) -> NmfPosterior:
-    """Sample the spectra on the sums, then the abundances of single pixels; where it gets lost, around the mode."""
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is sampled: counts, their sums over blocks, where to start, the prior, and what is known."""
+
+    counts: Counts
+    sums: Counts
+    mode: NmfMode
+    prior: NmfPrior
+    shapes: npt.NDArray[np.float64] | None
+    known: KnownSpectra
+
+    @property
+    def informed(self) -> bool:
+        """Whether the draws know more of the factorisation than the counts."""
+        given = self.prior.flat or len(self.prior.seen) or self.shapes is not None or self.mode.n_fixed
+        return bool(given) or len(self.mode.spectra) == 1
+
+
+def _settled(
+    task: _Task, sampling: Sampling, key: jax.Array
+) -> tuple[NmfPosterior, Band, npt.NDArray[np.float64], int]:
+    """Sample, and once more for longer where the ends of the intervals are not known well enough."""
+    found = None
+    for number, longer in enumerate((1, LONGER)):
+        thin = longer * sweeps_per_draw(task.sums)
+        posterior = _sampled(task, sampling, thin, jax.random.fold_in(key, number))
+        if found is not None and posterior.status is Status.INTERRUPTED:
+            break  # the shorter run is complete
+        known, background = task.known, len(task.known.background)
+        if task.shapes is not None:
+            known = known.mixed(posterior.spectra[:, -1].mean(axis=0), task.counts.channels)
+        elif background > 1:
+            posterior = unload_posterior(posterior, background, sampling.seed)
+        band = feasible_band(task.sums, posterior, known, sampling.seed)
+        found = posterior, band, interval_errors(posterior, band, sampling.prob), thin
+        if posterior.status is Status.INTERRUPTED or found[2].max() <= LARGEST_ERROR:
+            break
+    assert found is not None
+    return found
+
+
+def _sampled(task: _Task, sampling: Sampling, thin: int, key: jax.Array) -> NmfPosterior:
+    """Sample the spectra on the sums, then the abundances of single pixels.
+
+    Where nothing else is known the spectra are moved to the mode, of smallest volume: how much a component holds of the
+    others the prior would decide, and wrongly where pixels hold one component alone (python
+    benchmarks/identifiability.py --case minerals).
+    """
     spectra_key, pixel_key = jax.random.split(key)
-    warmup = sampling.warmup * (SLOW_WARMUP if prior.flat or shapes is not None else 1)
-    tails = ((1 - sampling.prob) / 2, (1 + sampling.prob) / 2)
-    with progress_bar(f"spectra, rank {len(mode.spectra)}") as progress:
+    slow = task.prior.flat or task.shapes is not None
+    with progress_bar(f"spectra, rank {len(task.mode.spectra)}") as progress:
         posterior = sample(
-            sums,
-            mode,
+            task.sums,
+            task.mode,
             key=spectra_key,
             draws=sampling.draws,
-            warmup=warmup,
-            probs=tails,
-            prior=prior,
-            shapes=shapes,
+            warmup=sampling.warmup * (SLOW_WARMUP if slow else 1),
+            thin=thin,
+            probs=((1 - sampling.prob) / 2, (1 + sampling.prob) / 2),
+            prior=task.prior,
+            shapes=task.shapes,
             progress=progress,
         )
-    informed = prior.flat or len(prior.seen) or shapes is not None
-    lost = posterior.status is Status.LOW_EFFECTIVE_SAMPLE_SIZE and not informed
-    posterior = recentred(posterior, mode.spectra) if lost else posterior
-    if sums is not counts or lost:
+    if not task.informed:
+        posterior = recentred(posterior, task.mode.spectra)
+    if task.sums is not task.counts or not task.informed:
         with progress_bar("abundances") as progress:
-            posterior = sample_abundances(counts, posterior, key=pixel_key, prior=prior, progress=progress)
+            posterior = sample_abundances(task.counts, posterior, key=pixel_key, prior=task.prior, progress=progress)
     return posterior
 
 
