@@ -74,17 +74,21 @@ def unmixing_result(
         },
         variables={
             "effective_draws": _least_effective(posterior)[:n],
-            "interval_error": fit.interval_errors,
+            **({} if fit.interval_errors is None else {"interval_error": fit.interval_errors}),
             **({} if mode.stability is None else {"stability": mode.stability[:n]}),
             **_background(posterior, moments, known),
-            **_feasible(image, fit.band),
+            **(_feasible(image, fit.band) if fit.band is not None else {}),
         },
     )
+    if fit.band is None:
+        return result
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
 
 
 def _status(fit: UnmixingFit) -> Status:
     """How mode and sampling ended; the ends of the intervals are settled when the band is counted in."""
+    if fit.interval_errors is None:
+        return fit.posterior.status
     for status in (fit.mode.status, fit.posterior.status):
         if not status.ok and status is not Status.LOW_EFFECTIVE_SAMPLE_SIZE:
             return status

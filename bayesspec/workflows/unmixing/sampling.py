@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -73,10 +73,10 @@ class UnmixingFit:
         Where the sampling started.
     posterior : NmfPosterior
         Draws and moments.
-    band : Band
-        Factorisations that fit as well.
-    interval_errors : array (component,), float64
-        Monte Carlo error of the ends of the intervals, as a part of their width.
+    band : Band or None
+        Factorisations that fit as well; None after an interruption.
+    interval_errors : array (component,), float64, or None
+        Monte Carlo error of the ends of the intervals, as a part of their width; None after an interruption.
     maps : array (pixel, component), float32, or None
         Abundances smoothed over neighbours.
     known : KnownSpectra
@@ -87,8 +87,8 @@ class UnmixingFit:
 
     mode: NmfMode
     posterior: NmfPosterior
-    band: Band
-    interval_errors: npt.NDArray[np.float64]
+    band: Band | None
+    interval_errors: npt.NDArray[np.float64] | None
     maps: npt.NDArray[np.float32] | None
     known: KnownSpectra
     settings: dict[str, Any]
@@ -135,7 +135,7 @@ def fit_components(
     posterior, band, errors, thin = _settled(task, sampling, sample_key)
     if shapes is not None:
         known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
-    maps = _smoothed(counts, posterior, strength, background) if strength > 0 else None
+    maps = _smoothed(counts, posterior, strength, background) if strength > 0 and band is not None else None
     settings = {
         "seed": sampling.seed,
         "draws": sampling.draws,
@@ -159,11 +159,9 @@ def _start(
     background = len(known.background)
     mode = best_start(counts, rank, known, key=key, seed=sampling.seed)
     single = None
-    if background > 1 and not known.counts and mode.status is not Status.INTERRUPTED:
+    if background > 1 and not known.counts:
         single = one_shape_start(counts, mode, background, seed=sampling.seed)
     mode = mode if single is None else single
-    if mode.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     return mode, None if single is None else known.background[:, counts.channels]
 
 
@@ -185,24 +183,28 @@ class _Task:
         return bool(given) or len(self.mode.spectra) == 1
 
 
-def _settled(
-    task: _Task, sampling: Sampling, key: jax.Array
-) -> tuple[NmfPosterior, Band, npt.NDArray[np.float64], int]:
-    """Sample, and once more for longer where the ends of the intervals are not known well enough."""
-    found = None
+Settled = tuple[NmfPosterior, Band | None, npt.NDArray[np.float64] | None, int]
+
+
+def _settled(task: _Task, sampling: Sampling, key: jax.Array) -> Settled:
+    """Sample, and once more for longer where the ends of the intervals are not known well enough.
+
+    Returns the posterior, what is feasible beside it, the Monte Carlo errors of ends, and the sweeps a draw.
+    """
+    found: Settled | None = None
     for number, longer in enumerate((1, LONGER)):
-        thin = longer * sweeps_per_draw(task.sums)
+        thin, known = longer * sweeps_per_draw(task.sums), task.known
         posterior = _sampled(task, sampling, thin, jax.random.fold_in(key, number))
-        if found is not None and posterior.status is Status.INTERRUPTED:
-            break  # the shorter run is complete
-        known, background = task.known, len(task.known.background)
         if task.shapes is not None:
             known = known.mixed(posterior.spectra[:, -1].mean(axis=0), task.counts.channels)
-        elif background > 1:
-            posterior = unload_posterior(posterior, background, sampling.seed)
+        elif len(known.background) > 1:
+            posterior = unload_posterior(posterior, len(known.background), sampling.seed)
+        if posterior.status is Status.INTERRUPTED:
+            return (replace(found[0], status=posterior.status), *found[1:]) if found else (posterior, None, None, thin)
         band = feasible_band(task.sums, posterior, known, sampling.seed)
-        found = posterior, band, interval_errors(posterior, band, sampling.prob), thin
-        if posterior.status is Status.INTERRUPTED or found[2].max() <= LARGEST_ERROR:
+        errors = interval_errors(posterior, band, sampling.prob)
+        found = posterior, band, errors, thin
+        if errors.max() <= LARGEST_ERROR:
             break
     assert found is not None
     return found
@@ -230,9 +232,9 @@ def _sampled(task: _Task, sampling: Sampling, thin: int, key: jax.Array) -> NmfP
             shapes=task.shapes,
             progress=progress,
         )
-    if not task.informed:
-        posterior = recentred(posterior, task.mode.spectra)
-    if task.sums is not task.counts or not task.informed:
+    moved = not task.informed and posterior.status is not Status.INTERRUPTED
+    posterior = recentred(posterior, task.mode.spectra) if moved else posterior
+    if task.sums is not task.counts or moved:
         with progress_bar("abundances") as progress:
             posterior = sample_abundances(task.counts, posterior, key=pixel_key, prior=task.prior, progress=progress)
     return posterior
