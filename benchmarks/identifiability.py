@@ -1,6 +1,6 @@
 """What the counts cannot tell: do the reported bands hold the truth, and how near do the spectra come.
 
-Run: ``python benchmarks/identifiability.py --case {purity,eels,minerals,all} --replicates 40``.
+Run: ``python benchmarks/identifiability.py --case {purity,eels,minerals,seeds,all} --replicates 40``.
 
 Purity: three components, 32 x 32 x 100, 500 counts a pixel, no pixel purer than 1, .8 or .6; whether the band of
 every component's share of the counts holds the true one, how wide it is, and the coverage of the intervals that are
@@ -8,7 +8,7 @@ claimed. EELS: edges on a shared power law, 200, 2000 and 20000 counts a pixel; 
 that of the function ``p1(counts, seed)`` of that file: counts (pixel, channel), abundances, spectra and the sides.
 Minerals: X-ray spectra that share lines and a continuum, 16 x 16 pixels; across an interface, in large pure areas,
 mixed everywhere, as spots in a matrix. How often a line ratio is said to be identified, and how often its interval
-holds.
+holds. Seeds: whether fits of the sample of `bayesspec demo` end alike with every seed.
 """
 
 from __future__ import annotations
@@ -205,13 +205,28 @@ def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
     )
 
 
+def seeds_case(counts: float, side: int, seeds: int) -> None:
+    """Print how the fits of one image end with different seeds: the sample of `bayesspec demo`, free spectra."""
+    image = bs.simulate.iron_oxides(counts, (side, side), seed=0).crop(energy=(0.2, 10.0)).rebin(energy=2)
+    for seed in range(seeds):
+        started = time.perf_counter()
+        fit = bs.unmix(image, 2, seed=seed)
+        errors = ", ".join(f"{error:.3f}" for error in fit.data["interval_error"].values)
+        print(
+            f"seeds, {side} x {side}, {counts:.0f} counts, seed {seed}: {fit.status} Errors of ends over widths {errors}; "
+            f"Fe_Ka/O_Ka {fit.ratio('Fe_Ka', 'O_Ka')}; {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Run the cases asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", choices=["purity", "eels", "minerals", "all"], default="all")
+    parser.add_argument("--case", choices=["purity", "eels", "minerals", "seeds", "all"], default="all")
     parser.add_argument("--counts", type=float, nargs="+", default=[1000.0], help="counts a pixel of the minerals")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3], help="numbers of minerals")
     parser.add_argument("--replicates", type=int, default=40)
+    parser.add_argument("--side", type=int, default=128, help="pixels along y and x of the sample of many seeds")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1, help="data sets of the EELS case")
     parser.add_argument("--problems", help="file with the image of the EELS case, in place of our own")
@@ -224,6 +239,9 @@ def main() -> None:
             for rank in options.ranks:
                 for counts in options.counts:
                     minerals_case(kind, rank, counts, options.replicates)
+    if options.case in ("seeds", "all"):
+        for counts in options.counts:
+            seeds_case(counts, options.side, options.replicates)
     if options.case in ("eels", "all"):
         make = own_image if options.problems is None else problem_of(options.problems)
         eels_case(make, options.seeds, options.draws, not options.alone)

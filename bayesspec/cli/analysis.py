@@ -20,6 +20,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.reporting import report, save_figures
 from bayesspec.results.result import Result
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.workflows.identify_lines import identify_lines
 from bayesspec.workflows.segment import segment
 from bayesspec.workflows.unmixing.unmix import unmix
 
@@ -143,7 +144,7 @@ def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
 def _components(image: SpectrumImage, rank: Any, seed: int, files: AnalysisFiles) -> tuple[list[Result], list[Result]]:
     click.echo(f"  components are sought in {image}", err=True)
     with step("finding components"):
-        found = unmix(image, rank, seed=seed)
+        found = _unmixed(image, rank, seed)
         found.save(files.components, overwrite=files.overwrite)
     click.echo(f"  {found.verdict}", err=True)
     with step("SVD and NMF"):
@@ -152,6 +153,20 @@ def _components(image: SpectrumImage, rank: Any, seed: int, files: AnalysisFiles
             classical.nmf(image, found.rank, seed=seed, max_iterations=NMF_ITERATIONS),
         ]
     return [found], list(rivals)
+
+
+def _unmixed(image: SpectrumImage, rank: Any, seed: int) -> Result:
+    """Unmix into lines of the elements and a continuum, where there are X-ray lines, else into free spectra."""
+    elements = list(image.elements)
+    try:
+        if image.acquisition.technique == "EDS" and not elements:
+            elements = list(identify_lines(image).elements)
+            click.echo(f"  the file names no elements; identified: {', '.join(elements) or 'none'}", err=True)
+        if image.acquisition.technique == "EDS" and elements:
+            return unmix(image, rank, seed=seed, elements=elements)
+    except InputError as error:
+        click.echo(f"  Note: components of free spectra, since {in_options(str(error))}", err=True)
+    return unmix(image, rank, seed=seed)
 
 
 @contextmanager

@@ -127,13 +127,24 @@ def _feasible_abundances(
 
 
 def _identified_note(result: Unmixing) -> str:
-    """Name the components whose share the counts do not determine; a clause for the verdict."""
+    """Name the components whose share the counts do not determine, and what would; a clause for the verdict."""
     unknown = np.flatnonzero(~result.identifiability["identified"].values)
     if not len(unknown):
         return ""
     who = ", ".join(map(str, unknown))
     what = f"component {who} is" if len(unknown) == 1 else f"components {who} are"
-    return f"; {what} not identified by the counts alone: bands in place of intervals"
+    return f"; {what} not identified by the counts alone: bands in place of intervals{_elements_note(result)}"
+
+
+def _elements_note(result: Unmixing) -> str:
+    """Say that lines of known elements leave less open than free spectra do; a clause for the verdict."""
+    image = result.sum_image
+    if image.acquisition.technique != "EDS":
+        return ""
+    elements = list(image.elements) or "bs.identify_lines(si).elements"
+    return (
+        f"; made of the lines of known elements they leave less open: bs.unmix(si, {result.rank}, elements={elements})"
+    )
 
 
 def _least_effective(posterior: NmfPosterior) -> npt.NDArray[np.float64]:
