@@ -213,7 +213,8 @@ def seeds_case(counts: float, side: int, seeds: int) -> None:
         fit = bs.unmix(image, 2, seed=seed)
         errors = ", ".join(f"{error:.3f}" for error in fit.data["interval_error"].values)
         print(
-            f"seeds, {side} x {side}, {counts:.0f} counts, seed {seed}: {fit.status} Errors of ends over widths {errors}; "
+            f"seeds, {side} x {side}, {counts:.0f} counts, seed {seed}: {fit.status} "
+            f"Errors of ends over widths {errors}; "
             f"Fe_Ka/O_Ka {fit.ratio('Fe_Ka', 'O_Ka')}; {time.perf_counter() - started:.0f} s",
             flush=True,
         )

@@ -18,7 +18,9 @@ from bayesspec.comparison.side_by_side import compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.reporting import report, save_figures
+from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
+from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
 from bayesspec.workflows.identify_lines import identify_lines
 from bayesspec.workflows.segment import segment
@@ -155,14 +157,15 @@ def _components(image: SpectrumImage, rank: Any, seed: int, files: AnalysisFiles
     return [found], list(rivals)
 
 
-def _unmixed(image: SpectrumImage, rank: Any, seed: int) -> Result:
+def _unmixed(image: SpectrumImage, rank: Any, seed: int) -> Unmixing | PrincipalComponents:
     """Unmix into lines of the elements and a continuum, where there are X-ray lines, else into free spectra."""
+    lines = image.acquisition.technique == "EDS" and image.energy_unit == "keV"
     elements = list(image.elements)
     try:
-        if image.acquisition.technique == "EDS" and not elements:
+        if lines and not elements:
             elements = list(identify_lines(image).elements)
             click.echo(f"  the file names no elements; identified: {', '.join(elements) or 'none'}", err=True)
-        if image.acquisition.technique == "EDS" and elements:
+        if lines and elements:
             return unmix(image, rank, seed=seed, elements=elements)
     except InputError as error:
         click.echo(f"  Note: components of free spectra, since {in_options(str(error))}", err=True)

@@ -243,7 +243,12 @@ class LineUnmixing(Unmixing):
         return self.data["feasible_lines"].sel(line=list(lines))
 
     def _banded(
-        self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None, held: xr.DataArray | None = None
+        self,
+        draws: xr.DataArray,
+        name: str,
+        feasible: xr.DataArray | None,
+        held: xr.DataArray | None = None,
+        error: float = 0.0,
     ) -> Estimate:
         if feasible is None:
             return self.own(Estimate(draws, name, positive=True))

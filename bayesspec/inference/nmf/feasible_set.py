@@ -328,6 +328,25 @@ def fractions(feasible: FeasibleSet, transforms: Array) -> Array:
     return np.stack([totals @ np.linalg.inv(matrix) for matrix in transforms])
 
 
+def fraction_widths(feasible: FeasibleSet) -> Array:
+    """Width of the band of the share of the counts in each component.
+
+    Parameters
+    ----------
+    feasible : FeasibleSet
+        What is feasible.
+
+    Returns
+    -------
+    numpy.ndarray (component,), float64
+        Largest less smallest share.
+    """
+    if not len(feasible.pairs):
+        return np.zeros(feasible.components)
+    ends = [feasible.extreme(_fraction(feasible, k, sign)) for k in range(feasible.components) for sign in (-1.0, 1.0)]
+    return np.asarray(np.ptp(fractions(feasible, np.stack(ends)), axis=0), np.float64)
+
+
 def _fraction(feasible: FeasibleSet, k: int, sign: float) -> Callable[[Array], tuple[float, Array]]:
     gains, losses = feasible.pairs.T
     totals = feasible.totals / feasible.totals.sum()

@@ -8,7 +8,8 @@ the groups with the other, which knows nothing of that.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,16 @@ class Groups:
     finest: int
     measured: Array | None = None
     covariance: Array | None = None
+
+    def reordered(self, order: Sequence[int]) -> Groups:
+        """The same groups with their components in another order."""
+        given = list(order)
+        return replace(
+            self,
+            abundances=self.abundances[:, given],
+            measured=None if self.measured is None else self.measured[:, given],
+            covariance=None if self.covariance is None else self.covariance[:, given][:, :, given],
+        )
 
 
 def group_pixels(abundances: npt.ArrayLike, seed: int) -> Groups:

@@ -24,7 +24,8 @@ ends are off by so much holds 94 % on average; about 45 independent draws."""
 INTERVAL = 0.95
 """Probability of the intervals whose ends decide whether the chain was long enough."""
 FEWEST_ACCEPTED = 0.15
-"""Share of accepted moves of any kind below which the status says so."""
+"""Share of accepted moves of pixels or channels below which the status says so; where those along what the counts leave
+open are few, the errors of the intervals' ends tell."""
 STILL = 1e-20
 """Variance, over the mean square, of what does not move but for rounding."""
 
@@ -276,7 +277,7 @@ def summarise(
 def _status(acceptance: dict[str, float], chains: tuple[npt.NDArray[np.float64], ...], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED
-    if min(acceptance.values()) < FEWEST_ACCEPTED:
+    if min(acceptance[move] for move in ("pixels", "channels")) < FEWEST_ACCEPTED:
         return Status.LOW_ACCEPTANCE
     for chain in chains:
         (low, high), errors = end_errors(chain, INTERVAL)

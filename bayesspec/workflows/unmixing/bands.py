@@ -9,11 +9,15 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from bayesspec.image.counts import Counts
-from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
+from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fraction_widths, fractions
 from bayesspec.inference.nmf.pixel_groups import independent_groups
 from bayesspec.inference.nmf.posterior import NmfPosterior, end_errors
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
+MORE_COUNTS = 4
+"""Times the counts for which it is said how narrow a band would be."""
+WIDE = 0.4
+"""Width of the band of a share over the share above which it is worked out what would narrow it."""
 NOISE_WIDTH = 1.96
 """Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
 Array = npt.NDArray[np.float64]
@@ -31,12 +35,15 @@ class Band:
         Share of all counts in each component.
     spectra_lower, spectra_upper : numpy.ndarray (component, channel), float64
         Band of the spectra, its noise included.
+    narrowed : dict of str to numpy.ndarray (component,), float64
+        Width that the band of each share would have with one more piece of knowledge; empty where all are narrow.
     """
 
     transforms: Array
     fractions: Array
     spectra_lower: Array
     spectra_upper: Array
+    narrowed: dict[str, Array]
 
 
 def feasible_band(sums: Counts, posterior: NmfPosterior, known: KnownSpectra, seed: int) -> Band:
@@ -68,7 +75,22 @@ def feasible_band(sums: Counts, posterior: NmfPosterior, known: KnownSpectra, se
     noise = NOISE_WIDTH * feasible.spectra_noise[:n]
     noise[feasible.free :] = 0.0
     low, high = np.maximum(limits.min(axis=0) - noise, 0.0), np.maximum(limits.max(axis=0), 0.0) + noise
-    return Band(transforms, fractions(feasible, transforms)[:, :n], low, high)
+    shares = fractions(feasible, transforms)[:, :n]
+    wide = (np.ptp(shares, axis=0) > WIDE * shares[0]).any()
+    return Band(transforms, shares, low, high, _narrowed(feasible, n) if wide and not known.counts else {})
+
+
+def _narrowed(feasible: FeasibleSet, n: int) -> dict[str, Array]:
+    """Widths of the bands of the shares were one spectrum known, or the counts more."""
+    groups, spectra, fixed = feasible.groups, feasible.spectra, feasible.components - feasible.free
+    found = {}
+    for known in range(feasible.free):
+        order = [*np.delete(np.arange(feasible.free), known), known, *range(feasible.free, feasible.components)]
+        held = FeasibleSet(groups.reordered(order), spectra[order], fixed + 1, feasible.background)
+        found[f"the spectrum of component {known}"] = fraction_widths(held)[np.argsort(order)][:n]
+    more = FeasibleSet(groups, spectra, fixed, feasible.background, feasible.tolerance / np.sqrt(MORE_COUNTS))
+    found[f"{MORE_COUNTS} times the counts"] = fraction_widths(more)[:n]
+    return found
 
 
 def interval_errors(posterior: NmfPosterior, band: Band, prob: float) -> Array:

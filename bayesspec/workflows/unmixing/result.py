@@ -79,6 +79,7 @@ def unmixing_result(
             **_background(posterior, moments, known),
             **(_feasible(image, fit.band) if fit.band is not None else {}),
         },
+        coords={"knowledge": list(fit.band.narrowed)} if fit.band is not None and fit.band.narrowed else None,
     )
     if fit.band is None:
         return result
@@ -139,7 +140,7 @@ def _identified_note(result: Unmixing) -> str:
 def _elements_note(result: Unmixing) -> str:
     """Say that lines of known elements leave less open than free spectra do; a clause for the verdict."""
     image = result.sum_image
-    if image.acquisition.technique != "EDS":
+    if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
         return ""
     elements = list(image.elements) or "bs.identify_lines(si).elements"
     return (
@@ -188,6 +189,7 @@ def _feasible(image: SpectrumImage, band: Band) -> Variables:
     return {
         "feasible_transforms": band.transforms,
         "feasible_fractions": band.fractions,
+        **({"narrowed_widths": np.stack(list(band.narrowed.values()))} if band.narrowed else {}),
         "feasible_spectra_lower": low,
         "feasible_spectra_upper": high,
     }
