@@ -35,9 +35,9 @@ SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
 WINDOW_ERROR = 0.01
-"""Relative error of ratios that windows measure, since lines are not quite as wide and as divided as tables say: 1.3 % at
-most, .8 % on average, where the detector is 6 % sharper at O_Ka than its resolution at Mn_Ka says and minor lines are
-missing (python benchmarks/identifiability.py --case minerals --counts 20000)."""
+"""Relative error of ratios that windows measure, since lines are not quite as wide and as divided as tables say: 1.3 %
+at most, .8 % on average, where the detector is 6 % sharper at O_Ka than its resolution at Mn_Ka says and minor lines
+are missing (python benchmarks/identifiability.py --case minerals --counts 20000)."""
 
 # Lines of components: intensities, ratios and compositions with intervals, or bands where these are not known
 
@@ -76,8 +76,15 @@ class ComponentLines(LineResult):
         reliable = settled <= LARGEST_ERROR
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
-        noise = None if held is None else np.hypot(Estimate(held, name).sd, error * abs(draws.mean("draw")))
+        noise = None if held is None else self._noise(draws, held, error)
         return self.own(BandedEstimate(draws, name, low, high, shaped, noise, positive=True))
+
+    @staticmethod
+    def _noise(draws: xr.DataArray, held: xr.DataArray, error: float) -> xr.DataArray:
+        """Standard deviation of one factorisation with a relative error; what is infinite adds nothing."""
+        parts = Estimate(held, "noise").sd, error * abs(draws.mean("draw"))
+        squares = [part.where(np.isfinite(part), 0.0) ** 2 for part in parts]
+        return (squares[0] + squares[1]) ** 0.5
 
     @property
     def _feasible_spectra(self) -> xr.DataArray | None:

@@ -101,6 +101,18 @@ def test_ratios_carry_what_is_not_known_of_the_background_shape(fit: bs.Unmixing
     assert float(own[best] / found.mean[best]) == pytest.approx(expected, rel=0.25)
 
 
+def test_the_band_stays_part_of_the_interval_where_a_line_is_not_detected(fit: bs.Unmixing) -> None:
+    draws = fit.data["spectra_draws"].copy(deep=True)
+    draws[0] = 0.0  # a draw without any line: its ratios are infinite
+    found = type(fit)(fit.data.assign(spectra_draws=draws)).ratio("Si_Ka", "O_Ka")
+    whole = fit.ratio("Si_Ka", "O_Ka")
+    assert np.isinf(found.mean).any()
+    assert np.isfinite(found.interval()[0]).all()
+    np.testing.assert_array_less(found.interval()[0], fit.band("Si_Ka", "O_Ka")["lower"] + 1e-9)
+    assert not found.identified[np.isinf(found.mean)].any()
+    assert np.isfinite(whole.interval()[1]).all()
+
+
 def test_draws_are_joint_and_can_be_thinned(fit: bs.Unmixing) -> None:
     assert fit.spectra_draws().sizes["draw"] == 100
     assert fit.spectra_draws(10).dims == ("draw", "component", "energy")
