@@ -227,6 +227,7 @@ def main() -> None:
     parser.add_argument("--counts", type=float, nargs="+", default=[1000.0], help="counts a pixel of the minerals")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3], help="numbers of minerals")
     parser.add_argument("--replicates", type=int, default=40)
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=list(KINDS), help="how the minerals lie")
     parser.add_argument("--side", type=int, default=128, help="pixels along y and x of the sample of many seeds")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1, help="data sets of the EELS case")
@@ -236,7 +237,7 @@ def main() -> None:
     if options.case in ("purity", "all"):
         purity_case(options.replicates, options.draws)
     if options.case in ("minerals", "all"):
-        for kind in KINDS:
+        for kind in options.kinds:
             for rank in options.ranks:
                 for counts in options.counts:
                     minerals_case(kind, rank, counts, options.replicates)

@@ -35,6 +35,8 @@ SLOW_WARMUP = 5
 """Times as many sweeps before the first draw where the background moves slowly: of flat prior, or of free shape."""
 FLAT = " That of the background, which is nowhere absent, is flat."
 ONE_SHAPE = " The background is one mixture of its shapes in all pixels, of unknown weights with a flat prior."
+FIRST_SWEEPS = 2
+"""Sweeps a draw, at most, where draws are moved to one factorisation: how they move between others decides nothing."""
 LONGER = 4
 """Times as many sweeps where the first were not enough: what is not settled then needs knowledge, not time."""
 Progress = Callable[[int, int], None]
@@ -193,7 +195,8 @@ def _settled(task: _Task, sampling: Sampling, key: jax.Array) -> Settled:
     """
     found: Settled | None = None
     for number, longer in enumerate((1, LONGER)):
-        thin, known = longer * sweeps_per_draw(task.sums), task.known
+        few = sweeps_per_draw(task.sums) if task.informed else min(FIRST_SWEEPS, sweeps_per_draw(task.sums))
+        thin, known = longer * few, task.known
         posterior = _sampled(task, sampling, thin, jax.random.fold_in(key, number))
         if task.shapes is not None:
             known = known.mixed(posterior.spectra[:, -1].mean(axis=0), task.counts.channels)
