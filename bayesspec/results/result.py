@@ -387,6 +387,60 @@ class Result(SavedPart):
         """
         return None
 
+    # What simulated repeats need of it: bs.calibrate
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """What it reports with intervals, each by its name.
+
+        Returns
+        -------
+        dict of str to Estimate or xarray.Dataset
+            Datasets have ``mean``, ``lower`` and ``upper``, and their probability in ``attrs["prob"]``; empty where
+            this kind of result has none to judge.
+        """
+        return {}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """A truth like this result, and counts simulated from it.
+
+        Parameters
+        ----------
+        data : SpectrumImage or LineMaps
+            The counts that the result is of; the new ones are like them.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        Result, SpectrumImage or LineMaps
+            A result of this kind whose `quantities` are true, and Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When this kind of result tells no rates to simulate from.
+        """
+        raise InputError(
+            f"{type(self).__name__} by {self.method}, which counts cannot be simulated from",
+            "a segmentation, an unmixing, a fit of lines or edges, or a model of your own",
+            "bs.calibrate(bs.segment, like=si)",
+        )
+
+    def matched(self, truth: Result) -> Result | None:
+        """The result with its phases or components in the order of the truth.
+
+        Parameters
+        ----------
+        truth : Result
+            From `replicate`.
+
+        Returns
+        -------
+        Result or None
+            ``None`` where their numbers differ.
+        """
+        return self if self.number == truth.number else None
+
     # What is shown of it
 
     def facts(self, reference: str | None = None) -> list[str]:
@@ -564,6 +618,28 @@ class Result(SavedPart):
             )
         asked = there if groups is None else groups
         return to_arviz({name: there[name]() for name in asked}, int(self.provenance.get("chains", 1)))
+
+
+def poisson_counts(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: np.random.Generator) -> SpectrumImage:
+    """Simulate an image like another one.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The other: its axes, masks and metadata are kept, and its counts where `rates` are not finite or excluded.
+    rates : array, shape (y, x, energy), float64
+        Expected counts.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    SpectrumImage
+        Poisson counts.
+    """
+    known = np.isfinite(rates) & image.valid[..., None] & image.valid_channels
+    counts = np.where(known, rng.poisson(np.where(known, np.maximum(rates, 0.0), 0.0)), image.counts)
+    return replace(image, counts=counts, truth=None, made_from=(), name=f"like {image.name}")
 
 
 def listed(

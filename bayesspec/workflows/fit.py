@@ -6,9 +6,10 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -423,6 +424,80 @@ def _used(value: Any, name: str, sites: Mapping[str, xr.DataArray]) -> bool:
 
 def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:
     return xr.DataArray(values, dims=("draw", *dims.get(name, ())))
+
+
+# Counts simulated from a model, with their truth
+
+
+def replicate_of(
+    model: Model,
+    counts: Any,
+    hyperparameters: Mapping[str, Any],
+    *,
+    key: jax.Array,
+    sites: Mapping[str, Any] | None = None,
+) -> tuple[Result, Any]:
+    """Simulate counts from a model.
+
+    Parameters
+    ----------
+    model : module or object with ``DIMS`` and ``model``
+        The generative model.
+    counts : SpectrumImage, LineMaps or array
+        What the simulated counts shall be like.
+    hyperparameters : mapping
+        Further arguments of the model.
+    key : jax.Array
+        Random key.
+    sites : mapping of str to array, or None
+        True values of the unknown sites; ``None`` to draw them from the prior.
+
+    Returns
+    -------
+    Result, SpectrumImage, LineMaps or array
+        The truth, as a result of one draw, and the counts.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be fitted, or no site, or more than one, has the shape of the counts.
+    """
+    _check_model(model)
+    data = _data(model, counts)
+    of_sites, of_data = jax.random.split(key)
+    with _own_model(model):
+        found = model_sites(model.model, (data.counts,), hyperparameters, key=of_sites)
+        _check_dims(model, found, data)
+        observed = [name for name, shape in found.observed.items() if shape == data.counts.shape]
+        if len(observed) != 1:
+            raise InputError(
+                f"{len(observed)} observed sites of the shape {data.counts.shape} of the counts",
+                "one, which simulated counts are taken from",
+                "numpyro.sample('counts', ..., obs=counts)",
+            )
+        known = {name: np.asarray(sites[name])[None] for name in found.latent} if sites is not None else None
+        names = (*found.latent, *found.deterministic, *observed)
+        drawn = simulated(model.model, (data.counts,), hyperparameters, names, key=of_data, number=1, draws=known)
+    made = drawn.pop(observed[0])[0]
+    truth = _result(model, data, _Posterior({}, Status.CONVERGED, {}), drawn, "truth", {})
+    return truth, _like(counts, data, made)
+
+
+def _like(counts: Any, data: _Data, made: npt.NDArray[Any]) -> Any:
+    """Simulated values in the place of the counts that the model was given."""
+    if data.image is None:
+        return made.astype(data.counts.dtype) if data.counts.dtype.kind == "f" else made
+    image = data.image
+    whole = np.array(image.counts if isinstance(image, SpectrumImage) else image.window_counts(), np.float64)
+    channels = image.valid_channels if isinstance(image, SpectrumImage) else np.ones(whole.shape[2], bool)
+    flat = made.reshape(-1, int(channels.sum()))
+    part = whole[image.valid]
+    part[:, channels] = flat
+    whole[image.valid] = part
+    if isinstance(image, SpectrumImage):
+        return replace(image, counts=whole, truth=None, made_from=())
+    n = len(image.lines)
+    return replace(image, counts=whole[..., :n], side_counts=whole[..., n:], truth=None, image_checksum="")
 
 
 # Models that cannot be fitted
