@@ -22,7 +22,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, Interrupted
 from bayesspec.files.paths import expanded, named_os_errors
 from bayesspec.files.public_arguments import as_image, checked_arguments, integer
 from bayesspec.files.writing import write_file
@@ -34,7 +34,7 @@ from bayesspec.models import composition_mixture, poisson_nmf, poisson_pca
 from bayesspec.results.calibration import Calibration, calibration_verdict, collected, compared
 from bayesspec.results.dataset import Frame
 from bayesspec.results.model_fit import ModelFit
-from bayesspec.results.result import Result
+from bayesspec.results.result import Result, as_it_ended
 from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.workflows.fit import fit, replicate_of
 
@@ -90,13 +90,15 @@ def calibrate(
     -------
     Calibration
         ``verdict``, ``coverage`` of every reported quantity with its Monte Carlo error, ranks, and by how much
-        intervals are too short; ``bs.plot.calibration`` draws it. After Ctrl-C of the repeats done so far.
+        intervals are too short; ``bs.plot.calibration`` draws it.
 
     Raises
     ------
     InputError
         When the fit of `like` has nothing to simulate from, every repeat raises, or `folder` holds repeats of something
         else.
+    Interrupted
+        At Ctrl-C; ``error.partial`` is the calibration by the repeats done so far.
 
     Notes
     -----
@@ -126,11 +128,12 @@ def calibrate(
                 if kept is not None:
                     write_file(kept / f"{i:06d}.json", json.dumps(record).encode(), overwrite=True)
                 bar.update()
-    except KeyboardInterrupt:
-        if len(records) < 2:
-            raise
+    except KeyboardInterrupt as stopped:
+        if not any(record.get("rows") for record in records.values()):
+            raise Interrupted from stopped
         interrupted = True
-    return _result(job, [records[i] for i in sorted(records)], interrupted=interrupted)
+    found = _result(job, [records[i] for i in sorted(records)], interrupted=interrupted)
+    return as_it_ended(found, strict=False)
 
 
 # What is repeated

@@ -12,6 +12,7 @@ from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
 from bayesspec.plot.selection import scree, selection
 from bayesspec.plot.spectra import component_spectra, sum_spectrum
+from bayesspec.plot.thickness import thickness
 
 __all__ = [
     "abundance_maps",
@@ -30,4 +31,5 @@ __all__ = [
     "scree",
     "selection",
     "sum_spectrum",
+    "thickness",
 ]

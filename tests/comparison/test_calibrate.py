@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 import bayesspec as bs
+from bayesspec.errors import Interrupted
 from bayesspec.results.schema import Schema, Variable
 
 IMAGE = bs.SpectrumImage(np.full((3, 4, 2), 9), energy=[1.0, 2.0], name="flat")
@@ -89,7 +90,7 @@ def test_repeats_are_kept_and_gone_on_from(tmp_path: Path) -> None:
         bs.calibrate(workflow, like=IMAGE, replicates=12, folder=tmp_path / "kept", processes=1, prob=0.5)
 
 
-def test_interrupted_it_returns_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_it_hands_out_what_is_done() -> None:
     workflow, _ = counting()
     whole = bs.calibrate(workflow, like=IMAGE, replicates=20, processes=1)
     stopping, calls = counting()
@@ -99,7 +100,9 @@ def test_interrupted_it_returns_what_is_done(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return stopping(si)
 
-    found = bs.calibrate(stopped, like=IMAGE, replicates=20, processes=1)
+    with pytest.raises(Interrupted) as error:
+        bs.calibrate(stopped, like=IMAGE, replicates=20, processes=1)
+    found = error.value.partial
     assert found.status == str(bs.Status.INTERRUPTED)
     assert not found.converged
     np.testing.assert_array_equal(found.data["rank"], whole.data["rank"][:12])
