@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, text
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
@@ -28,7 +28,7 @@ from bayesspec.workflows.unmixing.result import unmixing_result
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components, progress_bar
 
 
-@checked_arguments()
+@checked_arguments(model=text("model", "model='nmf'"))
 def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
