@@ -128,15 +128,17 @@ class Rates(bs.Result):
     schema = Schema({"rate": Variable(("draw", "energy"), "counts per pixel", "counts")})
 
     def quantities(self) -> Any:
+        """The rates."""
         return {"rate": bs.Estimate(self.data["rate"], "rate")}
 
     def replicate(self, data: Any, rng: np.random.Generator) -> Any:
+        """One draw, and counts of it."""
         one = self.data["rate"].values[rng.integers(self.draws)]
         truth = Rates(self.data.drop_dims("draw").assign(rate=(("draw", "energy"), one[None])))
         return truth, bs.SpectrumImage(rng.poisson(np.broadcast_to(one, data.shape)), energy=data.energy)
 
 
-def rates(si: Any, *, width: float = 1.0) -> bs.Result:
+def scaled_rates(si: Any, *, width: float = 1.0) -> bs.Result:
     """Rates with intervals `width` times as wide as they ought to be."""
     total = si.sum_spectrum()
     draws = np.random.default_rng(total).gamma(total + 0.5, 1 / si.valid.sum(), (400, len(total)))
@@ -152,10 +154,10 @@ def calibrate(replicates: int) -> None:
     )
     for width in (1.0, 0.8, 0.6, 1.5):
         options: dict[str, Any] = {"like": si, "replicates": 100, "processes": 1, "width": width}
-        found = [bs.calibrate(rates, seed=seed, **options) for seed in range(replicates)]
+        found = [bs.calibrate(scaled_rates, seed=seed, **options) for seed in range(replicates)]
         called = [sum(len(getattr(one, kind)) for one in found) for kind in ("short", "wide", "uneven")]
         factor = np.mean([one.coverage["factor"].mean() for one in found])
-        print(f"{width:6.1f} {100:8d} {called[0]:7d} {called[1]:7d} {called[2]:7d} {factor:7.2f}")
+        print(f"{width:8.1f} {100:8d} {called[0]:8d} {called[1]:8d} {called[2]:8d} {factor:8.2f}")
 
 
 def segment(replicates: int) -> None:
