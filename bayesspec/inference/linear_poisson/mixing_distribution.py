@@ -250,6 +250,7 @@ def climb(
         value, by_weight, by_share, by_log = problem.gradient(w / over_w, f / over_f, p)
         if functional is not None:
             more, slope = functional(w / over_w)
+            slope = slope - (slope * w / over_w).sum(axis=1, keepdims=True)
             value, by_weight = value + pull * more, by_weight + pull * slope
         value -= HOLD / 2 * float(np.square(over_w - 1).sum() + np.square(over_f - 1).sum())
         parts = (by_weight / over_w - HOLD * (over_w - 1), by_share / over_f - HOLD * (over_f - 1), by_log)
