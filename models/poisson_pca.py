@@ -7,7 +7,8 @@ log-normal model) the counts in pixel p and energy channel c are
 
 so that rates are positive and components act as factors: thickness, absorption, composition. With the linear link
 components add up, as the spectra of the phases that a beam crosses do, and the noise of every count is taken from
-the product of its pixel's and its channel's totals (the weights of a Poisson-weighted decomposition),
+the product of its pixel's and its channel's totals (the weights of a Poisson-weighted decomposition); maps that know
+their neighbours are in `linear_pca`,
 
     x[p, c] ~ Normal(w[p, c] sum_k z[p, k] v[k, c], sd = sqrt(w[p, c])),   w[p, c] = total[p] total[c] / total.
 

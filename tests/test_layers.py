@@ -136,9 +136,7 @@ def test_every_engine_has_a_model_and_every_model_an_engine_and_a_test() -> None
     assert engines == set(ENGINE_MODELS)
     models = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
     assert models == sorted(model for own in ENGINE_MODELS.values() for model in own)
-    assert models == sorted(
-        path.stem.removeprefix("test_") for path in (ROOT / "tests" / "models").glob("test_*.py")
-    )
+    assert models == sorted(path.stem.removeprefix("test_") for path in (ROOT / "tests" / "models").glob("test_*.py"))
 
 
 @pytest.mark.parametrize("module", [m for m in TREES if room(m) == "spectroscopy"])

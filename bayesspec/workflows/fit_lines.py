@@ -87,9 +87,10 @@ def fit_lines(
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")
     model = line_model(image, elements, lines, calibrate=calibrate, escape=escape)
     drawn = draw_intensities(model.found.fit, np.random.default_rng(seed_for(seed, model.image.checksum)), draws)
-    settings = {
+    settings: dict[str, object] = {
         "seed": seed,
         "draws": draws,
+        "model": "linear_poisson" if model.calibration is None else "calibrated_lines",
         "prior": PRIOR,
         "calibration": model.note,
         "unnamed": [asdict(line) for line in model.unnamed],

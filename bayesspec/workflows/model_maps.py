@@ -83,6 +83,11 @@ def model_maps(
         method="Poisson line maps",
         verdict=f"{n} lines",
         status=Status.CONVERGED if converged else Status.NOT_SETTLED,
-        settings={"prior": PRIOR, "bins": len(condensed.starts), "acquisition": acquisition},
+        settings={
+            "model": "linear_poisson",
+            "prior": PRIOR,
+            "bins": len(condensed.starts),
+            "acquisition": acquisition,
+        },
         attrs={"acquisition": json.dumps(acquisition)},
     )

@@ -29,6 +29,8 @@ MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
 FEWEST_DRAWS = 8
 """Draws below which they cannot be told to be independent."""
+MODEL = "ratio_field"
+"""The model of every field, a file of `bayesspec.models`."""
 PRIOR = (
     "Log ratio: sum of cubic splines of spacings 1, 2, 4, ... pixels with the standard deviations of a Matern field "
     "of unknown amplitude, width and smoothness; background and overlapping lines: shares of the counts, fields of the "
@@ -114,7 +116,7 @@ def ratio_map(
         method=METHOD,
         verdict=_verdict(numerator, denominator, ratio[:, maps.valid]),
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={"model": MODEL, "prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator),
     )
     if strict and not result.converged:
@@ -191,7 +193,7 @@ def profile(
         method=METHOD,
         verdict=_verdict(numerator, denominator, ratio),
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={"model": MODEL, "prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
     )
     if strict and not result.converged:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY
@@ -288,7 +289,8 @@ def _result(
         resolved=fits.resolved,
         mixed_share=fits.boundary_share or fits.mixed.share,
         selection=table,
-        settings={
+        settings=with_steps({}, *_steps(fits, interior=interior))
+        | {
             "seed": seed,
             "draws": draws,
             "model": BOUNDARIES if fits.boundary_share else "composition_mixture",
@@ -298,6 +300,12 @@ def _result(
         },
         seed=own,
     )
+
+
+def _steps(fits: PhaseFits, *, interior: bool) -> list[Step]:
+    """What is done to the draws of the compositions."""
+    unresolved = not fits.resolved or bool(fits.unresolved)
+    return [Step.UNRESOLVED] * unresolved + [Step.INTERIOR] * interior
 
 
 def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
+from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.feasible_set import FeasibleSet
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_groups import group_pixels
@@ -136,6 +137,7 @@ def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> Nmf
         abundance_sd=sd.astype(np.float32),
         abundance_quantiles=gamma_quantiles(abundances, sd, posterior.probs),
         effective={name: effective_sample_size(values) for name, values in sizes.items()},
+        steps=(*posterior.steps, Step.BACKGROUND_TRANSFERRED),
     )
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpyro import diagnostics
 from scipy.special import gammaincinv
 
+from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.state import Summary
 from bayesspec.inference.status import Status
@@ -86,6 +87,8 @@ class NmfPosterior:
         How the sampling ended.
     n_fixed : int
         Number of components whose spectrum was fixed; they come last.
+    steps : tuple of Step
+        What was done to the draws after sampling.
     """
 
     spectra: npt.NDArray[np.float32]
@@ -102,6 +105,7 @@ class NmfPosterior:
     effective: dict[str, npt.NDArray[np.float64]]
     status: Status
     n_fixed: int = 0
+    steps: tuple[Step, ...] = ()
 
     @property
     def component_abundances(self) -> npt.NDArray[np.float32]:

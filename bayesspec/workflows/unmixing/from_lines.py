@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
 from bayesspec.inference.linear_poisson.mixing_distribution import (
     Functional,
@@ -139,9 +140,10 @@ def line_unmixing_result(
         prob=settings["prob"],
         interval="joint likelihood ranges",
         selection=xr.Dataset({"verdict": ("candidate", ["as asked"])}, coords={"candidate": [len(order)]}),
-        settings={
+        settings=with_steps({}, Step.AMOUNTS)
+        | {
             "seed": settings["seed"],
-            "model": "line families and continuum, shares integrated out",
+            "model": "line_mixture",
             "prior": PRIOR,
             "pixels summed": f"{settings['block']} x {settings['block']}",
             "points of the distribution of the shares": len(best.probabilities),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.posterior import NmfPosterior
@@ -64,7 +65,7 @@ def unmixing_result(
         verdict=verdict,
         prob=prob,
         selection=table,
-        settings=fit.settings
+        settings=with_steps(fit.settings, Step.BAND)
         | {
             "model": "poisson_nmf",
             "counts_per_pixel": image.counts_per_pixel,

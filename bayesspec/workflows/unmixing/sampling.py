@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block, summed
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
@@ -134,9 +135,11 @@ def fit_components(
         "prior": PRIOR + FLAT * flat + ONE_SHAPE * (shapes is not None),
         "strength of the smoothing over neighbours": strength,
     }
+    steps = posterior.steps + (Step.SMOOTHED,) * (maps is not None)
     if shapes is not None:
         known = known.mixed(posterior.spectra[:, -1].mean(axis=0), counts.channels)
-    return UnmixingFit(mode, posterior, maps, known, settings)
+        steps += (Step.MEAN_BACKGROUND,)
+    return UnmixingFit(mode, posterior, maps, known, with_steps(settings, *steps))
 
 
 def _start(
