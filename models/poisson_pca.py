@@ -7,13 +7,13 @@ log-normal model) the counts in pixel p and energy channel c are
 
 so that rates are positive and components act as factors: thickness, absorption, composition. With the linear link
 components add up, as the spectra of the phases that a beam crosses do, and the noise of every count is taken from
-the product of its pixel's and its channel's totals (the weights of a Poisson-weighted decomposition); maps that know
-their neighbours are in `linear_pca`,
+the product of its pixel's and its channel's totals (the weights of a Poisson-weighted decomposition),
 
     x[p, c] ~ Normal(w[p, c] sum_k z[p, k] v[k, c], sd = sqrt(w[p, c])),   w[p, c] = total[p] total[c] / total.
 
 The loadings v of a component have a Normal prior whose standard deviation, the relevance of the component, is
-learned: that of a component which the data do not need falls to zero and takes the component with it.
+learned: that of a component which the data do not need falls to zero and takes the component with it. Components that add up and
+whose maps know their neighbours are in `linear_pca`.
 
 Symbols
 -------

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.inference.random_keys import seed_for
