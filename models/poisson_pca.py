@@ -12,8 +12,8 @@ the product of its pixel's and its channel's totals (the weights of a Poisson-we
     x[p, c] ~ Normal(w[p, c] sum_k z[p, k] v[k, c], sd = sqrt(w[p, c])),   w[p, c] = total[p] total[c] / total.
 
 The loadings v of a component have a Normal prior whose standard deviation, the relevance of the component, is
-learned: that of a component which the data do not need falls to zero and takes the component with it. Components that add up and
-whose maps know their neighbours are in `linear_pca`.
+learned: that of a component which the data do not need falls to zero and takes the component with it.
+Components that add up and whose maps know their neighbours are in `linear_pca`.
 
 Symbols
 -------

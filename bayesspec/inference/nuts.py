@@ -21,9 +21,9 @@ WARMUP = 500
 LARGEST_R_HAT = 1.05
 """Split R-hat above which the chains are said to disagree (1.01 for long runs: Vehtari et al. 2021,
 doi:10.1214/20-BA1221; `python benchmarks/framework.py hierarchical` compares intervals with those of a long run)."""
-FEWEST_EFFECTIVE = 100.0
+FEWEST_INDEPENDENT = 100.0
 """Independent draws of the slowest site below which intervals are not given out as good: their ends then have a Monte
-Carlo error of a quarter of a standard deviation."""
+Carlo error of a quarter of a standard deviation (``python benchmarks/framework.py hierarchical``)."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def run_nuts(
     found = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
     r_hat = max(float(np.nanmax(split_gelman_rubin(values))) for values in found.values())
     effective = min(float(np.nanmin(effective_sample_size(values))) for values in found.values())
-    agree = r_hat <= LARGEST_R_HAT and effective >= FEWEST_EFFECTIVE
+    agree = r_hat <= LARGEST_R_HAT and effective >= FEWEST_INDEPENDENT
     divergences = int(np.asarray(sampler.get_extra_fields()["diverging"]).sum())
     joined = {name: values.reshape(-1, *values.shape[2:])[:draws] for name, values in found.items()}
     return NutsResult(joined, r_hat, effective, divergences, Status.CONVERGED if agree else Status.CHAINS_DISAGREE)

@@ -32,7 +32,9 @@ from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities
 
-DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
+DOUBT = 0.04
+"""Share of labels in doubt from which on a warning says that intervals can be short, as those of areas were (``python
+benchmarks/segmentation.py --dose 200 600``)."""
 BOUNDARIES = "phase_boundaries"
 """Model in which pixels hold two phases: probabilities are shares."""
 LEAST_SHARE = 1e-9

@@ -13,6 +13,7 @@ from scipy.linalg import subspace_angles
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, integer, line_names
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
@@ -29,8 +30,6 @@ from bayesspec.spectroscopy.line_maps import default_lines
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
-FEWEST_EFFECTIVE = 20.0
-"""Effective draws of a component below which no interval of it is told."""
 SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
@@ -58,7 +57,7 @@ class ComponentLines(LineResult):
         """Estimate with the range of the same quantity over all feasible factorisations."""
         if feasible is None or draws.sizes["draw"] < 2:
             return self.own(Estimate(draws, name, positive=True))
-        reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
+        reliable = self.data["effective_draws"] >= SETTINGS.fewest_effective
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
         return self.own(BandedEstimate(draws, name, low, high, shaped, positive=True))

@@ -23,8 +23,9 @@ from bayesspec.spectroscopy.core_loss import fit_core_loss
 from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
 from bayesspec.workflows.divide_gain import poisson_counts
 
-MISFIT = 2.0
-"""Squared deviations, over those of Poisson counts, above which the verdict warns."""
+EDGE_MISFIT = 2.0
+"""Squared deviations, over those of Poisson counts, above which the verdict warns: ``python benchmarks/decisions.py
+edges``."""
 DENSITY_DRAWS = 1000
 """Draws of the areal densities from their normal distribution."""
 Floats = npt.NDArray[np.float64]
@@ -162,7 +163,7 @@ def _densities(
 
 
 def _section_note(misfit: float) -> str:
-    if misfit <= MISFIT:
+    if misfit <= EDGE_MISFIT:
         return ""
     return (
         f"; densities: the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts, and their intervals are "
@@ -194,7 +195,7 @@ def _refits(
 
 
 def _note(misfit: float) -> str:
-    if misfit < MISFIT:
+    if misfit < EDGE_MISFIT:
         return ""
     return (
         f"; the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts: what the edges' shapes do not "

@@ -31,7 +31,8 @@ from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
 UNRELIABLE = 0.5
-"""Reliability of a component's map below which the verdict calls it mostly noise."""
+"""Reliability of a component's map below which the verdict calls it mostly noise: squared correlation with the true
+maps, ``python benchmarks/decisions.py maps``."""
 MODELS = {"log": "poisson_pca", "linear": "linear_pca"}
 """The model of each link, a file of `bayesspec.models`."""
 PRIORS = {

@@ -17,11 +17,11 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.mixture.area_fractions import share_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
-from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
+from bayesspec.inference.mixture.settings import SETTINGS
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.labels import interior as inner
@@ -78,7 +78,7 @@ def phase_verdict(
     words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
     if len(numbers) == 1:
         words += ", as asked"
-    if fits.boundary_share > MOST_BOUNDARY:
+    if fits.boundary_share > SETTINGS.most_boundary:
         return f"the composition varies from pixel to pixel: of {words}, {_mixed_note(fits)}; {VARIES}"
     if fits.blurred:
         return f"{words}, but {_mixed_note(fits)}: {IMPURE}"

@@ -16,13 +16,10 @@ from scipy.special import gammaincinv
 
 from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.mode import NmfMode
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.nmf.state import Summary
 from bayesspec.inference.status import Status
 
-FEWEST_EFFECTIVE = 20.0
-"""Fewer effective draws of a global quantity than this are reported."""
-FEWEST_ACCEPTED = 0.15
-"""Share of accepted moves of any kind below which the status says so."""
 STILL = 1e-20
 """Variance, over the mean square, of what does not move but for rounding."""
 
@@ -247,9 +244,9 @@ def summarise(
 def _status(acceptance: dict[str, float], effective: dict[str, npt.NDArray[np.float64]], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED
-    if min(acceptance.values()) < FEWEST_ACCEPTED:
+    if min(acceptance.values()) < SETTINGS.fewest_accepted:
         return Status.LOW_ACCEPTANCE
-    if min(float(values.min()) for values in effective.values()) < FEWEST_EFFECTIVE:
+    if min(float(values.min()) for values in effective.values()) < SETTINGS.fewest_effective:
         return Status.LOW_EFFECTIVE_SAMPLE_SIZE
     return Status.CONVERGED
 

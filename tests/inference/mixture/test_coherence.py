@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.inference.mixture.coherence import THRESHOLD, dose_covariates, gaussian, of_others, phase_score
+from bayesspec.inference.mixture.coherence import dose_covariates, gaussian, of_others, phase_score
+from bayesspec.inference.mixture.settings import SETTINGS
 
 IRON = np.array([0.783 / 1.783, 0.698 / 1.698])
 SHARES = np.stack([IRON, 1 - IRON], axis=1)
@@ -43,7 +44,7 @@ def test_two_oxides_are_noticed_at_ten_counts_a_pixel():
 def test_broad_grains_are_noticed_at_three_counts_a_pixel_by_the_widest_score():
     rng = np.random.default_rng(5)
     scores = np.array([phase_score(rng.poisson(3 * SHARES[blobs(rng, (128, 128), 12)])).z for _ in range(20)])
-    assert (scores.max(axis=1) > THRESHOLD).sum() >= 13
+    assert (scores.max(axis=1) > SETTINGS.uneven_map).sum() >= 13
     assert (scores.argmax(axis=1) == 4).sum() >= 10
 
 
