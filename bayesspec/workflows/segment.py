@@ -25,7 +25,7 @@ from bayesspec.inference.mixture.settings import SETTINGS
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.labels import interior as inner
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectroscopy.line_maps import LineMaps
@@ -212,9 +212,7 @@ def segment(
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
     result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _check(maps: LineMaps) -> int:

@@ -16,7 +16,7 @@ from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.selection import candidates
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.workflows.pca import pca
@@ -105,6 +105,8 @@ def unmix(
         are no counts.
     FitError
         When `strict` and the fit did not end as it should.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Examples
     --------
@@ -145,9 +147,7 @@ def unmix(
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
         fit = fit_components(counts, chosen, known, sampling, key)
         result = unmixing_result(image, fit, table, verdict, prob)
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001
