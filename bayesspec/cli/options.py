@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bayesspec.cli.option_types import Names, Numbers, Range, Signal, Size, Values
+from bayesspec.image.arguments import LARGEST_SEED
 
 READING = (
     *("signal", "reader", "elements", "energy", "rebin", "energy_unit", "energy_scale", "energy_offset"),
@@ -20,7 +21,8 @@ CROPPING = ("energy", "rebin")
 WRITING = ("out", "overwrite", "json")
 """Where the answer goes."""
 _PATH = click.Path(path_type=Path)
-_SEED = click.IntRange(0, 2**32 - 1)
+_SEED = click.IntRange(0, LARGEST_SEED)
+"""Seeds that every function takes."""
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "areas": {"type": Values(), "help": "Share of the area of each phase; even where not given."},
     "background": {"type": click.Choice(["power_law", "bremsstrahlung"]), "help": "A background of its own."},

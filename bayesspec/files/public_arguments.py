@@ -549,7 +549,7 @@ _BY_NAME: Mapping[str, Checker] = {
     "resolution_mn_ka_ev": real("resolution_mn_ka_ev", 1.0, 1e4, optional=True),
     "energy_scale": real("energy_scale", 0.0, open_ends=True, optional=True),
     "energy_offset": real("energy_offset", -np.inf, optional=True),
-    "pixel_unit": _text("pixel_unit", "pixel_unit='nm'"),
+    "pixel_unit": text("pixel_unit", "pixel_unit='nm'"),
     "resolution": real("resolution", 1.0, 1e4, optional=True),
     "live_time": real("live_time", 0.0, open_ends=True, optional=True),
     "beam_energy": real("beam_energy", 0.0, open_ends=True, optional=True),
