@@ -15,7 +15,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.after_sampling import Step, with_steps
-from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.area_fractions import area_fraction_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
@@ -349,7 +349,9 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     if isinstance(fit, NeighbourFit):
         shares = weights
     elif fit.n_phases > 1:
-        shares = share_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels)
+        shares = area_fraction_draws(
+            fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels
+        )
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan
     return _Draws(compositions, shares)

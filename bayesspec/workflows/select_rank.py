@@ -49,7 +49,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     """Say how many components an image has, with the evidence for every number.
 
     Singular values in units of the noise propose a rank; how well a factorisation predicts held-out counts confirms
-    it; the evidence of the singular values is the third voice. Noise that is not Poisson, a drift of the energy axis,
+    it; the evidence of the singular values is the third score. Noise that is not Poisson, a drift of the energy axis,
     and dead or hot channels and pixels are looked for first and modelled.
 
     Parameters

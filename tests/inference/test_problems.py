@@ -14,7 +14,7 @@ from bayesspec.errors import InputError
 from bayesspec.image.counts import Counts
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
 from bayesspec.inference.linear_poisson.log_background import fit_log_background
-from bayesspec.inference.linear_poisson.mixing_distribution import ShareProblem, fit_points
+from bayesspec.inference.linear_poisson.mixing_distribution import MixingLikelihood, fit_mixing_distribution
 from bayesspec.inference.linear_poisson.one_spectrum import draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.uncertain_shapes import fit_uncertain
 from bayesspec.inference.mixture.path import fit_path
@@ -113,8 +113,8 @@ def phases(counts: np.ndarray, seed: int) -> Found:
 
 
 def shares(counts: np.ndarray, seed: int) -> Found:
-    problem = ShareProblem(counts, SPECTRA.T)
-    found = fit_points(problem, np.array([[0.8, 0.2], [0.3, 0.7]]))
+    problem = MixingLikelihood(counts, SPECTRA.T)
+    found = fit_mixing_distribution(problem, np.array([[0.8, 0.2], [0.3, 0.7]]))
     return {"weights": found.weights, "shares": found.shares, "log likelihood": found.log_likelihood}
 
 

@@ -9,7 +9,7 @@ from numpyro.infer import MCMC, NUTS, init_to_value
 from numpyro.infer.util import log_density
 from scipy.special import gammaln
 
-from bayesspec.inference.linear_poisson.mixing_distribution import ShareProblem, fit_points
+from bayesspec.inference.linear_poisson.mixing_distribution import MixingLikelihood, fit_mixing_distribution
 from bayesspec.inference.linear_poisson.profile_likelihood import allowed_drop, profile_ends
 from bayesspec.models import line_mixture
 
@@ -42,14 +42,14 @@ def log_joint(counts, weights, shares, probabilities):
 def test_engine_log_likelihood_is_that_of_the_model(components):
     rng, counts = np.random.default_rng(1), counted()
     w, f, p = (rng.dirichlet(np.ones(n), m) for m, n in ((components, 3), (4, components), (1, 4)))
-    ours = ShareProblem(counts, DESIGN).chances(w, f, p[0])[0]
+    ours = MixingLikelihood(counts, DESIGN).responsibilities(w, f, p[0])[0]
     assert ours == pytest.approx(log_joint(counts, w, f, p[0]), rel=1e-9)
 
 
 def test_no_draw_of_nuts_is_more_likely_than_the_mode_or_lies_outside_the_ranges():
     counts = counted()
-    problem = ShareProblem(counts, DESIGN)
-    best = fit_points(problem, TRUTH + 0.05)
+    problem = MixingLikelihood(counts, DESIGN)
+    best = fit_mixing_distribution(problem, TRUTH + 0.05)
 
     def line(k, j):
         slope = np.zeros((2, 3))
@@ -69,7 +69,7 @@ def test_no_draw_of_nuts_is_more_likely_than_the_mode_or_lies_outside_the_ranges
         drawn = {name: np.asarray(values) for name, values in nuts.get_samples().items()}
     likely = np.array(
         [
-            problem.chances(*each)[0]
+            problem.responsibilities(*each)[0]
             for each in zip(drawn["weights"], drawn["shares"], drawn["probabilities"], strict=True)
         ]
     )

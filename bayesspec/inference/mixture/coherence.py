@@ -39,7 +39,7 @@ class PhaseScore:
         return bool(self.z.max() > SETTINGS.uneven_map)
 
 
-def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None) -> PhaseScore:
+def coherence_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None) -> PhaseScore:
     """Test one phase against more by the likeness of neighbouring residuals.
 
     Under one phase the residuals e[n, c] = (y[n, c] - N[n] s[c]) / sqrt(s[c]) of different pixels are independent,

@@ -14,7 +14,7 @@ from scipy.special import gammaincinv
 from bayesspec.inference.mixture.block_covariance import widened
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating
-from bayesspec.inference.mixture.coherence import dose_covariates, phase_score
+from bayesspec.inference.mixture.coherence import coherence_score, dose_covariates
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.hidden_phases import hidden_phases, split_hidden, uneven_phases
@@ -276,7 +276,7 @@ def _chosen(path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, 
         if split:
             return unresolved_fits(start, split, counts, mask)
         best = offered[start.n_phases] = start
-    coherent = phase_score(counts, mask=mask).significant
+    coherent = coherence_score(counts, mask=mask).significant
     best, mixed = explained(best, list(offered.values()), counts, mask, coherent=coherent, seed=seed)
     fits = phase_fits(best, path[0], counts, mask, mixed)
     if best.n_phases > 1 or not coherent:

@@ -1,4 +1,4 @@
-"""Background that components have taken up is given back to it.
+"""Background is transferred out of components whose spectra hold some of it.
 
 A component with some background in its spectrum fits as well as one without, as long as there is background
 everywhere. Of all these the components without are meant: as much of the background shapes as the noise of the
@@ -26,7 +26,7 @@ MOST = 0.98
 """Largest share of a component that is taken for background."""
 
 
-def unload(mode: NmfMode, background: int, seed: int) -> NmfMode:
+def transfer_background(mode: NmfMode, background: int, seed: int) -> NmfMode:
     """Take as much background as possible out of the components.
 
     Parameters
@@ -90,7 +90,7 @@ def _largest_share(spectrum: Array, shapes: Array, depth: Array) -> Array:
     return np.asarray(found.x, np.float64) if found.status == 0 else np.zeros(shapes.shape[1])
 
 
-def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> NmfPosterior:
+def transfer_background_in_draws(posterior: NmfPosterior, background: int, seed: int) -> NmfPosterior:
     """Take as much background as possible out of the components of every draw.
 
     Parameters

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block, summed
 from bayesspec.inference.after_sampling import Step, with_steps
-from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, transfer_background_in_draws
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
 from bayesspec.inference.nmf.posterior import NmfPosterior
@@ -125,7 +125,7 @@ def fit_components(
     prior = NmfPrior(seen=known.seen(counts.channels), flat=int(flat))
     posterior = _sampled(counts, sums, mode, prior, shapes, sampling, sample_key)
     if background > 1:
-        posterior = unload_posterior(posterior, background, sampling.seed)
+        posterior = transfer_background_in_draws(posterior, background, sampling.seed)
     complete = posterior.status is not Status.INTERRUPTED
     maps = _smoothed(counts, posterior, strength, background) if strength > 0 and complete else None
     settings = {
