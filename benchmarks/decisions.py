@@ -1,15 +1,17 @@
 """Numbers that decide what is said: how often it is said where it is false, and how often where it is true.
 
-Run: ``python benchmarks/decisions.py {lines,unnamed,edges,check,gain,outliers,maps} --replicates 20``. Every row is a
-sample and the share of its replicates of which the statement is made; the first rows of a case are samples of which it
-is false.
+Run: ``python benchmarks/decisions.py {lines,unnamed,edges,check,gain,outliers,maps,uneven} --replicates 20``. Every
+row is a sample and the share of its replicates of which the statement is made; the first rows of a case are samples
+of which it is false.
 
 lines: "the deviations are larger than those of Poisson counts", of a spectrum with the resolution that the file
 states, and with one that is off by 5, 10 and 20 eV. unnamed: "a line that nobody named", of iron oxide and with
 chromium in it, whose line is so many standard deviations of what is under it. edges: the same of energy losses, with
 ripples of 1, 3 and 10 %. check: `bs.check` of as many components as there are, and of one too few. gain:
 `bs.divide_gain` of counts, and of counts times a gain. outliers: hot and dead channels and pixels, none there or one.
-maps: components "not resolved pixel by pixel", and the squared correlation of their maps with the true ones.
+maps: components "not resolved pixel by pixel", and the squared correlation of their maps with the true ones. uneven:
+phases whose neighbouring pixels "deviate together", of two phases and of two of which one is two that are 5 or 10 %
+apart.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
 from bayesspec.inference.noise.outliers import outliers
@@ -128,6 +131,20 @@ def outlying(replicates: int) -> None:
                 row(f"outliers, {'channels' if len(shape) == 1 else 'pixels'}, {mean} counts, {what}", said)
 
 
+def uneven(replicates: int) -> None:
+    for dose in (200, 1000):
+        for apart in (0.0, 0.05, 0.1):
+            said = []
+            for seed in range(replicates):
+                rng = np.random.default_rng(seed)
+                smooth = np.stack([gaussian_filter(rng.normal(size=(48, 48)), 4, mode="wrap") for _ in range(3)])
+                shares = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.5 * (1 + apart), 0.3, 0.2 - 0.5 * apart]])
+                counts = rng.poisson(dose * shares[smooth.argmax(axis=0)])
+                seg = bs.segment(bs.LineMaps(counts, lines=("O_Ka", "Fe_Ka", "Si_Ka")), phases=2, draws=20)
+                said.append("deviate together" in seg.verdict)
+            row(f"uneven, {dose} counts a pixel, two phases, one of them two that are {100 * apart:.0f} % apart", said)
+
+
 def maps(replicates: int) -> None:
     for dose in (2, 10, 50, 500):
         known: list[float] = []
@@ -155,6 +172,7 @@ CASES: dict[str, Callable[[int], None]] = {
     "gain": gain,
     "outliers": outlying,
     "maps": maps,
+    "uneven": uneven,
 }
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ class Settings:
     """Standard deviations by which the residuals of neighbours must be alike for a phase to look like two: alarms and
     what is noticed, ``python benchmarks/segmentation.py --case one``."""
     uneven_score: float = 3.0
-    """The same for a phase whose pixels the neighbours have labelled, at fewer widths: ``python
-    benchmarks/segmentation.py --case four``."""
+    """The same for a phase whose pixels the neighbours have labelled, at fewer widths:
+    ``python benchmarks/decisions.py uneven``."""
     least_mixed: float = 0.02
     """Share of the pixels that must lie between the phases for them to be said to overlap. How often projected and pure
     samples pass: ``python benchmarks/segmentation.py --case mixed``."""
