@@ -28,6 +28,8 @@ from bayesspec.image.spectrum_image import SpectrumImage
 
 MOST = 1_000_000
 """Largest number of draws, steps or sweeps: more are a slip of the finger, and would run for days."""
+MOST_COUNTS = 2.0**31
+"""Largest number of counts in a pixel: what an image can hold in a channel."""
 MOST_PIXELS = 2**26
 """Largest number of pixels of a simulated image."""
 Checker = Callable[[Any], Any]
@@ -458,8 +460,8 @@ def values(name: str, do: str, *, optional: bool = False) -> Checker:
     return lambda value: value if optional and value is None else real_values(name, value, "numbers", do)
 
 
-def numbers_as_they_are(name: str, do: str) -> Checker:
-    """Make a check that an argument is an array of real numbers, or several by name, of which no copy is made.
+def numbers_as_they_are(name: str, do: str, *, named: bool = False) -> Checker:
+    """Make a check that an argument is an array of real numbers, of which no copy is made.
 
     Parameters
     ----------
@@ -467,6 +469,8 @@ def numbers_as_they_are(name: str, do: str) -> Checker:
         Name of the argument.
     do : str
         What to type.
+    named : bool
+        Whether several arrays by name will do as well.
 
     Returns
     -------
@@ -475,7 +479,7 @@ def numbers_as_they_are(name: str, do: str) -> Checker:
     """
 
     def check(value: Any) -> Any:
-        if isinstance(value, Mapping):
+        if named and isinstance(value, Mapping):
             return {key: check(one) for key, one in value.items()}
         try:
             array = np.asarray(value)
@@ -530,13 +534,13 @@ _BY_NAME: Mapping[str, Checker] = {
     "gain": real("gain", 0.0, open_ends=True, optional=True),
     "tolerance": real("tolerance", 0.0),
     "smooth": real("smooth", 0.0, 1e4),
-    "counts_per_pixel": real("counts_per_pixel", 0.0, open_ends=True),
-    "counts_per_mixture": real("counts_per_mixture", 0.0, open_ends=True),
+    "counts_per_pixel": real("counts_per_pixel", 0.0, MOST_COUNTS, open_ends=True),
+    "counts_per_mixture": real("counts_per_mixture", 0.0, MOST_COUNTS, open_ends=True),
     "counts_per_second": real("counts_per_second", 0.0, open_ends=True, optional=True),
     "dose_electrons": real("dose_electrons", 0.0, open_ends=True, optional=True),
     "elevation_deg": real("elevation_deg", -90.0, 90.0, optional=True),
     "blur": real("blur", 0.0, 1e4),
-    "uneven": real("uneven", 0.0, 10.0),
+    "uneven": real("uneven", 0.0, 1.0),
     "shape": _shape,
     "size": integer("size", 2),
     "noise": text("noise", "noise='poisson'"),

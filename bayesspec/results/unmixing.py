@@ -265,7 +265,7 @@ class Unmixing(ComponentLines):
     @classmethod
     @checked_arguments(
         spectra_draws=numbers_as_they_are("spectra_draws", FROM_DRAWS),
-        abundances=numbers_as_they_are("abundances", FROM_DRAWS),
+        abundances=numbers_as_they_are("abundances", FROM_DRAWS, named=True),
         total_draws=numbers_as_they_are("total_draws", FROM_DRAWS),
         method=text("method", FROM_DRAWS),
     )
