@@ -133,7 +133,7 @@ def outlying(replicates: int) -> None:
 
 def uneven(replicates: int) -> None:
     for dose in (200, 1000):
-        for apart in (0.0, 0.05, 0.1):
+        for apart in (0.0, 0.03, 0.05):
             said = []
             for seed in range(replicates):
                 rng = np.random.default_rng(seed)
