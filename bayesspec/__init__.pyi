@@ -3,6 +3,7 @@
 from . import classical as classical
 from . import plot as plot
 from . import simulate as simulate
+from .comparison.calibrate import calibrate as calibrate
 from .comparison.check import check as check
 from .comparison.side_by_side import compare as compare
 from .errors import InputError as InputError
@@ -19,6 +20,7 @@ from .image.spectrum_image import Acquisition as Acquisition
 from .image.spectrum_image import SpectrumImage as SpectrumImage
 from .inference.status import Status as Status
 from .reporting import report as report
+from .results.calibration import Calibration as Calibration
 from .results.component import Component as Component
 from .results.composition_maps import composition_maps as composition_maps
 from .results.dose_plan import DosePlan as DosePlan

@@ -54,7 +54,8 @@ def unmix(
     pixels hold fewer than 500 counts, or are more than 4096, the spectra are sampled on sums over blocks of pixels.
     The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
-    so and its band stands in place of an interval.
+    so and its band stands in place of an interval; ``identifiability`` says what would narrow it. Where the ends of
+    intervals are not settled it samples again, four times as long.
 
     Parameters
     ----------
