@@ -26,7 +26,7 @@ from unmixing_images import angle, divergence, eels, eels_truth
 
 import bayesspec as bs
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
-from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.minimum_volume import smallest_simplex
 from bayesspec.inference.nmf.mode import fit_mode
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.sampler import sample
@@ -47,7 +47,7 @@ def band(purity: float, seed: int, draws: int) -> np.ndarray:
     """Whether the band holds the truth, its width, whether an interval is claimed and holds; per component."""
     counts, spectra, truth = impure(purity, seed)
     key = jax.random.key(seed)
-    fit = sample(counts, compact(fit_mode(counts, 3, key=key), 0, seed), key=key, draws=draws, warmup=100)
+    fit = sample(counts, smallest_simplex(fit_mode(counts, 3, key=key), 0, seed), key=key, draws=draws, warmup=100)
     mean = fit.spectra.mean(axis=0)
     truth = truth[linear_sum_assignment(-(mean @ spectra.T))[1]]
     feasible = FeasibleSet(group_pixels(fit.abundance_mean, seed), mean)

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 from segmentation_cases import CASES
 
-from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.area_fractions import area_fraction_draws
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
@@ -94,7 +94,7 @@ def judged(fits: PhaseFits, counts: np.ndarray, labels: np.ndarray, seed: int) -
     compositions, shares = fit.draws(jax.random.key(seed), 400)
     if isinstance(fit, MixtureFit):
         options = {"measured": counts.sum(axis=2) > 0, "key": jax.random.key(seed + 1)}
-        shares = share_draws(fit, compositions, shares, counts, fits.covariates, **options)
+        shares = area_fraction_draws(fit, compositions, shares, counts, fits.covariates, **options)
     low, high = np.quantile(shares[:, order[0]], [0.05, 0.95])
     own = fits.labelled.responsibilities[:, order]
     hit = own.argmax(axis=1) == labels.ravel()

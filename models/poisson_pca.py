@@ -13,6 +13,7 @@ the product of its pixel's and its channel's totals (the weights of a Poisson-we
 
 The loadings v of a component have a Normal prior whose standard deviation, the relevance of the component, is
 learned: that of a component which the data do not need falls to zero and takes the component with it.
+Components that add up and whose maps know their neighbours are in `linear_pca`.
 
 Symbols
 -------

@@ -44,14 +44,16 @@ SHARED_WORKFLOWS = {
 }
 """The workflows that are a step of others."""
 ENGINE_MODELS = {
-    "linear_poisson": "linear_poisson",
-    "mixture": "composition_mixture",
-    "nmf": "poisson_nmf",
-    "noise": "",
-    "pca": "poisson_pca",
-    "ratio_field": "ratio_field",
+    "linear_poisson": {"linear_poisson", "calibrated_lines", "line_mixture", "log_background"},
+    "mixture": {"composition_mixture", "phase_boundaries"},
+    "nmf": {"poisson_nmf"},
+    "noise": set(),
+    "pca": {"poisson_pca", "linear_pca"},
+    "ratio_field": {"ratio_field"},
 }
-"""The engines, and the model file of each."""
+"""The engines, and the model files of each."""
+WITHOUT_ENGINE = {"bricks"}
+"""Files of parts that models are made of."""
 ENGINE_EXCEPTIONS = {
     # drift is looked for in what principal components leave of the counts
     "bayesspec.inference.noise.drift": {
@@ -125,11 +127,19 @@ def test_no_file_imports_in_a_circle() -> None:
 def test_an_engine_knows_itself_its_model_and_the_shared_passes(module: str) -> None:
     engine = module.split(".")[2]
     shared_files = {"bayesspec.errors", "bayesspec.image.counts", "bayesspec.image.forked_process"}
-    allowed = {f"bayesspec.models.{ENGINE_MODELS[engine]}", *shared_files}
+    allowed = {*(f"bayesspec.models.{model}" for model in ENGINE_MODELS[engine]), *shared_files}
     for other in own_imports(module) - ENGINE_EXCEPTIONS.get(module, set()):
         shared = other.startswith("bayesspec.inference.") and other.count(".") == 2
         assert shared or other.startswith(f"bayesspec.inference.{engine}.") or other in allowed, other
     assert not {m.split(".")[0] for m in imports(TREES[module])} & {"xarray", "tqdm"}
+
+
+def test_every_engine_has_a_model_and_every_model_an_engine_and_a_test() -> None:
+    engines = {path.name for path in (ROOT / "bayesspec" / "inference").iterdir() if (path / "__init__.py").exists()}
+    assert engines == set(ENGINE_MODELS)
+    models = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+    assert models == sorted(WITHOUT_ENGINE.union(*ENGINE_MODELS.values()))
+    assert models == sorted(path.stem.removeprefix("test_") for path in (ROOT / "tests" / "models").glob("test_*.py"))
 
 
 @pytest.mark.parametrize("module", [m for m in TREES if room(m) == "spectroscopy"])

@@ -13,11 +13,13 @@ from bayesspec.results.result import Result
 
 Array = npt.NDArray[np.float64]
 SIGMAS = 5.0
-"""Standard deviations above its expectation from which on a deviance is called too large."""
+"""Standard deviations above its expectation from which on a deviance is called too large: false alarms and power,
+``python benchmarks/decisions.py check``."""
 LEAST_EXCESS = 0.03
-"""Share by which a deviance must be above its expectation besides: less does little harm, however certain it is."""
+"""Share by which a deviance must be above its expectation besides, as less does little harm, however certain it is:
+``python benchmarks/decisions.py check``."""
 PIXEL_SIGMAS = 6.0
-"""Standard deviations for single pixels: more, as there are many."""
+"""Standard deviations for single pixels, more as there are many: ``python benchmarks/decisions.py check``."""
 TILE = 8
 """Side of the squares of the image that are judged, in pixels."""
 

@@ -23,9 +23,9 @@ WARMUP = 500
 LARGEST_R_HAT = 1.05
 """Split R-hat above which the chains are said to disagree (1.01 for long runs: Vehtari et al. 2021,
 doi:10.1214/20-BA1221; `python benchmarks/framework.py hierarchical` compares intervals with those of a long run)."""
-FEWEST_EFFECTIVE = 100.0
+FEWEST_INDEPENDENT = 100.0
 """Independent draws of the slowest site below which intervals are not given out as good: their ends then have a Monte
-Carlo error of a quarter of a standard deviation."""
+Carlo error of a quarter of a standard deviation (``python benchmarks/framework.py hierarchical``)."""
 FEWEST_OF_A_CHAIN = 4
 """Draws of a chain: two halves are compared, and each needs two."""
 PROGRAMS = 16
@@ -114,7 +114,7 @@ def run_nuts(
     found, statistics = ({name: np.asarray(v) for name, v in part.items()} for part in (found, statistics))
     r_hat = max(float(np.nanmax(split_gelman_rubin(values))) for values in found.values())
     effective = min(float(np.nanmin(effective_sample_size(values))) for values in found.values())
-    agree = r_hat <= LARGEST_R_HAT and effective >= FEWEST_EFFECTIVE
+    agree = r_hat <= LARGEST_R_HAT and effective >= FEWEST_INDEPENDENT
     divergences = int(statistics["diverging"].sum())
     status = Status.CONVERGED if agree else Status.CHAINS_DISAGREE
     return NutsResult(_in_line(found), r_hat, effective, divergences, status, chains, _in_line(statistics))

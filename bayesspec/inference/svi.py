@@ -27,13 +27,15 @@ STEP_RATIO = 0.25
 PARTICLES = 256
 """Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
 STANDARD_ERRORS = 2.0
-"""Standard errors of that difference that a chunk must gain for a stage to go on."""
+"""Standard errors of that difference that a chunk must gain for a stage to go on: bounds of fits beside those of
+longer ones, ``python benchmarks/framework.py stopping``."""
 LEAST_GAIN = 0.01
 """Gain of a chunk that is none in any case, nats."""
 PATIENCE = 2
 """Chunks in a row that gain too little, after which a stage ends."""
 AGREEMENT = 0.1
-"""Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide."""
+"""Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide:
+``python benchmarks/framework.py stopping``."""
 FEWEST_TAKEN = 0.5
 """Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 PROGRAMS = 16

@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.inference.after_sampling import with_steps
 from bayesspec.inference.status import Status
 from bayesspec.spectroscopy.line_maps import LineMaps
 
@@ -95,7 +96,7 @@ def attributes(
     InputError
         When a sentence comes without `converged`.
     """
-    provenance = json.dumps({**settings, "versions": _versions()}, default=str)
+    provenance = json.dumps({**with_steps(settings), "versions": _versions()}, default=str)
     if isinstance(status, Status):
         converged = status.ok if converged is None else converged
     if converged is None:

@@ -17,7 +17,8 @@ from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
 Floats = npt.NDArray[np.float64]
 APART = 3.0
-"""Standard errors that two log ratios must differ by for the phases to be called resolved."""
+"""Standard errors that two log ratios must differ by for the phases to be called resolved: what was planned beside
+what came, ``python benchmarks/planning.py``."""
 DOSES: Floats = np.asarray(np.geomspace(20, 20000, 8).round(), np.float64)
 """Mean counts a pixel for which a plan is made where none are asked for."""
 

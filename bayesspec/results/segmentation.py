@@ -32,7 +32,9 @@ from bayesspec.spectroscopy.line_maps import LineMaps, window_maps
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
-DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
+DOUBT = 0.04
+"""Share of labels in doubt from which on a warning says that intervals can be short, as those of areas were (``python
+benchmarks/segmentation.py --dose 200 600``)."""
 FROM_DRAWS = "bs.Segmentation.from_draws(maps, composition_draws, probabilities, method='mine')"
 BOUNDARIES = "phase_boundaries"
 """Model in which pixels hold two phases: probabilities are shares."""

@@ -14,7 +14,7 @@ from scipy.linalg import subspace_angles
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, integer, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.nmf.posterior import LARGEST_ERROR
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
@@ -74,7 +74,7 @@ class ComponentLines(LineResult):
         if feasible is None or draws.sizes["draw"] < 2:
             return self.own(Estimate(draws, name, positive=True))
         settled = self.data.get("interval_error", xr.full_like(self.data["component"], np.inf, float))
-        reliable = settled <= LARGEST_ERROR
+        reliable = settled <= SETTINGS.largest_error
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
         noise = None if held is None else self._noise(draws, held, error)

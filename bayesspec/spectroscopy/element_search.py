@@ -27,15 +27,19 @@ ELEMENT_NATS = 7.0
 """Log likelihood that an element must gain: prior odds of 1 in 12 and the width of what its counts might have been
 (python benchmarks/spectra.py elements)."""
 MOST_SOFT = 10.0
-"""Softer lines of an element: at most so many times what a thin film emits beside the harder one that is seen."""
+"""Softer lines of an element: at most so many times what a thin film emits beside the harder one that is seen
+(``python benchmarks/spectra.py elements``)."""
 BARE_NATS = 12.0
-"""What a peak of any energy has to gain over the lines of the elements to be one that no element explains."""
+"""What a peak of any energy has to gain over the lines of the elements to be one that no element explains (``python
+benchmarks/spectra.py elements``)."""
 PREFERRED_SHARE = 0.65
-"""An element that gains this share of what a bare peak gains is preferred: its minor lines are known roughly."""
+"""An element that gains this share of what a bare peak gains is preferred, as its minor lines are known roughly
+(``python benchmarks/spectra.py elements``)."""
 MOST_STEPS = 40
 """Elements and peaks that are added at most: an end to the search."""
 MOST_OTHER = 3.0
-"""Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits."""
+"""Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits
+(``python benchmarks/spectra.py elements``)."""
 MOST_TAIL = 0.5
 """Counts in the tail of a soft line at most, as a share of the line's, when sets of elements are compared."""
 LOCAL_ERROR, NEAR_ERROR = 0.03, 0.01
@@ -53,7 +57,8 @@ LEAST_SHARE = 0.02
 """A peak below this share of a line within five widths is put down to its shape
 (python benchmarks/spectra.py elements)."""
 NOISE_SD = 3.0
-"""A line must be that many standard deviations of the counts under and in it."""
+"""A line must be that many standard deviations of the counts under and in it (``python benchmarks/spectra.py
+elements``)."""
 LEAST_KEV = 0.25
 """Energy, in keV, that a family must reach to tell an element."""
 

@@ -17,11 +17,14 @@ from bayesspec.spectroscopy.line_families import COMMON_ELEMENTS, LineFamily, el
 
 Floats = npt.NDArray[np.float64]
 MOST = 0.5
-"""Share of a family that must be recorded for the element to be told by it."""
+"""Share of a family that must be recorded for the element to be told by it (``python benchmarks/spectra.py
+elements``)."""
 LEAST_OF_EXPECTED = 0.1
-"""A harder line of an element must show this share of what a thin film would emit: thick samples stop the beam."""
+"""A harder line of an element must show this share of what a thin film would emit, as thick samples stop the beam
+(``python benchmarks/spectra.py elements``)."""
 ABSENT_SD = 3.0
-"""Standard deviations above what was found of a harder line up to which it may still be there."""
+"""Standard deviations above what was found of a harder line up to which it may still be there (``python
+benchmarks/spectra.py elements``)."""
 ASSUMED_BEAM_KEV = 200.0
 """Beam energy, in keV, by which relative emission is judged where the file states none."""
 

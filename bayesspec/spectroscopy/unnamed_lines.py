@@ -26,17 +26,22 @@ from bayesspec.spectroscopy.shape_errors import REFINED, design_errors
 
 Floats = npt.NDArray[np.float64]
 SIGNIFICANT_NATS = 12.5
-"""Log likelihood that a line must gain: five standard deviations (python benchmarks/spectra.py)."""
+"""Log likelihood that a line must gain: five standard deviations. Lines that are not there and lines that are,
+``python benchmarks/decisions.py unnamed``."""
 SHAPE_ERROR = 0.01
-"""A peak below this share of the largest one within five widths is put down to that one's shape."""
+"""A peak below this share of the largest one within five widths is put down to that one's shape (``python
+benchmarks/decisions.py unnamed``)."""
 REACH_FWHM = 5.0
 """Distance, in full widths of a line, over which that largest one is sought."""
-BARE_NATS = 6.0
-"""What a peak of any energy has to gain over a line of an element, whose energy is known."""
-MOST_SOFT = 3.0
-"""Softer lines of an element that shows a harder one: at most so many times what a thin film would emit."""
-ALTERNATIVE_NATS = 5.0
-"""Elements whose line gains that much less than the best one's are alternatives."""
+UNNAMED_PEAK_NATS = 6.0
+"""What a peak of any energy has to gain over a line of an element, whose energy is known (``python
+benchmarks/decisions.py unnamed``)."""
+UNNAMED_MOST_SOFT = 3.0
+"""Softer lines of an element that shows a harder one: at most so many times what a thin film would emit (``python
+benchmarks/decisions.py unnamed``)."""
+UNNAMED_ALTERNATIVE_NATS = 5.0
+"""Elements whose line gains that much less than the best one's are alternatives (``python benchmarks/decisions.py
+unnamed``)."""
 OWN_FWHM = 1.2
 """Distance, in full widths, within which a peak is a shoulder of a line of the model."""
 SOFT_KEV = 0.7
@@ -51,8 +56,9 @@ ARTEFACT_FWHM = 0.4
 """Distance, in full widths, within which a peak is put down to an escape or to two photons counted as one."""
 BOUND_BELOW = 0.5
 """A softer family below this share of the energy of the line that was found is bound to that line's counts."""
-PREFERRED_SHARE = 0.7
-"""An element that gains this share of what a bare peak at any energy gains is preferred: axes are off by a few eV."""
+UNNAMED_PREFERRED_SHARE = 0.7
+"""An element that gains this share of what a bare peak at any energy gains is preferred, as axes are off by a few eV
+(``python benchmarks/decisions.py unnamed``)."""
 MOST_LINES = 12
 """Lines that are found at most: an end to the search."""
 LEAST_WEIGHT = 0.02
@@ -142,11 +148,11 @@ class _Search:
         if gain.max(initial=0.0) < SIGNIFICANT_NATS:
             return None
         told = self.catalogue.mostly & ~self.catalogue.contradicted(lines)
-        score = np.concatenate([np.where(told, lines.gain, 0.0), gain[n:] - BARE_NATS])
+        score = np.concatenate([np.where(told, lines.gain, 0.0), gain[n:] - UNNAMED_PEAK_NATS])
         best = int(score.argmax())
-        if best >= n and score[int(score[:n].argmax())] > PREFERRED_SHARE * score[best]:
+        if best >= n and score[int(score[:n].argmax())] > UNNAMED_PREFERRED_SHARE * score[best]:
             best = int(score[:n].argmax())
-        if score[best] + BARE_NATS * (best >= n) < SIGNIFICANT_NATS:
+        if score[best] + UNNAMED_PEAK_NATS * (best >= n) < SIGNIFICANT_NATS:
             return None
         return self._add(best, score[:n], float(gains.intensity[best]), fit)
 
@@ -191,7 +197,9 @@ class _Search:
         peak = LineFamily(f"peak at {energy:.3f} keV", "", (energy,), (1.0,))
         families = [peak] if bare else self._of_element(best)
         level = max(float(scores.max(initial=0.0)), SIGNIFICANT_NATS) if bare else float(scores[best])
-        others = near(self.catalogue.energies, energy, 0.5, self.resolution) & (scores > level - ALTERNATIVE_NATS)
+        others = near(self.catalogue.energies, energy, 0.5, self.resolution) & (
+            scores > level - UNNAMED_ALTERNATIVE_NATS
+        )
         order = [int(i) for i in np.argsort(-scores) if others[i]]
         candidates = artefact or tuple(self.catalogue.families[i].name for i in order[:4])
         before = self.design
@@ -205,7 +213,7 @@ class _Search:
         found = []
         for i in self.catalogue.places(main.element):
             family = self.catalogue.families[i]
-            most = MOST_SOFT / max(emission_ratio(main.name, family.name, self.catalogue.beam_energy_kev), 1e-3)
+            most = UNNAMED_MOST_SOFT / max(emission_ratio(main.name, family.name, self.catalogue.beam_energy_kev), 1e-3)
             if i > best and strongest_kev(family) < BOUND_BELOW * strongest_kev(main):
                 weights = np.concatenate([main.weights, most * np.array(family.weights)])
                 energies = main.energies_kev + family.energies_kev

@@ -13,7 +13,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import dispersion
 
 POISSON_RANGE = (0.8, 1.25)
-"""Variance over mean between which counts are taken for Poisson counts."""
+"""Variance over mean between which counts are taken for Poisson counts: ``python benchmarks/decisions.py gain``."""
 FEWEST_COUNTS = 20
 """Counts of a channel, summed over the image, from which on its noise is judged."""
 

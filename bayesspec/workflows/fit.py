@@ -20,6 +20,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import as_image, checked_arguments
 from bayesspec.image.checksum import checksum
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.model_sites import ModelSites, model_sites
 from bayesspec.inference.nuts import run_nuts
 from bayesspec.inference.predictive import deterministic_draws, log_likelihoods, observed_values, simulated
@@ -338,7 +339,7 @@ def _result(
             method=f"{_name(model)}, {method}",
             status=found.status,
             verdict=f"{number} component{'s' if number > 1 else ''}, as the model has it",
-            settings=settings | {"model": _name(model)},
+            settings=with_steps(settings, Step.NORMALISED) | {"model": _name(model)},
         )
     sites = {name: _labelled(name, values, model.DIMS) for name, values in draws.items()}
     coords = {name: value for name, value in data.frame.coords.items() if _used(value, name, sites)}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
@@ -22,11 +23,14 @@ from bayesspec.spectroscopy.core_loss import fit_core_loss
 from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
 from bayesspec.workflows.divide_gain import poisson_counts
 
-MISFIT = 2.0
-"""Squared deviations, over those of Poisson counts, above which the verdict warns."""
+EDGE_MISFIT = 2.0
+"""Squared deviations, over those of Poisson counts, above which the verdict warns: ``python benchmarks/decisions.py
+edges``."""
 DENSITY_DRAWS = 1000
 """Draws of the areal densities from their normal distribution."""
 Floats = npt.NDArray[np.float64]
+MODEL = "linear_poisson"
+"""The model of the edges; that of the densities by cross sections is ``log_background``."""
 PRIOR = "None: edges and background are not negative; draws are refits of counts drawn from the fit, about the fit."
 
 
@@ -96,6 +100,7 @@ def fit_edges(
     others = fit.intensities[None, spans[-1][1] :]
     misfit = float(np.mean((counts - fit.rate) ** 2 / np.maximum(fit.rate, 1.0)))
     acquisition = asdict(image.acquisition)
+    settings = {"seed": seed, "draws": draws, "model": MODEL, "prior": PRIOR, "acquisition": acquisition}
     densities, frame, more = _densities(image, onsets, low_loss, _incident(recorded, image, low_loss), own)
     return EdgeFit.from_values(
         {
@@ -115,7 +120,7 @@ def fit_edges(
         method="Poisson edge fit",
         verdict=f"{len(onsets)} edges" + _note(misfit) + _section_note(more.get("section_misfit", 1.0)),
         status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
-        settings={"seed": seed, "draws": draws, "prior": PRIOR, "acquisition": acquisition},
+        settings=with_steps(settings, Step.CENTRED, *([Step.POSITIVE] if densities else [])),
         attrs={"misfit": misfit, "acquisition": json.dumps(acquisition)} | more,
     )
 
@@ -158,7 +163,7 @@ def _densities(
 
 
 def _section_note(misfit: float) -> str:
-    if misfit <= MISFIT:
+    if misfit <= EDGE_MISFIT:
         return ""
     return (
         f"; densities: the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts, and their intervals are "
@@ -190,7 +195,7 @@ def _refits(
 
 
 def _note(misfit: float) -> str:
-    if misfit < MISFIT:
+    if misfit < EDGE_MISFIT:
         return ""
     return (
         f"; the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts: what the edges' shapes do not "

@@ -21,8 +21,9 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.spectroscopy.unnamed_lines import UnnamedLine
 from bayesspec.workflows.line_model import LineModel, line_model
 
-MISFIT = 1.5
-"""Squared deviations, over those of Poisson counts, above which the verdict warns."""
+LINE_MISFIT = 1.5
+"""Squared deviations, over those of Poisson counts, above which the verdict warns: ``python benchmarks/decisions.py
+lines``."""
 PRIOR = (
     "Intensities of lines, tails and continuum: flat where they are not negative. "
     "Calibration and shapes of lines: normal about the values of file and tables."
@@ -87,9 +88,10 @@ def fit_lines(
         raise InputError(f"draws={draws}", "two or more", "bs.fit_lines(si, draws=1000)")
     model = line_model(image, elements, lines, calibrate=calibrate, escape=escape)
     drawn = draw_intensities(model.found.fit, np.random.default_rng(seed_for(seed, model.image.checksum)), draws)
-    settings = {
+    settings: dict[str, object] = {
         "seed": seed,
         "draws": draws,
+        "model": "linear_poisson" if model.calibration is None else "calibrated_lines",
         "prior": PRIOR,
         "calibration": model.note,
         "unnamed": [asdict(line) for line in model.unnamed],
@@ -141,7 +143,7 @@ def _notes(misfit: float, unnamed: Sequence[UnnamedLine]) -> str:
         named = "; ".join(map(str, unnamed))
         warn(f"a line that no named element explains {named}: add the element")
         notes += f"; a line that nobody named {named}"
-    if misfit > MISFIT:
+    if misfit > LINE_MISFIT:
         notes += (
             f"; the deviations are {np.sqrt(misfit):.2g} times those of Poisson counts: the intervals hold for repeats "
             "with the same detector, and leave out what the line shapes do not describe"

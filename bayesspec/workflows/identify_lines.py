@@ -22,7 +22,8 @@ from bayesspec.workflows.line_model import refined
 
 Floats = npt.NDArray[np.float64]
 LEAST_LOCAL_GAIN = 16.0
-"""Log likelihood, in nats, that an element must gain in one block: there are many blocks to find one in."""
+"""Log likelihood, in nats, that an element must gain in one block, as there are many blocks to find one in: ``python
+benchmarks/spectra.py elements``."""
 BLOCKS = 8
 """Blocks along y and along x in which elements are sought that the sum hides."""
 LEAST_BLOCK_COUNTS = 100.0
@@ -30,13 +31,14 @@ LEAST_BLOCK_COUNTS = 100.0
 MOST_LOCAL = 4
 """Elements that are found in blocks at most: cost."""
 LEAST_SHARED = 0.02
-"""Alternatives of a lower probability are not named."""
+"""Alternatives of a lower probability are not named: ``python benchmarks/spectra.py elements``."""
 CERTAIN = 0.95
-"""Probability from which on no alternatives are named."""
+"""Probability from which on no alternatives are named: ``python benchmarks/spectra.py elements``."""
 STRONGEST = 6
 """Elements whose lines refine the axis."""
 DOUBTFUL = 0.5
-"""Probability that is claimed at most for an element whose line the shape of a stronger one may explain."""
+"""Probability that is claimed at most for an element whose line the shape of a stronger one may explain: ``python
+benchmarks/spectra.py elements``."""
 OUTSIDE = {
     "C": "support film or contamination",
     "Co": "pole piece",

@@ -16,6 +16,7 @@ from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import as_image, checked_arguments, text
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
 from bayesspec.inference.linear_poisson.variance_parts import PARTS, variance_parts
 from bayesspec.inference.random_keys import seed_for
@@ -202,7 +203,16 @@ def k_ratios(
         method="k-ratios",
         verdict="; ".join([f"{len(columns)} k-ratios", *notes]),
         status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
-        settings={"seed": seed, "draws": draws, "acquisition": acquisition, "columns": names},
+        settings=with_steps(
+            {
+                "seed": seed,
+                "draws": draws,
+                "model": "linear_poisson",
+                "acquisition": acquisition,
+                "columns": names,
+            },
+            Step.POSITIVE,
+        ),
         attrs={
             "misfit": misfit,
             "absolute": int(absolute),

@@ -91,6 +91,7 @@ def model_maps(
         verdict=f"{n} lines{condensed.remarks}",
         status=Status.CONVERGED if converged else Status.NOT_SETTLED,
         settings={
+            "model": "linear_poisson",
             "prior": PRIOR,
             "bins": len(condensed.starts),
             "calibration": condensed.note,

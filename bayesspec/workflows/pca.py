@@ -31,7 +31,10 @@ from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
 UNRELIABLE = 0.5
-"""Reliability of a component's map below which the verdict calls it mostly noise."""
+"""Reliability of a component's map below which the verdict calls it mostly noise: squared correlation with the true
+maps, ``python benchmarks/decisions.py maps``."""
+MODELS = {"log": "poisson_pca", "linear": "linear_pca"}
+"""The model of each link, a file of `bayesspec.models`."""
 PRIORS = {
     "log": "Scores: standard normal. Loadings: normal, with a standard deviation learned for every component.",
     "linear": "Scores: normal, with a power spectrum over the image learned for every component. Loadings: flat.",
@@ -181,7 +184,7 @@ def _result(
         status=parts.status,
         settings=settings
         | {
-            "model": "poisson_pca",
+            "model": MODELS[link],
             "prior": PRIORS[link],
             "bound": parts.bound,
             "counts_per_pixel": image.counts_per_pixel,

@@ -23,9 +23,9 @@ from bayesspec.results.dataset import pixel_coords
 from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.window_background import line_fwhm
 
-SIGMAS = 3.0
+OVERDISPERSED_SIGMAS = 3.0
 """Standard errors that the dispersion must be above 1 for the counts to be called noisier than Poisson counts
-(python benchmarks/selection.py --case noise)."""
+(``python benchmarks/selection.py --case noise``)."""
 LEAST_DISPERSION = 0.02
 """How far the dispersion must be above 1 besides (python benchmarks/selection.py --case noise)."""
 WIDE = 0.5
@@ -33,7 +33,8 @@ WIDE = 0.5
 LEVEL = 0.01
 """Probability that pure noise exceeds the threshold of the Tracy-Widom test of the number of components."""
 NOISY = 1.2
-"""Variance over mean from which on a fit warns and counts are divided by their gain."""
+"""Variance over mean from which on a fit warns and counts are divided by their gain: warnings of clean counts and of a
+gain, ``python benchmarks/selection.py --case noise``."""
 LARGEST = 4_000_000
 """Entries of the image in which a drift is sought; larger images are summed over blocks of pixels."""
 TESTS = ("dispersion", "drift", "channels", "pixels")
@@ -77,7 +78,7 @@ class NoiseCheck:
     @property
     def overdispersed(self) -> bool:
         """Whether the counts are noisier than Poisson counts."""
-        return self.noise.significance > SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
+        return self.noise.significance > OVERDISPERSED_SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
 
     @property
     def rank(self) -> int:

@@ -30,6 +30,8 @@ MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
 FEWEST_DRAWS = 8
 """Draws below which they cannot be told to be independent."""
+MODEL = "ratio_field"
+"""The model of every field, a file of `bayesspec.models`."""
 PRIOR = (
     "Log ratio: sum of cubic splines of spacings 1, 2, 4, ... pixels with the standard deviations of a Matern field "
     "of unknown amplitude, width and smoothness; background and overlapping lines: shares of the counts, fields of the "
@@ -118,6 +120,7 @@ def ratio_map(
         verdict=_verdict(numerator, denominator, ratio[:, maps.valid]) + maps.remarks,
         status=fields.status,
         settings={
+            "model": MODEL,
             "prior": PRIOR,
             "seed": seed,
             "draws": draws,
@@ -201,6 +204,7 @@ def profile(
         verdict=_verdict(numerator, denominator, ratio) + maps.remarks,
         status=fields.status,
         settings={
+            "model": MODEL,
             "prior": PRIOR,
             "seed": seed,
             "draws": draws,

@@ -14,13 +14,14 @@ from tqdm import tqdm
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.after_sampling import Step, with_steps
+from bayesspec.inference.mixture.area_fractions import area_fraction_draws
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
-from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
+from bayesspec.inference.mixture.settings import SETTINGS
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.labels import interior as inner
@@ -77,7 +78,7 @@ def phase_verdict(
     words = (f"{found} phase" if found == 1 else f"{found} phases") + _scatter_note(fits)
     if len(numbers) == 1:
         words += ", as asked"
-    if fits.boundary_share > MOST_BOUNDARY:
+    if fits.boundary_share > SETTINGS.most_boundary:
         return f"the composition varies from pixel to pixel: of {words}, {_mixed_note(fits)}; {VARIES}"
     if fits.blurred:
         return f"{words}, but {_mixed_note(fits)}: {IMPURE}"
@@ -290,7 +291,8 @@ def _result(
         resolved=fits.resolved,
         mixed_share=fits.boundary_share or fits.mixed.share,
         selection=table,
-        settings={
+        settings=with_steps({}, *_steps(fits, interior=interior))
+        | {
             "seed": seed,
             "draws": draws,
             "model": BOUNDARIES if fits.boundary_share else "composition_mixture",
@@ -300,6 +302,12 @@ def _result(
         },
         seed=own,
     )
+
+
+def _steps(fits: PhaseFits, *, interior: bool) -> list[Step]:
+    """What is done to the draws of the compositions."""
+    unresolved = not fits.resolved or bool(fits.unresolved)
+    return [Step.UNRESOLVED] * unresolved + [Step.INTERIOR] * interior
 
 
 def _order(shares: Floats, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
@@ -345,7 +353,9 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     if isinstance(fit, NeighbourFit):
         shares = weights
     elif fit.n_phases > 1:
-        shares = share_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels)
+        shares = area_fraction_draws(
+            fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels
+        )
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan
     return _Draws(compositions, shares)

@@ -29,9 +29,11 @@ FITTED_SHARE = 0.8
 COARSE_TOLERANCE = 2e-5
 """Relative change of the divergence at which these fits end: looser than that of a fit that is kept, for speed."""
 CLEAR = 4.0
-"""Standard errors by which held-out counts must speak for more components than the singular values show."""
+"""Standard errors by which held-out counts must speak for more components than the singular values show: how often the
+rank is right, ``python benchmarks/selection.py --case rank``."""
 TRACE = 0.05
-"""Strength, over that of the weakest confirmed component, of what is a trace unless held-out counts confirm it."""
+"""Strength, over that of the weakest confirmed component, of what is a trace unless held-out counts confirm it:
+``python benchmarks/selection.py --case rank``."""
 
 
 class _Evidence(NamedTuple):
@@ -47,7 +49,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     """Say how many components an image has, with the evidence for every number.
 
     Singular values in units of the noise propose a rank; how well a factorisation predicts held-out counts confirms
-    it; the evidence of the singular values is the third voice. Noise that is not Poisson, a drift of the energy axis,
+    it; the evidence of the singular values is the third score. Noise that is not Poisson, a drift of the energy axis,
     and dead or hot channels and pixels are looked for first and modelled.
 
     Parameters

@@ -18,10 +18,10 @@ from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.scattered_fit import fit_scatter
 from bayesspec.inference.nmf import mode as nmf_mode
 from bayesspec.inference.nmf import sampler
-from bayesspec.inference.nmf.background_transfer import unload_posterior
+from bayesspec.inference.nmf.background_transfer import transfer_background_in_draws
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms
 from bayesspec.inference.nmf.held_out import rank_scores
-from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.minimum_volume import smallest_simplex
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
 from bayesspec.inference.nmf.pixel_groups import group_pixels
@@ -135,7 +135,7 @@ def smoothed(variant: Variant) -> None:
 def feasible(variant: Variant) -> None:
     groups = group_pixels(variant.mode.abundances, variant.seed)
     extreme_transforms(FeasibleSet(groups, SPECTRA), variant.seed)
-    unload_posterior(sampled(replace(variant, prior=NmfPrior())), 1, variant.seed)
+    transfer_background_in_draws(sampled(replace(variant, prior=NmfPrior())), 1, variant.seed)
 
 
 def of_phases(variant: Variant) -> None:
@@ -164,7 +164,7 @@ ENGINES: dict[str, Callable[[Variant], object]] = {
     "sampler with a mixed background": mixed_background,
     "abundances of single pixels": single_pixels,
     "smoothing": smoothed,
-    "minimum volume": lambda v: compact(v.mode, 0, v.seed, counts=v.counts),
+    "minimum volume": lambda v: smallest_simplex(v.mode, 0, v.seed, counts=v.counts),
     "feasible set and background": feasible,
     "principal components, log link": lambda v: fit_pca(v.counts, 2),
     "principal components, linear link": lambda v: fit_linear(v.counts, 2, neighbours=True),

@@ -110,7 +110,7 @@ def test_two_phases_that_lie_too_close_for_a_normal_posterior_have_no_ratios(mon
     seg = bs.segment(maps, phases=[1, 2], seed=0)
     assert "2 phases, but at this dose their ratios cannot be resolved" in seg.verdict
     assert np.isnan(seg.ratio("Fe_Ka", "O_Ka").mean).all()
-    monkeypatch.setattr(search, "RESOLVED_DISTANCE", 0.0)
+    monkeypatch.setattr(search, "SETTINGS", replace(search.SETTINGS, resolved_distance=0.0))
     claimed = bs.segment(maps, phases=[1, 2], seed=0).ratio("Fe_Ka", "O_Ka")
     assert np.ptp(np.asarray(claimed.mean)) < 5 * np.hypot(*np.asarray(claimed.sd))
 

@@ -11,7 +11,7 @@ products alone, so it is flat where other components hold the same points.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -41,7 +41,7 @@ HOLD = 100.0
 
 
 @dataclass(frozen=True, eq=False)
-class SharePoints:
+class MixingDistribution:
     """Components and the points of the distribution of the shares.
 
     Parameters
@@ -65,7 +65,7 @@ class SharePoints:
     converged: bool
 
 
-class ShareProblem:
+class MixingLikelihood:
     """The likelihood of components and points.
 
     Parameters
@@ -80,7 +80,7 @@ class ShareProblem:
         self.counts = np.asarray(counts, np.float64)
         self.columns = np.ascontiguousarray((matrix / matrix.sum(axis=0)).T)
 
-    def chances(self, weights: Floats, shares: Floats, p: Floats) -> tuple[float, Floats, Floats]:
+    def responsibilities(self, weights: Floats, shares: Floats, p: Floats) -> tuple[float, Floats, Floats]:
         """Log likelihood, probability that a pixel has the shares of a point (pixel, point), and the points' rates."""
         rate = shares @ (weights @ self.columns) + RATE_FLOOR
         terms = self.counts @ np.log(rate).T + np.log(np.maximum(p, 1e-300))
@@ -91,7 +91,7 @@ class ShareProblem:
 
     def gradient(self, weights: Floats, shares: Floats, p: Floats) -> tuple[float, Floats, Floats, Floats]:
         """Log likelihood and its derivatives by weights and shares, each row's sum held, and by the logarithms of p."""
-        value, chance, rate = self.chances(weights, shares, p)
+        value, chance, rate = self.responsibilities(weights, shares, p)
         excess = (chance.T @ self.counts) / rate
         by_share = excess @ (weights @ self.columns).T
         by_weight = shares.T @ (excess @ self.columns.T)
@@ -122,7 +122,7 @@ def simplex_grid(components: int, divisions: int | None = None) -> Floats:
     return (np.diff(edges, axis=1) - 1) / steps
 
 
-def share_means(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints) -> Floats:
+def posterior_shares(counts: npt.NDArray[np.number], matrix: Floats, fit: MixingDistribution) -> Floats:
     """Mean shares of every pixel, the components given.
 
     Parameters
@@ -131,7 +131,7 @@ def share_means(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints
         Counts.
     matrix : array, shape (bin, column), float64
         Columns of the design.
-    fit : SharePoints
+    fit : MixingDistribution
         Components and their points.
 
     Returns
@@ -141,12 +141,12 @@ def share_means(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints
     """
     mean = np.empty((len(counts), len(fit.weights)))
     for rows in np.array_split(np.arange(len(counts)), max(len(counts) // 4096, 1)):
-        chance = ShareProblem(counts[rows], matrix).chances(fit.weights, fit.shares, fit.probabilities)[1]
+        chance = MixingLikelihood(counts[rows], matrix).responsibilities(fit.weights, fit.shares, fit.probabilities)[1]
         mean[rows] = chance @ fit.shares
     return mean
 
 
-def component_parts(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePoints) -> tuple[Floats, Floats]:
+def component_parts(counts: npt.NDArray[np.number], matrix: Floats, fit: MixingDistribution) -> tuple[Floats, Floats]:
     """Part of all counts that each component has, and its uncertainty where the components are known.
 
     Pixels with more counts weigh more. The uncertainty is that of a weighted least-squares fit of the components to
@@ -158,7 +158,7 @@ def component_parts(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePo
         Counts.
     matrix : array, shape (bin, column), float64
         Columns of the design.
-    fit : SharePoints
+    fit : MixingDistribution
         Components and their points.
 
     Returns
@@ -167,22 +167,22 @@ def component_parts(counts: npt.NDArray[np.number], matrix: Floats, fit: SharePo
         Parts, which sum to 1, and their standard deviations.
     """
     number = counts.sum(axis=1, dtype=np.float64)
-    parts = number @ share_means(counts, matrix, fit) / number.sum()
+    parts = number @ posterior_shares(counts, matrix, fit) / number.sum()
     spectra = fit.weights @ (matrix / matrix.sum(axis=0)).T
     information = (spectra / (parts @ spectra + RATE_FLOOR)) @ spectra.T
     ridge = 1e-12 * np.trace(information) * np.eye(len(parts))
     return parts, np.sqrt(np.diag(np.linalg.inv(information + ridge)) / number.sum())
 
 
-# Climbs to the most likely components and points of `ShareProblem`, with or without the pull of a function of them
+# Climbs to the most likely components and points of `MixingLikelihood`, with or without the pull of a function of them
 
 
-def lay_points(problem: ShareProblem, weights: Floats, settling: int) -> SharePoints:
+def support_points(problem: MixingLikelihood, weights: Floats, settling: int) -> MixingDistribution:
     """Lay points evenly over the simplex and keep those that hold pixels.
 
     Parameters
     ----------
-    problem : ShareProblem
+    problem : MixingLikelihood
         Counts and design.
     weights : array, shape (component, column), float64
         Components.
@@ -191,7 +191,7 @@ def lay_points(problem: ShareProblem, weights: Floats, settling: int) -> SharePo
 
     Returns
     -------
-    SharePoints
+    MixingDistribution
         The components with their points.
     """
     w = weights / weights.sum(axis=1, keepdims=True)
@@ -204,24 +204,24 @@ def lay_points(problem: ShareProblem, weights: Floats, settling: int) -> SharePo
         p = p * (relative / np.maximum(relative @ p, 1e-300)[:, None]).mean(axis=0)
     kept = p > RARE / len(problem.counts)
     kept[np.argmax(p)] = True
-    return SharePoints(w, grid[kept], p[kept] / p[kept].sum(), value, converged=False)
+    return MixingDistribution(w, grid[kept], p[kept] / p[kept].sum(), value, converged=False)
 
 
 def climb(
-    problem: ShareProblem,
-    fit: SharePoints,
+    problem: MixingLikelihood,
+    fit: MixingDistribution,
     functional: Functional | None = None,
     pull: float = 0.0,
     *,
     steps: int = STEPS,
-) -> SharePoints:
+) -> MixingDistribution:
     """Maximise the log likelihood plus `pull` times a function of the weights.
 
     Parameters
     ----------
-    problem : ShareProblem
+    problem : MixingLikelihood
         Counts and design.
-    fit : SharePoints
+    fit : MixingDistribution
         Where to start.
     functional : callable or None
         Value and derivatives (component, column) of a function of the weights.
@@ -232,7 +232,7 @@ def climb(
 
     Returns
     -------
-    SharePoints
+    MixingDistribution
         The maximum; its log likelihood is without the pull.
     """
     shape, points = fit.weights.shape, fit.shares.shape
@@ -250,6 +250,7 @@ def climb(
         value, by_weight, by_share, by_log = problem.gradient(w / over_w, f / over_f, p)
         if functional is not None:
             more, slope = functional(w / over_w)
+            slope = slope - (slope * w / over_w).sum(axis=1, keepdims=True)
             value, by_weight = value + pull * more, by_weight + pull * slope
         value -= HOLD / 2 * float(np.square(over_w - 1).sum() + np.square(over_f - 1).sum())
         parts = (by_weight / over_w - HOLD * (over_w - 1), by_share / over_f - HOLD * (over_f - 1), by_log)
@@ -260,10 +261,10 @@ def climb(
     options = {"maxiter": steps, "maxfun": 2 * steps, "ftol": 1e-9, "gtol": 1e-3, "maxcor": 20}
     w, f, p = rows(minimize(loss, start / scale, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
     w, f = w / w.sum(axis=1, keepdims=True), f / f.sum(axis=1, keepdims=True)
-    return SharePoints(w, f, p, problem.chances(w, f, p)[0], converged=False)
+    return MixingDistribution(w, f, p, problem.responsibilities(w, f, p)[0], converged=False)
 
 
-def _scales(problem: ShareProblem, fit: SharePoints) -> Floats:
+def _scales(problem: MixingLikelihood, fit: MixingDistribution) -> Floats:
     """About the standard deviation of every value, so that all are searched alike."""
     counts = float(problem.counts.sum())
     of_component = counts * np.maximum(fit.probabilities @ fit.shares, 1e-3)
@@ -273,14 +274,14 @@ def _scales(problem: ShareProblem, fit: SharePoints) -> Floats:
     return np.concatenate([by_weight.ravel(), by_share, by_log])
 
 
-def fit_points(
-    problem: ShareProblem, start: Floats, *, progress: Callable[[int, int], None] | None = None
-) -> SharePoints:
+def fit_mixing_distribution(
+    problem: MixingLikelihood, start: Floats, *, progress: Callable[[int, int], None] | None = None
+) -> MixingDistribution:
     """Maximise the likelihood from a start: climb, lay the points anew, climb again while that gains.
 
     Parameters
     ----------
-    problem : ShareProblem
+    problem : MixingLikelihood
         Counts and design.
     start : array, shape (component, column), float64
         Shares of the columns to start from.
@@ -289,16 +290,16 @@ def fit_points(
 
     Returns
     -------
-    SharePoints
+    MixingDistribution
         The maximum.
     """
-    best = climb(problem, lay_points(problem, start, SETTLING[0]))
+    best = climb(problem, support_points(problem, start, SETTLING[0]))
     for done in range(ROUNDS):
-        again = climb(problem, lay_points(problem, best.weights, SETTLING[1]))
+        again = climb(problem, support_points(problem, best.weights, SETTLING[1]))
         gain = again.log_likelihood - best.log_likelihood
         best = again if gain > 0 else best
         if progress is not None:
             progress(done + 1, ROUNDS)
         if gain < GAIN and done:
-            return SharePoints(best.weights, best.shares, best.probabilities, best.log_likelihood, converged=True)
+            return replace(best, converged=True)
     return best

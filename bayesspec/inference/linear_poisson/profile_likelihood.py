@@ -15,7 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import gammaincinv
 
-from bayesspec.inference.linear_poisson.mixing_distribution import GAIN, Functional, SharePoints, ShareProblem, climb
+from bayesspec.inference.linear_poisson.mixing_distribution import (
+    GAIN,
+    Functional,
+    MixingDistribution,
+    MixingLikelihood,
+    climb,
+)
 
 STEPS = 80
 """Steps of the climb at one strength of the pull at most."""
@@ -39,7 +45,7 @@ class ProfileEnd:
 
     Parameters
     ----------
-    fit : SharePoints
+    fit : MixingDistribution
         The most likely components with the value at the end.
     value : float
         The value.
@@ -47,7 +53,7 @@ class ProfileEnd:
         Log likelihood that is missing to the maximum, in nats.
     """
 
-    fit: SharePoints
+    fit: MixingDistribution
     value: float
     drop: float
 
@@ -76,20 +82,20 @@ def allowed_drop(weights: np.ndarray, prob: float) -> float:
 
 
 def profile_ends(
-    problem: ShareProblem,
-    best: SharePoints,
+    problem: MixingLikelihood,
+    best: MixingDistribution,
     functionals: Sequence[Functional],
     prob: float,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[SharePoints, list[tuple[ProfileEnd, ProfileEnd]]]:
+) -> tuple[MixingDistribution, list[tuple[ProfileEnd, ProfileEnd]]]:
     """Find lower and upper ends of the ranges of functions of the weights.
 
     Parameters
     ----------
-    problem : ShareProblem
+    problem : MixingLikelihood
         Counts and design.
-    best : SharePoints
+    best : MixingDistribution
         The maximum.
     functionals : sequence of callable
         Value and derivatives (component, column) of each function.
@@ -100,7 +106,7 @@ def profile_ends(
 
     Returns
     -------
-    best : SharePoints
+    best : MixingDistribution
         The maximum, a larger one where the search came across it.
     ends : list of (ProfileEnd, ProfileEnd)
         Lower and upper end for each function.
@@ -123,7 +129,7 @@ def profile_ends(
     return best, ends
 
 
-def _end(problem: ShareProblem, best: SharePoints, functional: Functional, signed_drop: float) -> ProfileEnd:
+def _end(problem: MixingLikelihood, best: MixingDistribution, functional: Functional, signed_drop: float) -> ProfileEnd:
     drop, sign = abs(signed_drop), float(np.sign(signed_drop))
     start, slope = functional(best.weights)
     counts = problem.counts.sum() * np.maximum(best.probabilities @ best.shares, 1e-3)

@@ -17,7 +17,7 @@ NODES = 17
 """Nodes of the scatter within a phase."""
 
 
-def share_draws(
+def area_fraction_draws(
     fit: MixtureFit,
     compositions: Floats,
     weights: Floats,

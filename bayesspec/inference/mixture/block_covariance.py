@@ -16,8 +16,6 @@ Floats = NDArray[np.float64]
 BLOCK = 16
 """Side of a block in pixels. The coverage with it: ``python benchmarks/segmentation.py``."""
 STRIP = 2**16  # pixels
-RESOLVED_BIC = 20.0  # gain over one phase below which intervals measured pixel by pixel do not hold
-CLEAR_BIC = 300.0  # gain over one phase below which intervals measured with neighbours do not hold
 
 
 def widened(

@@ -19,31 +19,15 @@ from scipy.special import log_softmax
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit, fit_neighbours
 from bayesspec.inference.mixture.coherence import coherence, gaussian, of_others, scales_of
 from bayesspec.inference.mixture.fit import MixtureFit
-from bayesspec.inference.mixture.hidden_phases import NOTABLE_SCORE, Hidden
+from bayesspec.inference.mixture.hidden_phases import Hidden
+from bayesspec.inference.mixture.settings import SETTINGS
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
 
-BETWEEN = 0.25
-"""Distance from the line between two phases, in units of their distance, within which a phase lies between them:
-``python benchmarks/realistic.py --case lines``."""
-FORETOLD = 0.45
-"""Probability by the pixels around below which a phase can be a boundary: a stripe one pixel wide is foretold by a
-third of its neighbours, a grain by most. The same benchmark."""
 AROUND = 1.2
 """Width of the Gaussian over the pixels around, pixels."""
-COHERENT = 0.3
-"""Part of what is not known of a pixel's phase without its neighbours that these must tell, 0 for none and 1 for all:
-below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
-TWO_SEEN = 0.75
-"""Probability of pixels of two phases from which they are part of the answer."""
-DOUBT = 0.06
-"""Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
-deviations: `python benchmarks/segmentation.py` at 200 and 600 counts."""
-MOST_BOUNDARY = 0.75
-"""Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
-probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
 TRIED = 2
 """Phases, the least needed ones, without which a fit is tried."""
 
@@ -71,15 +55,17 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
         return None
     fewest = max(2, min(numbers))
     fit = _without_boundaries(start, fewest, counts, mask)
-    everywhere = fit.boundary_share > MOST_BOUNDARY  # no ratios of phases are given, and their number says nothing
+    everywhere = (
+        fit.boundary_share > SETTINGS.most_boundary
+    )  # no ratios of phases are given, and their number says nothing
     fit = fit if everywhere else _needed(fit, fewest, counts, mask)
     while fit.n_phases < max(numbers) and not everywhere:
         split = _split(fit, counts, mask)
         if split is None:
             break
         fit = split
-    seen = fit.probability > TWO_SEEN and fit.convergence.definite and fit.n_phases in numbers
-    return fit if seen and _told_by_neighbours(fit) > COHERENT else None
+    seen = fit.probability > SETTINGS.two_phases_seen and fit.convergence.definite and fit.n_phases in numbers
+    return fit if seen and _told_by_neighbours(fit) > SETTINGS.coherent else None
 
 
 def _told_by_neighbours(fit: NeighbourFit) -> float:
@@ -95,7 +81,11 @@ def _without_boundaries(start: MixtureFit, fewest: int, counts: Counts, mask: Ma
     foretold = _foretold(start, mask)
     while len(kept) > fewest:
         between = distance_between(start.log_composition[kept])
-        found = [k for k, near in zip(kept, between, strict=True) if near < BETWEEN and foretold[k] < FORETOLD]
+        found = [
+            k
+            for k, near in zip(kept, between, strict=True)
+            if near < SETTINGS.between and foretold[k] < SETTINGS.foretold
+        ]
         if not found:
             break
         kept.remove(min(found, key=lambda k: foretold[k]))
@@ -183,14 +173,14 @@ def deviating(fit: NeighbourFit, counts: Counts, mask: Mask) -> list[Hidden]:
         The most certain first; none where too many shares are in doubt.
     """
     likelier = fit.likelier
-    if likelier.doubt > DOUBT:
+    if likelier.doubt > SETTINGS.labels_in_doubt:
         return []
     kept = np.where(mask[:, :, None], 0, counts).astype(np.float64)
     totals = kept.sum(axis=2)
     residuals = kept - totals[:, :, None] * (likelier.shares @ np.exp(likelier.log_composition)).reshape(kept.shape)
     own = np.square(likelier.shares).reshape(*mask.shape, -1)
     looked = [_looked(k, own[:, :, k], residuals, totals, likelier.log_composition[k]) for k in range(fit.n_phases)]
-    return sorted((found for found in looked if found.score > NOTABLE_SCORE), key=lambda found: -found.score)
+    return sorted((found for found in looked if found.score > SETTINGS.hidden_score), key=lambda found: -found.score)
 
 
 def _looked(phase: int, own: Floats, residuals: Floats, totals: Floats, log_composition: Floats) -> Hidden:

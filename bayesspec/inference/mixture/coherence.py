@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from bayesspec.errors import InputError
+from bayesspec.inference.mixture.settings import SETTINGS
 
 Floats = NDArray[np.float64]
 
 SCALES = (0.7, 1.5, 3.0, 5.0, 8.0)
 """Widths of the Gaussians, pixels (standard deviation)."""
-THRESHOLD = 2.2
-"""Standard deviations by which the largest score must exceed zero: false alarms in about 4 % of maps of one phase
-(``python benchmarks/segmentation.py --case one``)."""
 DOSE_STEPS = 8
 """Steps of the local dose. The coverage with them, where the dose is uneven:
 ``python benchmarks/segmentation.py --kind uneven``."""
@@ -38,10 +36,10 @@ class PhaseScore:
     @property
     def significant(self) -> bool:
         """Whether one phase is refused; so it is, wrongly, in about 4 % of maps of one phase."""
-        return bool(self.z.max() > THRESHOLD)
+        return bool(self.z.max() > SETTINGS.uneven_map)
 
 
-def phase_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None) -> PhaseScore:
+def coherence_score(counts: NDArray[np.integer], *, mask: NDArray[np.bool_] | None = None) -> PhaseScore:
     """Test one phase against more by the likeness of neighbouring residuals.
 
     Under one phase the residuals e[n, c] = (y[n, c] - N[n] s[c]) / sqrt(s[c]) of different pixels are independent,

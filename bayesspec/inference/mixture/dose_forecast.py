@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesspec.inference.mixture.block_covariance import (
-    CLEAR_BIC,
-    RESOLVED_BIC,
     at_least,
     block_scatter,
     blocks,
@@ -26,6 +24,7 @@ from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import at_point, with_covariates
 from bayesspec.inference.mixture.log_joint import WEIGHT_SCALE
 from bayesspec.inference.mixture.neighbour_covariates import neighbour_covariates
+from bayesspec.inference.mixture.settings import SETTINGS
 
 Floats = NDArray[np.float64]
 CERTAIN = 60
@@ -86,8 +85,12 @@ def forecast(
         if len(composition) == 2:
             both = np.concatenate([neighbour_covariates(counts, plain, mask=mask), steps], axis=2)
             near.append(_expected(counts, plain, both, labels, mask))
-    clear = float(np.mean([few - found.bic > CLEAR_BIC for few, found in zip(one, near, strict=True)])) if near else 0.0
-    seen = float(np.mean([few - found.bic > RESOLVED_BIC for few, found in zip(one, alone, strict=True)]))
+    clear = (
+        float(np.mean([few - found.bic > SETTINGS.clear_bic for few, found in zip(one, near, strict=True)]))
+        if near
+        else 0.0
+    )
+    seen = float(np.mean([few - found.bic > SETTINGS.resolved_bic for few, found in zip(one, alone, strict=True)]))
     return Forecast(_covariance(near if clear >= 0.5 else alone, composition.size), max(clear, seen))
 
 

@@ -18,13 +18,8 @@ from scipy.special import log_softmax
 from bayesspec.inference.mixture.coherence import coherence, gaussian, of_others, scales_of
 from bayesspec.inference.mixture.fit import Floats, MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
+from bayesspec.inference.mixture.settings import SETTINGS
 
-OVERLAP = 0.02
-"""Mean probability of other phases in the pixels of a phase from which on it is not looked at: labels are in doubt."""
-NOTABLE_SCORE = 4.0
-"""Standard deviations by which the residuals of neighbours must be alike for a phase to look like two."""
-UNEVEN_SCORE = 3.0
-"""The same for a phase whose pixels the neighbours have labelled, at fewer widths."""
 UNEVEN_WIDTHS = (0.7, 1.5, 5.0)
 """Widths of the Gaussians there, pixels, of those of `coherence.SCALES` that fit the map."""
 WIDTHS = (1.0, 2.0, 4.0, 8.0)
@@ -79,8 +74,8 @@ def hidden_phases(fit: MixtureFit, counts: NDArray[np.integer], *, mask: NDArray
     measured = kept.sum(axis=2) > 0
     own = np.where(measured[:, :, None], fit.responsibilities.reshape(*measured.shape, -1), 0.0)
     unsure = (own * (1.0 - own)).sum(axis=(0, 1)) / np.maximum(own.sum(axis=(0, 1)), 1.0)
-    looked = [_looked(k, own[:, :, k], kept) for k in range(fit.n_phases) if unsure[k] < OVERLAP]
-    return sorted((found for found in looked if found.score > NOTABLE_SCORE), key=lambda found: -found.score)
+    looked = [_looked(k, own[:, :, k], kept) for k in range(fit.n_phases) if unsure[k] < SETTINGS.overlap]
+    return sorted((found for found in looked if found.score > SETTINGS.hidden_score), key=lambda found: -found.score)
 
 
 def uneven_phases(responsibilities: Floats, counts: NDArray[np.integer], *, mask: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -104,7 +99,7 @@ def uneven_phases(responsibilities: Floats, counts: NDArray[np.integer], *, mask
     own = np.where((kept.sum(axis=2) > 0)[:, :, None], responsibilities.reshape(*mask.shape, -1), 0.0)
     widths = [width for width in scales_of(mask.shape) if width in UNEVEN_WIDTHS]
     scores = [max(_scores(own[:, :, k], kept, widths).values()) for k in range(own.shape[2])]
-    return tuple(k for k, score in enumerate(scores) if score > UNEVEN_SCORE)
+    return tuple(k for k, score in enumerate(scores) if score > SETTINGS.uneven_score)
 
 
 def split_hidden(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesspec.inference.mixture.fit import Floats, MixtureFit
+from bayesspec.inference.mixture.settings import SETTINGS
 
 STEPS = (0.25, 0.5, 0.75)
 """Parts of the way from phase to phase at which compositions are added."""
@@ -20,16 +21,8 @@ EM_STEPS = 30
 """Steps of expectation maximisation on the weights."""
 START_SHARE = 0.2
 """Share of the pixels that the added compositions start with."""
-LEAST_SHARE = 0.02
-"""Share of the pixels that must lie between the phases. How often projected and pure samples pass:
-``python benchmarks/segmentation.py --case mixed``."""
 MOST_PIXELS = 16384
 """Pixels that are looked at, about: cost."""
-REPLICATES = 19
-"""Images drawn from the fit, all of which the gain must exceed: one in twenty samples of pure pixels would pass."""
-CERTAIN = 10.0
-"""Gain (twice the log likelihood, nats) for each added composition from which on no images are drawn: none would reach
-it."""
 
 
 class MixedPixels(NamedTuple):
@@ -82,11 +75,12 @@ def mixed_pixels(
     shares = _between(np.exp(fit.log_composition))
     gain, share = _gain(kept, shares, own.mean(axis=0))
     added = len(shares) - fit.n_phases
-    found = share > LEAST_SHARE and gain > 0.0
-    if found and gain < CERTAIN * added:  # far beyond it no replicate could come
+    found = share > SETTINGS.least_mixed and gain > 0.0
+    if found and gain < SETTINGS.mixed_certain * added:  # far beyond it no replicate could come
         rng = np.random.default_rng(seed)
         found = all(
-            _gain(_drawn(rng, kept, shares, own), shares, own.mean(axis=0))[0] < gain for _ in range(REPLICATES)
+            _gain(_drawn(rng, kept, shares, own), shares, own.mean(axis=0))[0] < gain
+            for _ in range(SETTINGS.mixed_replicates)
         )
     return MixedPixels(gain, share, found=bool(found), bic=added * float(np.log(measured.sum())) - step * gain)
 

@@ -117,13 +117,13 @@ def prior_gradient(parameters: Scattered) -> Array:
 def information(parameters: Scattered, own: Array) -> Array:
     """Scatter of the scores plus the prior's; a unit fixes each row of log shares and of scatter up to a constant."""
     phases, channels = parameters.log_shares.shape
-    gauge = jnp.kron(jnp.eye(phases), jnp.ones((channels, channels)))
+    row_sums = jnp.kron(jnp.eye(phases), jnp.ones((channels, channels)))
     composition = jax.nn.softmax(parameters.log_shares, axis=1)
     shares = channels * (
         composition[:, :, None] * jnp.eye(channels)[None] - composition[:, :, None] * composition[:, None]
     )
-    of_shares = jnp.einsum("kcd,kl->kcld", shares, jnp.eye(phases)).reshape(phases * channels, -1) + gauge
-    of_scatter = jnp.eye(phases * channels) / SCATTER_SCALE**2 + gauge
+    of_shares = jnp.einsum("kcd,kl->kcld", shares, jnp.eye(phases)).reshape(phases * channels, -1) + row_sums
+    of_scatter = jnp.eye(phases * channels) / SCATTER_SCALE**2 + row_sums
     of_weights = jnp.eye(parameters.weights.size) / WEIGHT_SCALE**2
     return own.T @ own + jax.scipy.linalg.block_diag(of_shares, of_scatter, of_weights)
 

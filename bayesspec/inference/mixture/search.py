@@ -11,45 +11,25 @@ import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
 from scipy.special import gammaincinv
 
-from bayesspec.inference.mixture.block_covariance import CLEAR_BIC, RESOLVED_BIC, widened
+from bayesspec.inference.mixture.block_covariance import widened
 from bayesspec.inference.mixture.boundary_fit import NeighbourFit
-from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY, boundary_phases, deviating
-from bayesspec.inference.mixture.coherence import dose_covariates, phase_score
+from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating
+from bayesspec.inference.mixture.coherence import coherence_score, dose_covariates
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
 from bayesspec.inference.mixture.hidden_phases import hidden_phases, split_hidden, uneven_phases
 from bayesspec.inference.mixture.mixed_pixels import MixedPixels, mixed_pixels
 from bayesspec.inference.mixture.neighbour_covariates import cavity_covariates, neighbour_covariates
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit, efficient_scores, excess_scatter, fit_scatter
+from bayesspec.inference.mixture.settings import SETTINGS
 
 Counts = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-MANY_MIXED = 0.2
-"""Share of pixels between the phases above which no ratios are given: they are not those of the phases."""
-CERTAIN = 0.99
-"""Probability of pixels of two phases below which they are dropped where pixels deviate from them all the same:
-``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one phase each."""
-SEEN = 0.99  # quantile of the chi-square distribution that a second round of labels must exceed
-RESOLVED_DISTANCE = 5.0  # standard deviations between two phases below which an interval can be far off
 UNMIXED = MixedPixels(0.0, 0.0, found=False, bic=0.0)
 """No evidence for pixels of more than one phase."""
 SEARCH_STEPS, SEARCH_TOLERANCE = 12, 1e-2
 """Steps, and nats of the last, of fits with scatter that are only compared."""
-NOTABLE_SCORE = 3.0
-"""Standard deviations of the excess scatter below which the same number of phases is not tried with scatter."""
-SCATTER_BIC = 6.0
-"""Gain in BIC from which on scatter is taken, the number of phases unchanged. How often scatter is found and the number
-of phases right: ``python benchmarks/segmentation.py --case scatter``."""
-FEWER_PHASES_BIC = 20.0
-"""Gain in BIC by which one phase with scatter must be better than several without; several may be worse by as much, if
-they are better once the neighbours label the pixels. The same benchmark."""
-LARGEST_SCATTER = 0.3
-"""Scatter, log ratio, above which mixed pixels explain the counts where these are found too; above twice that it is not
-tried."""
-FAMILY = 0.5
-"""Distance of two phases below which scatter may have made them of one: twice the standard deviation of the change of
-their log shares."""
 
 # From the fits of every number of phases to the one that is reported: scatter, neighbours, intervals
 
@@ -95,7 +75,9 @@ class PhaseFits(NamedTuple):
     @property
     def blurred(self) -> bool:
         """Whether so many pixels hold more than one phase that the ratios are not those of the phases."""
-        return (self.mixed.found and self.mixed.share > MANY_MIXED) or self.boundary_share > MOST_BOUNDARY
+        return (
+            self.mixed.found and self.mixed.share > SETTINGS.most_mixed
+        ) or self.boundary_share > SETTINGS.most_boundary
 
 
 def unresolved_fits(start: MixtureFit, unresolved: list[int], counts: Counts, mask: Mask) -> PhaseFits:
@@ -164,7 +146,7 @@ def phase_fits(
     labelled = refit(best, counts, both, mask)
     if isinstance(best, ScatteredFit):
         one = fit_scatter(one, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)
-    clear = best.n_phases == 2 and labelled.convergence.definite and one.bic - labelled.bic > CLEAR_BIC
+    clear = best.n_phases == 2 and labelled.convergence.definite and one.bic - labelled.bic > SETTINGS.clear_bic
     plain = labelled if clear else refit(best, counts, dose, mask)
     covariates = both if clear else dose
     if clear and not isinstance(best, ScatteredFit):
@@ -172,7 +154,7 @@ def phase_fits(
     wide = _widened(plain, counts, covariates, mask)
     fits = PhaseFits(wide, labelled, covariates, clear, clear, mixed)
     if plain.convergence.definite and not clear:
-        fits = fits._replace(resolved=one.bic - best.bic > RESOLVED_BIC and _apart(wide))
+        fits = fits._replace(resolved=one.bic - best.bic > SETTINGS.resolved_bic and _apart(wide))
     return fits._replace(resolved=fits.resolved and not fits.blurred)
 
 
@@ -185,7 +167,7 @@ def _apart(fit: MixtureFit) -> bool:
     change = to_ratios @ (fit.log_composition[0] - fit.log_composition[1])
     both = np.concatenate([to_ratios, -to_ratios], axis=1)
     shares = fit.covariance[: 2 * channels, : 2 * channels]
-    return bool(change @ np.linalg.solve(both @ shares @ both.T, change) > RESOLVED_DISTANCE**2)
+    return bool(change @ np.linalg.solve(both @ shares @ both.T, change) > SETTINGS.resolved_distance**2)
 
 
 def _second_round(
@@ -198,7 +180,7 @@ def _second_round(
     both = np.concatenate([covariates, around], axis=2)
     again = with_covariates(labelled, counts, both, mask=mask, weights=weights)
     gain = again.pixel_log_likelihood.sum() - labelled.pixel_log_likelihood.sum()
-    return again if again.convergence.definite and gain > gammaincinv(added / 2, SEEN) else labelled
+    return again if again.convergence.definite and gain > gammaincinv(added / 2, SETTINGS.second_round) else labelled
 
 
 def refit(fit: MixtureFit, counts: Counts, covariates: Floats, mask: Mask) -> MixtureFit:
@@ -259,10 +241,10 @@ def _with_boundaries(
     """Phases some pixels of which hold two, where these explain the counts better than `fits` and are clear."""
     start = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
     found = boundary_phases(start, numbers, counts, mask)
-    if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
+    if found is None or found.bic > min(fits.labelled.bic, path[0].bic - SETTINGS.clear_bic):
         return None
     uneven = tuple(sorted(each.phase for each in deviating(found, counts, mask)))
-    if uneven and (fits.blurred or found.probability < CERTAIN):
+    if uneven and (fits.blurred or found.probability < SETTINGS.two_phases_certain):
         return None  # shares that vary everywhere, or whole pixels in small patches, not boundaries
     unknown = tuple(sorted(_near(found) | set(uneven)))
     fits = PhaseFits(found, found, np.zeros((*mask.shape, 0)), clear=True, resolved=True, uneven=uneven)
@@ -280,7 +262,7 @@ def _near(fit: NeighbourFit) -> set[int]:
         both = np.zeros((channels - 1, phases, channels))
         both[:, first], both[:, second] = to_ratios, -to_ratios
         both = both.reshape(channels - 1, -1)
-        if change @ np.linalg.solve(both @ fit.covariance @ both.T, change) < RESOLVED_DISTANCE**2:
+        if change @ np.linalg.solve(both @ fit.covariance @ both.T, change) < SETTINGS.resolved_distance**2:
             near |= {first, second}
     return near
 
@@ -294,7 +276,7 @@ def _chosen(path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, 
         if split:
             return unresolved_fits(start, split, counts, mask)
         best = offered[start.n_phases] = start
-    coherent = phase_score(counts, mask=mask).significant
+    coherent = coherence_score(counts, mask=mask).significant
     best, mixed = explained(best, list(offered.values()), counts, mask, coherent=coherent, seed=seed)
     fits = phase_fits(best, path[0], counts, mask, mixed)
     if best.n_phases > 1 or not coherent:
@@ -362,7 +344,7 @@ def explained(
     scattered = with_scatter(best, path, counts, mask, coherent=coherent)
     if scattered is None:
         return best, mixed
-    if mixed.found and (best.bic + mixed.bic < scattered.bic or scattered.scatter_sd.max() > LARGEST_SCATTER):
+    if mixed.found and (best.bic + mixed.bic < scattered.bic or scattered.scatter_sd.max() > SETTINGS.largest_scatter):
         return best, mixed
     return scattered, UNMIXED
 
@@ -396,7 +378,7 @@ def with_scatter(
     for fit in (fit for fit in path if fewest <= fit.n_phases <= best.n_phases):
         excess = excess_scatter(fit, counts, mask)
         same = fit.n_phases == best.n_phases
-        if excess.sd.max() > 2 * LARGEST_SCATTER or (same and excess.score.max() < NOTABLE_SCORE):
+        if excess.sd.max() > 2 * SETTINGS.largest_scatter or (same and excess.score.max() < SETTINGS.scatter_score):
             continue
         trial = fit_scatter(fit, counts, mask=mask, max_steps=SEARCH_STEPS, tolerance=SEARCH_TOLERANCE)
         if found is not None and trial.bic > found.bic:
@@ -405,10 +387,10 @@ def with_scatter(
     if found is None:
         return None
     if found.n_phases == best.n_phases:
-        return found if found.bic < best.bic - SCATTER_BIC else None
+        return found if found.bic < best.bic - SETTINGS.scatter_bic else None
     if found.n_phases == 1:
-        return found if found.bic < best.bic - FEWER_PHASES_BIC else None
-    if found.bic > best.bic + FEWER_PHASES_BIC:
+        return found if found.bic < best.bic - SETTINGS.fewer_phases_bic else None
+    if found.bic > best.bic + SETTINGS.fewer_phases_bic:
         return None
     return found if _labelled(found, counts, mask).bic < _labelled(best, counts, mask).bic else None
 
@@ -419,7 +401,7 @@ def _families(fit: MixtureFit) -> int:
     change = log_shares[:, None] - log_shares[None]
     weight = np.exp(log_shares)[:, None]
     variance = (weight * change**2).sum(axis=2) - (weight * change).sum(axis=2) ** 2
-    return int(connected_components(2.0 * np.sqrt(np.maximum(variance, 0.0)) < FAMILY, directed=False)[0])
+    return int(connected_components(2.0 * np.sqrt(np.maximum(variance, 0.0)) < SETTINGS.one_family, directed=False)[0])
 
 
 def _labelled(fit: MixtureFit, counts: Counts, mask: Mask) -> MixtureFit:

@@ -1,4 +1,4 @@
-"""Background that components have taken up is given back to it.
+"""Background is transferred out of components whose spectra hold some of it.
 
 A component with some background in its spectrum fits as well as one without, as long as there is background
 everywhere. Of all these the components without are meant: as much of the background shapes as the noise of the
@@ -14,21 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
+from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.feasible_set import FeasibleSet
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.posterior import NmfPosterior, effective_sample_size, gamma_quantiles
+from bayesspec.inference.nmf.settings import SETTINGS
 
 Array = npt.NDArray[np.float64]
-DEPTH = 1.0
-"""Standard deviations by which a spectrum may fall below zero when background is taken out."""
-NOWHERE_ABSENT = 0.15
-"""Share of the background that components could take up from which on it counts as nowhere absent."""
 MOST = 0.98
 """Largest share of a component that is taken for background."""
 
 
-def unload(mode: NmfMode, background: int, seed: int) -> NmfMode:
+def transfer_background(mode: NmfMode, background: int, seed: int) -> NmfMode:
     """Take as much background as possible out of the components.
 
     Parameters
@@ -49,7 +47,7 @@ def unload(mode: NmfMode, background: int, seed: int) -> NmfMode:
     feasible = FeasibleSet(group_pixels(abundances, seed), spectra, mode.n_fixed, background)
     shapes = feasible.runs[:, -background:]
     for k in range(feasible.free):
-        shares = _largest_share(feasible.runs[:, k], shapes, DEPTH * feasible.run_noise[:, k])
+        shares = _largest_share(feasible.runs[:, k], shapes, SETTINGS.background_depth * feasible.run_noise[:, k])
         net = np.maximum(spectra[k] - shares @ spectra[-background:], 0.0)
         if net.sum() <= 0:
             continue
@@ -72,7 +70,7 @@ def nowhere_absent(mode: NmfMode, seed: int) -> bool:
     Returns
     -------
     bool
-        Whether the part is above `NOWHERE_ABSENT`.
+        Whether the part is above `SETTINGS.nowhere_absent`.
     """
     groups = group_pixels(mode.abundances, seed)
     others, background = groups.abundances[:, :-1], groups.abundances[:, -1]
@@ -80,7 +78,7 @@ def nowhere_absent(mode: NmfMode, seed: int) -> bool:
     totals = others[-groups.finest :].T @ groups.pixels[-groups.finest :]
     found = linprog(-totals[:free], others[:, :free], background, method="highs")
     most = -found.fun if found.status == 0 else 0.0
-    return bool(most > NOWHERE_ABSENT * (background * groups.pixels)[-groups.finest :].sum())
+    return bool(most > SETTINGS.nowhere_absent * (background * groups.pixels)[-groups.finest :].sum())
 
 
 def _largest_share(spectrum: Array, shapes: Array, depth: Array) -> Array:
@@ -92,7 +90,7 @@ def _largest_share(spectrum: Array, shapes: Array, depth: Array) -> Array:
     return np.asarray(found.x, np.float64) if found.status == 0 else np.zeros(shapes.shape[1])
 
 
-def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> NmfPosterior:
+def transfer_background_in_draws(posterior: NmfPosterior, background: int, seed: int) -> NmfPosterior:
     """Take as much background as possible out of the components of every draw.
 
     Parameters
@@ -114,7 +112,7 @@ def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> Nmf
     mean = spectra.mean(axis=0)
     groups = group_pixels(posterior.abundance_mean[:, : len(mean)], seed)
     feasible = FeasibleSet(groups, mean, posterior.n_fixed, background)
-    depth, shapes = DEPTH * feasible.run_noise, feasible.runs[:, -background:]
+    depth, shapes = SETTINGS.background_depth * feasible.run_noise, feasible.runs[:, -background:]
     shares = np.zeros((*spectra.shape[:2], background))
     for draw, k in np.ndindex(len(spectra), feasible.free):
         shares[draw, k] = _largest_share(feasible.in_runs(spectra[draw, k]), shapes, depth[:, k])
@@ -136,6 +134,7 @@ def unload_posterior(posterior: NmfPosterior, background: int, seed: int) -> Nmf
         abundance_sd=sd.astype(np.float32),
         abundance_quantiles=gamma_quantiles(abundances, sd, posterior.probs),
         effective={name: effective_sample_size(values) for name, values in sizes.items()},
+        steps=(*posterior.steps, Step.BACKGROUND_TRANSFERRED),
     )
 
 

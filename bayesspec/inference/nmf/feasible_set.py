@@ -21,7 +21,8 @@ from bayesspec.inference.nmf.pixel_groups import FLOOR, Groups, cluster_centres
 
 Array = npt.NDArray[np.float64]
 TOLERANCE = 3.0
-"""Standard deviations by which an entry may be negative: thousands of entries are looked at."""
+"""Standard deviations by which an entry may be negative, as thousands are looked at: how often the bands hold the
+truth, ``python benchmarks/identifiability.py --case purity``."""
 RUNS = (1, 4, 16)
 """Lengths of the runs over which channels are added, in units of the finest."""
 FINEST = 256

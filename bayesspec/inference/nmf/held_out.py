@@ -104,8 +104,8 @@ def held_out_score(test: npt.ArrayLike | Counts, mode: NmfMode, *, ratio: float)
     w, h = mode.abundances.astype(np.float64), mode.spectra.astype(np.float64).copy()
     free = len(h) - mode.n_fixed
     totals = np.maximum(w.sum(axis=0), 1e-12)[:free, None]
-    loose = h[:free] * totals + PSEUDO_COUNTS
-    h[:free] = loose / loose.sum(axis=1, keepdims=True)
+    unnormalised = h[:free] * totals + PSEUDO_COUNTS
+    h[:free] = unnormalised / unnormalised.sum(axis=1, keepdims=True)
     blocks = known.blocks
     rows = row_divergences(blocks.counts, blocks.split(w * ratio), jnp.asarray(h.astype(np.float32)))
     return _row_constants(known.matrix) - blocks.join(rows).astype(np.float64)

@@ -2,8 +2,8 @@
 
 The likelihood alone lets the spectra be more extreme than any pixel asks for: its maximum has abundances off zero
 everywhere and spectra with holes. Where every component is absent from some pixels, the true spectra span the
-smallest simplex that holds the data; so from the maximum the spectra are drawn together, as far as the abundances
-stay non-negative within their noise.
+minimum-volume simplex that holds the data; so from the maximum the spectra are moved towards each other, as far as the
+abundances stay non-negative within their noise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SETTLING = 10
 """Steps in which the other abundances make up for those that are set to zero."""
 
 
-def compact(
+def smallest_simplex(
     mode: NmfMode,
     background: int,
     seed: int,

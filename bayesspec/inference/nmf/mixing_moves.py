@@ -27,7 +27,7 @@ from bayesspec.models.poisson_nmf import RATE_FLOOR
 # Shifts of positive numbers that stay positive: linear above a noise level, multiplicative below it
 
 
-def soft_shift(log_value: jax.Array, noise: jax.Array, change: jax.Array) -> tuple[jax.Array, jax.Array]:
+def softplus_shift(log_value: jax.Array, noise: jax.Array, change: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Shift positive numbers.
 
     Parameters
@@ -63,7 +63,7 @@ def _log_slope(r: jax.Array) -> jax.Array:
 
 
 def soft_shift_slopes(log_value: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Differentiate `soft_shift` by the change, at no change.
+    """Differentiate `softplus_shift` by the change, at no change.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Noise(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Abundances and spectra in the gauge with a free scale.
+    """Abundances and spectra in the parameters with a free scale.
 
     Parameters
     ----------
@@ -319,8 +319,8 @@ def shift_all(
     ) -> tuple[tuple[Factors, jax.Array, jax.Array], None]:
         (log_w, spectra), by_pixel, by_channel = carry
         (k, j), e = each
-        log_h, jacobian_h = soft_shift(jnp.log(spectra[k]), noise.spectra[k], e * spectra[j])
-        column, jacobian_w = soft_shift(log_w[..., j], noise.abundances[..., j], -e * jnp.exp(log_w[..., k]))
+        log_h, jacobian_h = softplus_shift(jnp.log(spectra[k]), noise.spectra[k], e * spectra[j])
+        column, jacobian_w = softplus_shift(log_w[..., j], noise.abundances[..., j], -e * jnp.exp(log_w[..., k]))
         moved = Factors(log_w.at[..., j].set(column), spectra.at[k].set(jnp.exp(log_h)))
         return (moved, by_pixel + jacobian_w, by_channel + jacobian_h), None
 

@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 NOISE = 1e-7
 """Part of the divergence by which it may rise at the optimum: the rows are summed in single precision."""
 TURNS = (("whwh",), ("wh",), ("w", "h"))
-"""What moves in turn in a round, abundances and spectra, with curvatures measured once: less and less bold."""
+"""What moves in turn in a round, abundances and spectra, with curvatures measured once: first all, then fewer."""
 ENOUGH = 200.0
 """Mean counts of a component in a pixel from which its curvature is used twice: with fewer it changes too much."""
 

@@ -14,18 +14,14 @@ import numpy.typing as npt
 from numpyro import diagnostics
 from scipy.special import betaincinv, gammaincinv, ndtr
 
+from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.mode import NmfMode
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.nmf.state import Summary
 from bayesspec.inference.status import Status
 
-LARGEST_ERROR = 0.1
-"""Monte Carlo error of an end of a 95 % interval, as a part of its width, up to which it is settled: an interval whose
-ends are off by so much holds 94 % on average; about 45 independent draws."""
 INTERVAL = 0.95
 """Probability of the intervals whose ends decide whether the chain was long enough."""
-FEWEST_ACCEPTED = 0.15
-"""Share of accepted moves of pixels or channels below which the status says so; where those along what the counts leave
-open are few, the errors of the intervals' ends tell."""
 STILL = 1e-20
 """Variance, over the mean square, of what does not move but for rounding."""
 
@@ -120,6 +116,8 @@ class NmfPosterior:
         How the sampling ended.
     n_fixed : int
         Number of components whose spectrum was fixed; they come last.
+    steps : tuple of Step
+        What was done to the draws after sampling.
     """
 
     spectra: npt.NDArray[np.float32]
@@ -136,6 +134,7 @@ class NmfPosterior:
     effective: dict[str, npt.NDArray[np.float64]]
     status: Status
     n_fixed: int = 0
+    steps: tuple[Step, ...] = ()
 
     @property
     def component_abundances(self) -> npt.NDArray[np.float32]:
@@ -277,11 +276,11 @@ def summarise(
 def _status(acceptance: dict[str, float], chains: tuple[npt.NDArray[np.float64], ...], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED
-    if min(acceptance[move] for move in ("pixels", "channels")) < FEWEST_ACCEPTED:
+    if min(acceptance[move] for move in ("pixels", "channels")) < SETTINGS.fewest_accepted:
         return Status.LOW_ACCEPTANCE
     for chain in chains:
         (low, high), errors = end_errors(chain, INTERVAL)
-        if (errors > LARGEST_ERROR * (high - low)).any():
+        if (errors > SETTINGS.largest_error * (high - low)).any():
             return Status.LOW_EFFECTIVE_SAMPLE_SIZE
     return Status.CONVERGED
 

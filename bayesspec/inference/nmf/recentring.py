@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.after_sampling import Step
 from bayesspec.inference.nmf.posterior import NmfPosterior
 
 Array = npt.NDArray[np.float64]
@@ -46,7 +47,8 @@ def recentred(posterior: NmfPosterior, spectra: npt.ArrayLike) -> NmfPosterior:
     moved /= moved.sum(axis=2, keepdims=True)
     inverse = np.linalg.inv(transform)
     totals, fractions = (np.maximum(part @ inverse, 0.0) for part in (posterior.totals, posterior.fractions))
-    return replace(posterior, spectra=moved.astype(np.float32), totals=totals, fractions=fractions)
+    steps = (*posterior.steps, Step.RECENTRED)
+    return replace(posterior, spectra=moved.astype(np.float32), totals=totals, fractions=fractions, steps=steps)
 
 
 def _closest(mean: Array, wanted: Array, free: int) -> Array:

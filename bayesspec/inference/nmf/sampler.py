@@ -333,8 +333,8 @@ def _begin(mode: NmfMode, prior: NmfPrior) -> Start:
     w = np.maximum(mode.abundances.astype(np.float64), LEAST_ABUNDANCE)
     free = len(mode.spectra) - mode.n_fixed
     h = mode.spectra.astype(np.float64).copy()
-    loose = h[:free] * w.sum(axis=0)[:free, None] + prior.concentrations(free, h.shape[1])
-    h[:free] = loose / loose.sum(axis=1, keepdims=True)
+    unnormalised = h[:free] * w.sum(axis=0)[:free, None] + prior.concentrations(free, h.shape[1])
+    h[:free] = unnormalised / unnormalised.sum(axis=1, keepdims=True)
     low, high = prior.shape_range
     shape = np.clip(w.mean(axis=0) ** 2 / np.maximum(w.var(axis=0), 1e-9), 1.01 * low, 0.5 * high)
     return Start(w, h, shape, shape / w.mean(axis=0))

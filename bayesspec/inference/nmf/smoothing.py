@@ -18,6 +18,7 @@ from bayesspec.image.counts import Counts
 from bayesspec.inference.blocks import merge, product, row_divergences
 from bayesspec.inference.newton_proposal import pair_products, pairs
 from bayesspec.inference.nmf.held_out import thin
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.nmf.total_variation import Quadratic, joined, no_tension, smooth_maps
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -25,8 +26,6 @@ STRENGTHS = (0.0, 0.02, 0.06, 0.15, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5)
 """Strengths that are tried, in units of one over the square root of a component's mean abundance."""
 WORSE = 2
 """Strengths in a row that predict worse, after which no stronger one is tried."""
-SURE = 2.0
-"""Standard errors by which held-out counts must be predicted better than without smoothing."""
 FITTED = 0.8
 """Share of the counts that is fitted when the strength is learned."""
 LARGEST_SIDE = 144
@@ -198,5 +197,5 @@ def learned_strength(
         if list(rows).index(best) < len(rows) - WORSE:
             break
     gain = rows[0.0] - rows[best]
-    sure = gain.sum() > SURE * np.sqrt(len(gain)) * gain.std()
+    sure = gain.sum() > SETTINGS.smoothing_errors * np.sqrt(len(gain)) * gain.std()
     return (best if sure else 0.0), {strength: float(found.mean()) for strength, found in rows.items()}

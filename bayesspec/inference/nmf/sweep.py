@@ -177,10 +177,10 @@ def channel_sums(
     gram : jax.Array (pair, channel), float32
         Sum of w_i w_j / r.
     """
-    loose = w[:, :free].T
-    crossed = merge(pair_products(loose), run) * float(run)
+    own = w[:, :free].T
+    crossed = merge(pair_products(own), run) * float(run)
     mean = product(merge(w.T, run).T, spectra) + RATE_FLOOR
-    return product(loose, quotient), product(crossed, 1.0 / mean)
+    return product(own, quotient), product(crossed, 1.0 / mean)
 
 
 class ChannelProblem(NamedTuple):
@@ -259,9 +259,9 @@ def sweep(data: Data, state: State, step: Step, key: jax.Array, *, plan: Plan) -
         What is kept of it.
     """
     keys = jax.random.split(key, 6)
-    loose = _loosen(state, keys[0], data.prior.concentration, plan)
-    log_w, sums, pixel_gain, pixels_moved = move_pixels(data, loose, keys[1], plan)
-    spectra, channel_gain, channels_moved = _move_channels(data, log_w, loose.spectra, sums, keys[2], plan)
+    expanded = _with_free_scale(state, keys[0], data.prior.concentration, plan)
+    log_w, sums, pixel_gain, pixels_moved = move_pixels(data, expanded, keys[1], plan)
+    spectra, channel_gain, channels_moved = _move_channels(data, log_w, expanded.spectra, sums, keys[2], plan)
     factors, coupling_gain, coupled = Factors(log_w, spectra), jnp.zeros((), jnp.float64), jnp.ones(2)
     if spectra.shape[0] > 1:
         factors, coupling_gain, coupled = coupling_moves(
@@ -292,7 +292,7 @@ def _scaled(state: State, scale: jax.Array) -> State:
     return State(log_w, spectra, state.shape, state.rate * scale, state.log_likelihood)
 
 
-def _loosen(state: State, key: jax.Array, concentration: jax.Array, plan: Plan) -> State:
+def _with_free_scale(state: State, key: jax.Array, concentration: jax.Array, plan: Plan) -> State:
     """Draw the scale of the free spectra, in units of its mean."""
     mean = concentration.sum(axis=1)
     scale = jax.random.gamma(key, mean, (plan.free,), jnp.float64) / mean
@@ -363,10 +363,10 @@ def _move_channels(
     old = channel_problem(spectra[:free].astype(jnp.float64), sums, totals, scale, a)
     forward = newton_proposal(old.gradient, old.precision)
     drawn = forward.displace(jax.random.normal(normal_key, old.spectra.shape, jnp.float64))
-    loose = jnp.maximum(old.spectra * jnp.exp(drawn), SMALLEST).astype(jnp.float32)
-    proposed = jnp.concatenate([loose, spectra[free:]])
+    drawn_spectra = jnp.maximum(old.spectra * jnp.exp(drawn), SMALLEST).astype(jnp.float32)
+    proposed = jnp.concatenate([drawn_spectra, spectra[free:]])
     new_sums, logs = _visit_channels(data.counts, w, spectra, proposed, plan)
-    new = channel_problem(loose.astype(jnp.float64), new_sums, totals, scale, a)
+    new = channel_problem(drawn_spectra.astype(jnp.float64), new_sums, totals, scale, a)
     moved, grown = jnp.log(new.spectra / old.spectra), new.spectra - old.spectra
     gain = logs - (totals[:, None] * grown).sum(axis=0)
     density = (a * moved - scale[:, None] * grown).sum(axis=0)

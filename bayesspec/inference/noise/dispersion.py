@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.image.counts import Counts
+from bayesspec.inference.noise.settings import SETTINGS
 from bayesspec.inference.noise.singular_values import merge_sparse, noise_values
 
 SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
@@ -16,8 +17,6 @@ SCATTERS = (0.0, 0.05, 0.075, 0.1, 0.12, 0.14, 0.16, 0.2, 0.3)
 ``python benchmarks/selection.py --case noise``."""
 FEWEST_VALUES = 8
 """Singular values below which their bulk tells nothing."""
-HELPS = 1.2
-"""Factor by which a scatter must bring the bulk nearer to that of noise to be taken. The same benchmark."""
 _BULK = (0.1, 0.97)
 """Quantiles of the singular values between which they are compared with those of noise."""
 _POINTS = 2001
@@ -112,7 +111,7 @@ def noise_level(counts: npt.ArrayLike | Counts, scatters: Sequence[float] = SCAT
     error = float(np.sqrt(2.0 * (2.0 + (1.0 / expected).mean()) / merged.size))
     fits = [_against_noise(noise_values(merged, scatter), small, long) for scatter in scatters]
     best = int(np.argmin([distance for _, distance in fits]))
-    if fits[0][1] < fits[best][1] * HELPS:
+    if fits[0][1] < fits[best][1] * SETTINGS.scatter_helps:
         best = 0  # a scatter that hardly helps is none
     return NoiseLevel(fits[0][0], error, scatters[best], fits[best][0])
 

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from bayesspec.image.counts import Counts
 from bayesspec.inference.nmf.rank_path import rank_path
+from bayesspec.inference.noise.settings import SETTINGS
 from bayesspec.inference.noise.singular_values import tracy_widom_rank
 from bayesspec.inference.pca.score_maps import map_of, smooth_scores
 
@@ -27,15 +28,10 @@ FARTHEST = 0.5
 """Largest shift that is taken back, in channels: counts move to the next channel only."""
 FLOOR = 1e-4
 """Least rate, as a part of the mean count."""
-LEVEL = 0.01
-"""Level of the test for the rank, with drift and without. How often the drift is seen and the rank right:
-``python benchmarks/selection.py --case noise``."""
 MOST = 8
 """Components up to which a drift is looked for: cost."""
 WIDTHS = (1.0, 2.0, 4.0)
 """Widths of the Gaussians over which neighbours are compared, pixels."""
-COHERENT = 4.0
-"""Standard deviations by which the shifts of neighbours must agree to be called a drift."""
 TOLERANCE = 1e-4
 """Tolerance of the factorisations whose residuals are looked at."""
 
@@ -190,18 +186,20 @@ def find_drift(counts: Counts, *, dispersion: float = 1.0, scatter: float = 0.0)
         component; ``None`` where there is none.
     """
     noise = {"dispersion": dispersion, "scatter": scatter}
-    raw = tracy_widom_rank(counts, level=LEVEL, **noise).rank
+    raw = tracy_widom_rank(counts, level=SETTINGS.drift_level, **noise).rank
     # moving counts widens the spectra and may hide a weak component: that is no drift
-    unmoved = tracy_widom_rank(taken_back(counts.matrix, np.zeros(counts.shape[0]), seed=0), level=LEVEL, **noise).rank
+    unmoved = tracy_widom_rank(
+        taken_back(counts.matrix, np.zeros(counts.shape[0]), seed=0), level=SETTINGS.drift_level, **noise
+    ).rank
     largest = min(max(raw, 1), MOST)
     for rank, mode in enumerate(rank_path(counts, largest, tolerance=TOLERANCE), start=1):
         shifts = shifts_of(counts, mode.abundances, mode.spectra)
-        if shifts.coherence < COHERENT:
+        if shifts.coherence < SETTINGS.drift_coherent:
             continue
         if rank == raw:
             return Drift(shifts.mean, shifts.error, rank, raw)
         for spread in (SPREAD, 0.0) if unmoved > rank else (0.0,):
             moved = taken_back(counts.matrix, shifts.mean, seed=rank, spread=spread)
-            if tracy_widom_rank(moved, level=LEVEL, **noise).rank <= rank:
+            if tracy_widom_rank(moved, level=SETTINGS.drift_level, **noise).rank <= rank:
                 return Drift(shifts.mean, shifts.error, rank, raw)
     return None

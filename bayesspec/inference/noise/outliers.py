@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter, minimum_filter
 
-FACTOR = 4.0
-"""A sum is hot above this times the largest of its neighbours, and dead below this part of the smallest."""
-SIGMAS = 6.0
-"""Standard deviations of the counts by which a sum must lie beyond that."""
+from bayesspec.inference.noise.settings import SETTINGS
+
 WINDOW = 5
 """Side of the neighbourhood, the sum itself in its middle: channels or pixels."""
 
@@ -40,6 +38,14 @@ def outliers(sums: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArra
     if sums.ndim == 1:
         known[[0, -1]] = False  # a spectrum may end in a step, as where a detector's window becomes opaque
     with np.errstate(invalid="ignore"):
-        hot = known & (values > FACTOR * highest + SIGMAS * np.sqrt(FACTOR * np.maximum(highest, 1.0) + values))
-        dead = known & (values < lowest / FACTOR - SIGMAS * np.sqrt(np.maximum(lowest, 0.0)) / FACTOR)
+        hot = known & (
+            values
+            > SETTINGS.outlier_factor * highest
+            + SETTINGS.outlier_sigmas * np.sqrt(SETTINGS.outlier_factor * np.maximum(highest, 1.0) + values)
+        )
+        dead = known & (
+            values
+            < lowest / SETTINGS.outlier_factor
+            - SETTINGS.outlier_sigmas * np.sqrt(np.maximum(lowest, 0.0)) / SETTINGS.outlier_factor
+        )
     return (hot.astype(np.int8) - dead.astype(np.int8)).astype(np.int8)

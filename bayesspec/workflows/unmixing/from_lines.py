@@ -13,14 +13,15 @@ from scipy.stats import norm
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
 from bayesspec.inference.linear_poisson.mixing_distribution import (
     Functional,
-    SharePoints,
-    ShareProblem,
+    MixingDistribution,
+    MixingLikelihood,
     component_parts,
-    fit_points,
-    share_means,
+    fit_mixing_distribution,
+    posterior_shares,
 )
 from bayesspec.inference.linear_poisson.profile_likelihood import ProfileEnd, allowed_drop, profile_ends
 from bayesspec.inference.status import Status
@@ -89,7 +90,7 @@ def line_unmixing_result(
     image: SpectrumImage,
     condensed: CondensedDesign,
     summed: Floats,
-    best: SharePoints,
+    best: MixingDistribution,
     ends: Sequence[tuple[ProfileEnd, ProfileEnd]],
     verdict: str,
     settings: dict[str, Any],
@@ -104,7 +105,7 @@ def line_unmixing_result(
         Columns.
     summed : array, shape (block, bin), float64
         Counts that the components were fitted to.
-    best : SharePoints
+    best : MixingDistribution
         Most likely components.
     ends : sequence of (ProfileEnd, ProfileEnd)
         Ends of the ranges, as ``line_shares`` orders them.
@@ -120,7 +121,7 @@ def line_unmixing_result(
     """
     in_pixel = condensed.counts()[image.valid]
     each = in_pixel.sum(axis=1, dtype=np.float64)
-    share = share_means(in_pixel, condensed.matrix, best)
+    share = posterior_shares(in_pixel, condensed.matrix, best)
     order = np.argsort(-(share * each[:, None]).sum(axis=0))
     fits = [best, *(end.fit for pair in ends for end in pair)]
     weights = np.stack([fit.weights[order] for fit in fits])
@@ -140,9 +141,10 @@ def line_unmixing_result(
         prob=settings["prob"],
         interval="joint likelihood ranges",
         selection=xr.Dataset({"verdict": ("candidate", ["as asked"])}, coords={"candidate": [len(order)]}),
-        settings={
+        settings=with_steps({}, Step.AMOUNTS)
+        | {
             "seed": settings["seed"],
-            "model": "line families and continuum, shares integrated out",
+            "model": "line_mixture",
             "prior": PRIOR,
             "pixels summed": f"{settings['block']} x {settings['block']}",
             "points of the distribution of the shares": len(best.probabilities),
@@ -255,8 +257,10 @@ def unmix_lines(
             "no more components than pixels or lines",
             "bs.unmix(si, rank=3, elements=[...])",
         )
-    problem = ShareProblem(summed, condensed.matrix)
-    fits = [fit_points(problem, start, progress=progress) for start in _starts(whole, condensed, rank, rng)]
+    problem = MixingLikelihood(summed, condensed.matrix)
+    fits = [
+        fit_mixing_distribution(problem, start, progress=progress) for start in _starts(whole, condensed, rank, rng)
+    ]
     best, ends = profile_ends(
         problem,
         max(fits, key=lambda fit: fit.log_likelihood),

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.nmf.posterior import LARGEST_ERROR, NmfPosterior
+from bayesspec.inference.after_sampling import Step, with_steps
+from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import BANDED
@@ -62,7 +64,7 @@ def unmixing_result(
         verdict=verdict,
         prob=prob,
         selection=table,
-        settings=fit.settings
+        settings=with_steps(fit.settings, *[Step.BAND] * (fit.band is not None))
         | {
             "model": "poisson_nmf",
             "counts_per_pixel": image.counts_per_pixel,
@@ -93,7 +95,7 @@ def _status(fit: UnmixingFit) -> Status:
     for status in (fit.mode.status, fit.posterior.status):
         if not status.ok and status is not Status.LOW_EFFECTIVE_SAMPLE_SIZE:
             return status
-    settled = fit.interval_errors.max() <= LARGEST_ERROR
+    settled = fit.interval_errors.max() <= SETTINGS.largest_error
     return Status.CONVERGED if settled else Status.LOW_EFFECTIVE_SAMPLE_SIZE
 
 

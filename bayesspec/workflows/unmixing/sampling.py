@@ -14,13 +14,15 @@ from tqdm import tqdm
 
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import LEAST_LIKENESS, likeness, sampling_block, summed
-from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload_posterior
+from bayesspec.inference.after_sampling import Step, with_steps
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, transfer_background_in_draws
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.pixel_abundances import sample_abundances
-from bayesspec.inference.nmf.posterior import LARGEST_ERROR, NmfPosterior
+from bayesspec.inference.nmf.posterior import NmfPosterior
 from bayesspec.inference.nmf.prior import NmfPrior
 from bayesspec.inference.nmf.recentring import recentred
 from bayesspec.inference.nmf.sampler import sample, sweeps_per_draw
+from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.nmf.smoothing import learned_strength, smoothed_abundances
 from bayesspec.inference.status import Status
 from bayesspec.workflows.unmixing.bands import Band, feasible_band, interval_errors
@@ -147,7 +149,8 @@ def fit_components(
         "prior": PRIOR + FLAT * flat + ONE_SHAPE * (shapes is not None),
         "strength of the smoothing over neighbours": strength,
     }
-    return UnmixingFit(mode, posterior, band, errors, maps, known, settings)
+    steps = posterior.steps + (Step.SMOOTHED,) * (maps is not None) + (Step.MEAN_BACKGROUND,) * (shapes is not None)
+    return UnmixingFit(mode, posterior, band, errors, maps, known, with_steps(settings, *steps))
 
 
 def _start(
@@ -201,13 +204,13 @@ def _settled(task: _Task, sampling: Sampling, key: jax.Array) -> Settled:
         if task.shapes is not None:
             known = known.mixed(posterior.spectra[:, -1].mean(axis=0), task.counts.channels)
         elif len(known.background) > 1:
-            posterior = unload_posterior(posterior, len(known.background), sampling.seed)
+            posterior = transfer_background_in_draws(posterior, len(known.background), sampling.seed)
         if posterior.status is Status.INTERRUPTED:
             return (replace(found[0], status=posterior.status), *found[1:]) if found else (posterior, None, None, thin)
         band = feasible_band(task.sums, posterior, known, sampling.seed)
         errors = interval_errors(posterior, band, sampling.prob)
         found = posterior, band, errors, thin
-        if errors.max() <= LARGEST_ERROR:
+        if errors.max() <= SETTINGS.largest_error:
             break
     assert found is not None
     return found

@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 
 from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import em_step
-from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
-from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, transfer_background
+from bayesspec.inference.nmf.minimum_volume import smallest_simplex
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.nmf.smoothing import proportional, smoothed_abundances
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
@@ -22,7 +22,7 @@ from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 ROUNDS = 2
 """Times that background is taken out of the components and both are fitted again."""
 NEIGHBOUR_ROUNDS = 3
-"""Times that the maps are smoothed, the spectra fitted to them, and drawn together."""
+"""Times that the maps are smoothed, the spectra fitted to them, and moved to their minimum volume."""
 SMOOTH_TOLERANCE = 1.5
 """Standard deviations of its own noise by which a smoothed abundance may be negative: it has less of it."""
 SPECTRA_STEPS = 5
@@ -68,11 +68,11 @@ def best_start(
         return fit_mode(counts, rank, key=key)
     mode = first = fit_mode(counts, free, key=key, fixed_spectra=fixed)
     for _ in range(ROUNDS if background else 0):
-        mode = unload(mode, background, seed)
+        mode = transfer_background(mode, background, seed)
         mode = fit_mode(counts, free, init=(mode.abundances, mode.spectra), fixed_spectra=fixed)
-    mode = unload(mode, background, seed) if background else mode
+    mode = transfer_background(mode, background, seed) if background else mode
     mode = replace(mode, stability=_carried(first, mode, free))
-    return _released(compact(mode, background, seed, counts=counts), free, expected)
+    return _released(smallest_simplex(mode, background, seed, counts=counts), free, expected)
 
 
 def one_shape_start(counts: Counts, mode: NmfMode, background: int, *, seed: int) -> NmfMode | None:
@@ -110,7 +110,9 @@ def one_shape_start(counts: Counts, mode: NmfMode, background: int, *, seed: int
         found = fit_mode(counts, free, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
         w = np.append(found.abundances[:, :first], found.abundances[:, first:] * weights, axis=1)
     stability = _carried(mode, found, free)
-    found = replace(unload(found, 1, seed), stability=None if stability is None else stability[: first + 1])
+    found = replace(
+        transfer_background(found, 1, seed), stability=None if stability is None else stability[: first + 1]
+    )
     worse = 2.0 * (found.divergence - mode.divergence) > counts.shape[0] * (background - 1)
     return None if worse or nowhere_absent(found, seed) else found
 
@@ -158,8 +160,8 @@ def neighbour_start(counts: Counts, mode: NmfMode, strength: float, background: 
         smooth = smoothed_abundances(counts, found.spectra, strength, found.abundances)
         smooth = np.maximum(smooth, LEAST_SHARE * smooth.mean(axis=0))
         found = replace(found, abundances=smooth, spectra=_fitted_spectra(counts.blocks, smooth, found))
-        found = unload(found, background, seed) if background else found
-        found = compact(found, background, seed, tolerance=SMOOTH_TOLERANCE)
+        found = transfer_background(found, background, seed) if background else found
+        found = smallest_simplex(found, background, seed, tolerance=SMOOTH_TOLERANCE)
     moved = mode.abundances @ (mode.spectra.astype(np.float64) @ np.linalg.pinv(found.spectra.astype(np.float64)))
     return replace(found, abundances=np.maximum(moved, 0.0).astype(np.float32))
 

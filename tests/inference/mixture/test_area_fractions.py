@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bayesspec.inference.mixture.area_fractions import share_draws
+from bayesspec.inference.mixture.area_fractions import area_fraction_draws
 from bayesspec.inference.mixture.coherence import dose_covariates
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.fit_number import with_covariates
@@ -26,7 +26,7 @@ def stripes(counts: int, seed: int, side: int = 40) -> tuple[np.ndarray, np.ndar
 def drawn(fit: MixtureFit, counts: np.ndarray, covariates: np.ndarray, n: int = 400) -> np.ndarray:
     measured = counts.sum(axis=2) > 0
     compositions, weights = fit.draws(jax.random.key(1), n)
-    return share_draws(fit, compositions, weights, counts, covariates, measured=measured, key=jax.random.key(2))
+    return area_fraction_draws(fit, compositions, weights, counts, covariates, measured=measured, key=jax.random.key(2))
 
 
 def test_shares_cover_those_of_the_image() -> None:

@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.inference.mixture.coherence import THRESHOLD, dose_covariates, gaussian, of_others, phase_score
+from bayesspec.inference.mixture.coherence import coherence_score, dose_covariates, gaussian, of_others
+from bayesspec.inference.mixture.settings import SETTINGS
 
 IRON = np.array([0.783 / 1.783, 0.698 / 1.698])
 SHARES = np.stack([IRON, 1 - IRON], axis=1)
@@ -19,7 +20,7 @@ def blobs(rng, shape, width):
 def test_false_alarms_at_most_five_percent():
     rng = np.random.default_rng(0)
     alarms = [
-        phase_score(rng.poisson(dose * share, (48, 48, len(share)))).significant
+        coherence_score(rng.poisson(dose * share, (48, 48, len(share)))).significant
         for dose, share in ((5.0, SHARES[0]), (60.0, np.array([0.5, 0.3, 0.15, 0.05])))
         for _ in range(150)
     ]
@@ -28,7 +29,7 @@ def test_false_alarms_at_most_five_percent():
 
 def test_score_of_one_phase_has_variance_one():
     rng = np.random.default_rng(1)
-    z = np.array([phase_score(rng.poisson(20 * SHARES[0], (48, 48, 2))).z for _ in range(200)])
+    z = np.array([coherence_score(rng.poisson(20 * SHARES[0], (48, 48, 2))).z for _ in range(200)])
     assert z.shape[1] == 4
     np.testing.assert_allclose(z[:, :2].std(axis=0), 1.0, atol=0.15)
     np.testing.assert_allclose(z[:, :2].mean(axis=0), 0.0, atol=0.25)
@@ -37,13 +38,13 @@ def test_score_of_one_phase_has_variance_one():
 def test_two_oxides_are_noticed_at_ten_counts_a_pixel():
     rng = np.random.default_rng(2)
     maps = [rng.poisson(10 * SHARES[blobs(rng, (128, 128), 6)]) for _ in range(12)]
-    assert sum(phase_score(counts).significant for counts in maps) >= 11
+    assert sum(coherence_score(counts).significant for counts in maps) >= 11
 
 
 def test_broad_grains_are_noticed_at_three_counts_a_pixel_by_the_widest_score():
     rng = np.random.default_rng(5)
-    scores = np.array([phase_score(rng.poisson(3 * SHARES[blobs(rng, (128, 128), 12)])).z for _ in range(20)])
-    assert (scores.max(axis=1) > THRESHOLD).sum() >= 13
+    scores = np.array([coherence_score(rng.poisson(3 * SHARES[blobs(rng, (128, 128), 12)])).z for _ in range(20)])
+    assert (scores.max(axis=1) > SETTINGS.uneven_map).sum() >= 13
     assert (scores.argmax(axis=1) == 4).sum() >= 10
 
 
@@ -64,18 +65,18 @@ def test_masked_pixels_and_scattered_noise_do_not_count():
     spoiled[10:20, 10:20] = [400, 10]
     mask = np.zeros((64, 64), bool)
     mask[10:20, 10:20] = True
-    assert phase_score(spoiled).significant
-    np.testing.assert_allclose(phase_score(spoiled, mask=mask).z, phase_score(counts, mask=mask).z)
+    assert coherence_score(spoiled).significant
+    np.testing.assert_allclose(coherence_score(spoiled, mask=mask).z, coherence_score(counts, mask=mask).z)
     scattered = rng.permutation(rng.poisson(500 * SHARES[blobs(rng, (64, 64), 6)]).reshape(-1, 2)).reshape(64, 64, 2)
-    assert abs(phase_score(scattered).z).max() < 4
+    assert abs(coherence_score(scattered).z).max() < 4
 
 
 def test_empty_channels_change_nothing_and_one_channel_is_refused():
     counts = np.random.default_rng(4).poisson(20 * SHARES[0], (32, 32, 2))
     padded = np.concatenate([counts, np.zeros((32, 32, 1), int)], axis=2)
-    np.testing.assert_allclose(phase_score(padded).z, phase_score(counts).z)
+    np.testing.assert_allclose(coherence_score(padded).z, coherence_score(counts).z)
     with pytest.raises(InputError, match=r"1 channel\(s\) with counts"):
-        phase_score(counts * np.array([1, 0]))
+        coherence_score(counts * np.array([1, 0]))
 
 
 def test_dose_covariates_are_standardised_and_depend_on_the_dose_alone():

@@ -1,11 +1,15 @@
 """Pixels of more than one phase: found where they are, not where they are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.inference.mixture import mixed_pixels as mixed_pixels_file
 from bayesspec.inference.mixture.mixed_pixels import mixed_pixels
 from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.mixture.settings import SETTINGS
 
 PHASES = np.array([[0.40, 0.05, 0.25, 0.30], [0.10, 0.45, 0.15, 0.30], [0.05, 0.15, 0.40, 0.40]])
 
@@ -41,7 +45,7 @@ def test_a_few_mixed_pixels_are_weighed_against_drawn_images(monkeypatch: pytest
     blurred = pure.copy()
     blurred[::4] = np.random.default_rng(1).poisson(300 * 0.5 * (PHASES[0] + PHASES[1]), (12, 48, 4))
     measured = np.ones((48, 48), bool)
-    monkeypatch.setattr("bayesspec.inference.mixture.mixed_pixels.CERTAIN", np.inf)
+    monkeypatch.setattr(mixed_pixels_file, "SETTINGS", replace(SETTINGS, mixed_certain=np.inf))
     fit = fit_path(pure, 3)[2]
     assert not mixed_pixels(fit, pure, measured, seed=0).found
     found = mixed_pixels(fit, blurred, measured, seed=0)

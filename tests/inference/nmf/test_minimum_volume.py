@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
-from bayesspec.inference.nmf.minimum_volume import compact
+from bayesspec.inference.nmf.background_transfer import nowhere_absent, transfer_background
+from bayesspec.inference.nmf.minimum_volume import smallest_simplex
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.status import Status
 
@@ -33,7 +33,7 @@ def test_spectra_that_are_too_extreme_are_drawn_together() -> None:
     abundances, spectra = truth()
     apart = np.eye(3) + 0.2 * (np.eye(3) - 1 / 3)  # as likelihood does: holes in spectra, no zero in the abundances
     start = as_mode(abundances @ np.linalg.inv(apart), np.maximum(apart @ spectra, 1e-6))
-    found = compact(start, 0, 0)
+    found = smallest_simplex(start, 0, 0)
     assert angles(start.spectra, spectra).max() > 3.0
     assert angles(found.spectra, spectra).max() < 1.5
     mean = start.abundances.astype(float) @ start.spectra
@@ -47,8 +47,8 @@ def test_the_way_is_shortened_where_single_pixels_say_more_than_their_groups() -
     abundances = 1e5 * rng.uniform(0.0, 1.0, (2000, 3))  # few pixels come near a corner
     counts = rng.poisson(abundances @ spectra).astype(np.uint32)
     mode = as_mode(abundances, spectra)
-    assert angles(compact(mode, 0, 0).spectra, spectra).max() > 1.0
-    assert angles(compact(mode, 0, 0, counts=counts).spectra, spectra).max() < 0.5
+    assert angles(smallest_simplex(mode, 0, 0).spectra, spectra).max() > 1.0
+    assert angles(smallest_simplex(mode, 0, 0, counts=counts).spectra, spectra).max() < 0.5
 
 
 def test_absent_components_do_not_shorten_the_way() -> None:
@@ -57,7 +57,7 @@ def test_absent_components_do_not_shorten_the_way() -> None:
     counts = np.random.default_rng(1).poisson(abundances @ spectra).astype(np.uint16)
     start = as_mode(abundances @ np.linalg.inv(apart), np.maximum(apart @ spectra, 1e-6))
     fitted = fit_mode(counts, 3, key=jax.random.key(0), init=(start.abundances, start.spectra))
-    found, whole = (compact(fitted, 0, 0, counts=given) for given in (counts, None))
+    found, whole = (smallest_simplex(fitted, 0, 0, counts=given) for given in (counts, None))
     np.testing.assert_allclose(found.spectra, whole.spectra)
 
 
@@ -72,7 +72,7 @@ def test_a_background_that_is_absent_from_some_pixels_is_told_from_one_that_is_e
 
 def test_one_component_stays() -> None:
     mode = as_mode(np.ones((5, 1)), np.ones((1, 4)))
-    assert compact(mode, 0, 0) is mode
+    assert smallest_simplex(mode, 0, 0) is mode
 
 
 @pytest.mark.parametrize("loaded", [0.2, 0.6])
@@ -87,7 +87,7 @@ def test_background_is_taken_out_of_the_components(loaded: float) -> None:
     mixed[0] = (1 - loaded) * spectra[0] + loaded * shapes.mean(axis=0)
     everything = np.concatenate([abundances, np.full((400, 2), 1000.0)], axis=1)
     mode = as_mode(everything, np.concatenate([mixed, shapes]), 2)
-    found = unload(mode, 2, 0)
+    found = transfer_background(mode, 2, 0)
     assert angles(found.spectra[:1], spectra[:1])[0] < 3.0
     np.testing.assert_allclose(found.spectra[3:], mode.spectra[3:])
     np.testing.assert_allclose(found.abundances.sum(axis=1), everything.sum(axis=1), rtol=1e-3)

@@ -11,7 +11,7 @@ from scipy import stats
 from bayesspec.errors import InputError
 from bayesspec.image.counts import cut, merge_counts
 from bayesspec.inference.nmf import sampler
-from bayesspec.inference.nmf.background_transfer import unload
+from bayesspec.inference.nmf.background_transfer import transfer_background
 from bayesspec.inference.nmf.mixing_moves import (
     Factors,
     Noise,
@@ -228,7 +228,7 @@ def test_a_flat_prior_leaves_a_background_in_proportion_to_the_components():
     abundances = rng.gamma(1.0, 200.0, (256, 2))
     under = 0.5 * abundances.sum(axis=1, keepdims=True)
     counts = rng.poisson(abundances @ spectra + under * shape / shape.sum())
-    mode = unload(fit_mode(counts, 2, key=fresh(), fixed_spectra=shape), 1, 0)
+    mode = transfer_background(fit_mode(counts, 2, key=fresh(), fixed_spectra=shape), 1, 0)
     posterior = sample(counts, mode, key=fresh(), draws=300, warmup=200, thin=1, prior=NmfPrior(flat=1))
     low, high = np.quantile(posterior.totals[:, 2] / under.sum(), (0.005, 0.995))
     assert low < 1.0 < high < 1.3  # a learned prior takes most of it for components

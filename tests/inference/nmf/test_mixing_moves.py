@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesspec.inference.nmf.mixing_moves import soft_shift
+from bayesspec.inference.nmf.mixing_moves import softplus_shift
 
 
 def test_soft_shift_is_undone_and_has_its_jacobian():
@@ -12,8 +12,8 @@ def test_soft_shift_is_undone_and_has_its_jacobian():
         log_v = jnp.linspace(-12.0, 8.0, 201)
         noise = jnp.full_like(log_v, 3.0)
         for change in (-2.0, 0.5, 40.0):
-            moved, jacobian = soft_shift(log_v, noise, jnp.full_like(log_v, change))
-            back, _ = soft_shift(moved, noise, jnp.full_like(log_v, -change))
+            moved, jacobian = softplus_shift(log_v, noise, jnp.full_like(log_v, change))
+            back, _ = softplus_shift(moved, noise, jnp.full_like(log_v, -change))
             np.testing.assert_allclose(back, log_v, atol=2e-3)
-            slope = jax.vmap(jax.grad(lambda v, c=change: soft_shift(v, 3.0, c)[0]))(log_v)
+            slope = jax.vmap(jax.grad(lambda v, c=change: softplus_shift(v, 3.0, c)[0]))(log_v)
             np.testing.assert_allclose(jnp.exp(jacobian), slope, rtol=2e-3)

@@ -1,0 +1,185 @@
+"""Numbers that decide what is said: how often it is said where it is false, and how often where it is true.
+
+Run: ``python benchmarks/decisions.py {lines,unnamed,edges,check,gain,outliers,maps,uneven} --replicates 20``. Every
+row is a sample and the share of its replicates of which the statement is made; the first rows of a case are samples
+of which it is false.
+
+lines: "the deviations are larger than those of Poisson counts", of a spectrum with the resolution that the file
+states, and with one that is off by 5, 10 and 20 eV. unnamed: "a line that nobody named", of iron oxide and with
+chromium in it, whose line is so many standard deviations of what is under it. edges: the same of energy losses, with
+ripples of 1, 3 and 10 %. check: `bs.check` of as many components as there are, and of one too few. gain:
+`bs.divide_gain` of counts, and of counts times a gain. outliers: hot and dead channels and pixels, none there or one.
+maps: components "not resolved pixel by pixel", and the squared correlation of their maps with the true ones. uneven:
+phases whose neighbouring pixels "deviate together", of two phases and of two of which one is two that are 5 or 10 %
+apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+import bayesspec as bs
+from bayesspec.inference.noise.outliers import outliers
+from bayesspec.simulate import line_profile
+from bayesspec.workflows.divide_gain import POISSON_RANGE, noise_gain
+
+SIDE, CHANNELS = 16, 48
+
+
+def row(what: str, said: list[bool]) -> None:
+    """Print the share of the replicates of which something is said."""
+    print(f"{what}: {np.mean(said):.2f} of {len(said)}", flush=True)
+
+
+def image_of(counts: np.ndarray) -> bs.SpectrumImage:
+    """Counts (y, x, channel) as an X-ray image."""
+    return bs.SpectrumImage(counts, energy=0.1 + 0.1 * np.arange(counts.shape[2]))
+
+
+def parts(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth maps (pixel, part) about 1 and spectra (part, channel) that sum to 1."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    waves = [1 + np.sin(rng.uniform(2, 6) * y + rng.uniform(2, 6) * x + rng.uniform(0, 6)) for _ in range(number)]
+    lines = [np.exp(-0.5 * ((np.arange(CHANNELS) - at) / 2.0) ** 2) + 0.02 for at in np.linspace(6, 42, number)]
+    return np.stack(waves, axis=2).reshape(-1, number), np.stack([line / line.sum() for line in lines])
+
+
+def drawn(seed: int, number: int, dose: float) -> tuple[np.ndarray, np.ndarray]:
+    """Counts (y, x, channel) of a dose a pixel, and the true maps (pixel, part)."""
+    maps, spectra = parts(seed, number)
+    maps = dose * maps / maps.sum(axis=1).mean()
+    return np.random.default_rng(seed + 1).poisson(maps @ spectra).reshape(SIDE, SIDE, CHANNELS), maps
+
+
+def lines(replicates: int) -> None:
+    for counts in (1e4, 1e5, 1e6):
+        for off in (0.0, 5.0, 10.0, 20.0):
+            said = []
+            for seed in range(replicates):
+                si = bs.simulate.iron_oxides(counts / SIDE**2, (SIDE, SIDE), seed=seed)
+                si = replace(si, acquisition=replace(si.acquisition, resolution_mn_ka_ev=130.0 + off))
+                fit = bs.fit_lines(si, ["Fe", "O"], calibrate=False, draws=2)
+                said.append("deviations" in fit.verdict)
+            row(f"lines, {counts:.0e} counts, resolution off by {off:.0f} eV", said)
+
+
+def unnamed(replicates: int) -> None:
+    for counts in (1e4, 1e5, 1e6):
+        for sigmas in (0.0, 3.0, 5.0, 8.0, 12.0):
+            said, named = [], []
+            for seed in range(replicates):
+                si = bs.simulate.iron_oxides(counts / SIDE**2, (SIDE, SIDE), seed=seed).rebin(y=SIDE, x=SIDE)
+                shape = line_profile("Cr_Ka", si.energy)
+                under = float(si.sum_spectrum()[shape > 0.1 * shape.max()].sum())
+                more = np.random.default_rng(seed).poisson(sigmas * np.sqrt(max(under, 1.0)) * shape)
+                verdict = bs.fit_lines(replace(si, counts=si.counts + more), ["Fe", "O"], draws=2).verdict
+                said.append("nobody named" in verdict)
+                named.append("Cr" in verdict)
+            row(f"unnamed, {counts:.0e} counts, chromium of {sigmas:g} sd: called so {np.mean(named):.2f}, any", said)
+
+
+def edges(replicates: int) -> None:
+    for counts in (1e5, 1e6, 1e7):
+        for ripple in (0.0, 0.01, 0.03, 0.1):
+            said = []
+            for seed in range(replicates):
+                si = bs.simulate.eels_edges(counts / SIDE**2, SIDE, seed=seed).rebin(y=SIDE, x=SIDE)
+                kept = (1 + ripple * np.sin(np.arange(len(si.energy)) / 3.0)) / (1 + ripple)
+                si = replace(si, counts=np.random.default_rng(seed).binomial(si.counts, kept))  # Poisson as before
+                said.append("deviations" in bs.fit_edges(si, ["C", "Ti", "Sr", "O"], draws=2).verdict)
+            row(f"edges, {counts:.0e} counts, ripple {100 * ripple:.0f} %", said)
+
+
+def check(replicates: int) -> None:
+    for dose in (50, 500, 5000):
+        for number in (2, 1):
+            said = []
+            for seed in range(replicates):
+                si = image_of(drawn(seed, 2, dose)[0])
+                said.append(not bs.check(bs.pca(si, number, link="linear", draws=2), si).attrs["ok"])
+            row(f"check, {dose} counts a pixel, {number} of 2 components", said)
+
+
+def gain(replicates: int) -> None:
+    for dose in (200, 2000):
+        for factor in (1.0, 1.2, 1.5, 3.0):
+            found = [
+                noise_gain(image_of(np.rint(factor * drawn(seed, 2, dose)[0]).astype(int)))
+                for seed in range(replicates)
+            ]
+            row(f"gain {factor}, {dose} counts a pixel", [one > POISSON_RANGE[1] for one in found])
+
+
+def outlying(replicates: int) -> None:
+    for mean in (3, 30, 300, 3000):
+        for factor in (1.0, 3.0, 6.0, 12.0, 0.0):
+            for shape in ((1024,), (64, 64)):
+                said = []
+                for seed in range(replicates):
+                    rng = np.random.default_rng(seed)
+                    rate = mean * np.exp(0.3 * np.cos(np.indices(shape).sum(axis=0) / 20))
+                    rate[tuple(n // 3 for n in shape)] *= factor
+                    said.append(bool(outliers(rng.poisson(rate), np.ones(shape, bool)).any()))
+                what = "none" if factor == 1 else f"one times {factor:g}"
+                row(f"outliers, {'channels' if len(shape) == 1 else 'pixels'}, {mean} counts, {what}", said)
+
+
+def uneven(replicates: int) -> None:
+    for dose in (200, 1000):
+        for apart in (0.0, 0.03, 0.05):
+            said = []
+            for seed in range(replicates):
+                rng = np.random.default_rng(seed)
+                smooth = np.stack([gaussian_filter(rng.normal(size=(48, 48)), 4, mode="wrap") for _ in range(3)])
+                shares = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.5 * (1 + apart), 0.3, 0.2 - 0.5 * apart]])
+                counts = rng.poisson(dose * shares[smooth.argmax(axis=0)])
+                seg = bs.segment(bs.LineMaps(counts, lines=("O_Ka", "Fe_Ka", "Si_Ka")), phases=2, draws=20)
+                said.append("deviate together" in seg.verdict)
+            row(f"uneven, {dose} counts a pixel, two phases, one of them two that are {100 * apart:.0f} % apart", said)
+
+
+def maps(replicates: int) -> None:
+    for dose in (2, 10, 50, 500):
+        known: list[float] = []
+        told: list[bool] = []
+        for seed in range(replicates):
+            counts, truth = drawn(seed, 2, dose)
+            fit = bs.pca(image_of(counts), 2, link="linear", neighbours=False, draws=2)
+            scores = fit.data["scores_mean"].values.reshape(-1, 2)
+            design = np.column_stack([np.ones(len(truth)), truth])
+            left = scores - design @ np.linalg.lstsq(design, scores, rcond=None)[0]
+            known += (1 - left.var(axis=0) / scores.var(axis=0)).tolist()
+            told += (fit.data["reliability"].values >= 0.5).tolist()
+        for said in (True, False):
+            which = np.array(known)[np.array(told) == said]
+            words = "said to be resolved" if said else "said to be not resolved"
+            mean = f"{which.mean():.2f}" if len(which) else "-"
+            print(f"maps, {dose} counts a pixel, {words}: {len(which)}, squared correlation {mean}", flush=True)
+
+
+CASES: dict[str, Callable[[int], None]] = {
+    "lines": lines,
+    "unnamed": unnamed,
+    "edges": edges,
+    "check": check,
+    "gain": gain,
+    "outliers": outlying,
+    "maps": maps,
+    "uneven": uneven,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", nargs="+", choices=list(CASES))
+    parser.add_argument("--replicates", type=int, default=20)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for name in options.case:
+        CASES[name](options.replicates)
