@@ -24,8 +24,9 @@ from bayesspec.results.result import Result
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.workflows.align_zero_loss import align_zero_loss
+from bayesspec.workflows.element_maps import element_maps
 from bayesspec.workflows.fit_edges import fit_edges
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.segment import segment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from statistics import NormalDist
@@ -413,32 +413,43 @@ def line_ratio(intensities: xr.DataArray, name: str) -> Estimate:
     return ratio_of(above, below, name)
 
 
-def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
+def to_arviz(groups: Mapping[str, xr.Dataset], chains: int = 1) -> Any:
     """Hand draws to ArviZ.
 
     Parameters
     ----------
-    draws : xarray.Dataset, dims (draw, ...)
-        Posterior draws.
-    observed : xarray.Dataset or None
-        What was observed.
+    groups : mapping of str to xarray.Dataset
+        Datasets by the names that ArviZ has for them, ``"posterior"`` first; where there is a dim draw it holds one
+        chain after the other.
+    chains : int
+        How many chains.
 
     Returns
     -------
     arviz.InferenceData or xarray.DataTree
-        Groups ``posterior`` and ``observed_data``, dims (chain, draw, ...): the former up to ArviZ 0.x, the
-        latter from 1.0.
+        The groups with dims (chain, draw, ...): the former up to ArviZ 0.x, the latter from 1.0.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.x announces 1.0 at import
         import arviz as az
 
-    groups: dict[str, Any] = {"posterior": draws.expand_dims("chain").assign_coords(chain=[0])}
-    if observed is not None:
-        groups["observed_data"] = observed
+    divided: dict[str, Any] = {name: _by_chain(group, chains) for name, group in groups.items()}
     if az.__version__.startswith("0."):
-        return az.InferenceData(**groups)
-    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+        return az.InferenceData(**divided)
+    return xr.DataTree.from_dict({f"/{name}": group for name, group in divided.items()})
+
+
+def _by_chain(group: xr.Dataset, chains: int) -> xr.Dataset:
+    if "draw" not in group.dims:
+        return group
+    number = group.sizes["draw"] // chains
+    table = {
+        name: (("chain", "draw", *values.dims[1:]), values.values.reshape(chains, number, *values.shape[1:]))
+        for name, values in ((name, values.transpose("draw", ...)) for name, values in group.data_vars.items())
+        if "draw" in values.dims
+    }
+    bare = group.drop_vars([name for name in [*table, "draw"] if name in group.variables])
+    return bare.assign(table).assign_coords(chain=np.arange(chains), draw=np.arange(number))
 
 
 # Quantities that the counts alone may not determine: draws together with what is feasible

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from bayesspec.results.drawing import Drawing
 from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, line_ratio
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.prediction import MOST_LEVERAGE, Prediction, prediction, rate_floor, row_blocks
-from bayesspec.results.result import Result
+from bayesspec.results.result import Result, poisson_counts
 from bayesspec.results.schema import IMAGE, INTERVAL, STATISTICS, Schema, Values, Variable, statistics
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -672,6 +673,83 @@ class Unmixing(ComponentLines):
         if theirs is None:
             return other.agreement(self)
         return matched_angle(np.asarray(self.comparable_spectra()), theirs)
+
+    # What simulated repeats need of it
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """Shares of the counts, spectra and abundances, and the ratio of every line to the last.
+
+        Returns
+        -------
+        dict of str to Estimate or xarray.Dataset
+            Dims (component,), (component, energy) and (y, x, component).
+        """
+        found: dict[str, Estimate | xr.Dataset] = {"share of counts": self.fractions}
+        with contextlib.suppress(InputError):  # no elements, or lines that the axis does not hold apart
+            for line in self.lines[:-1]:
+                found[f"{line}/{self.lines[-1]}"] = self.ratio(line, self.lines[-1])
+        return found | {"spectra": self.spectra, "abundances": self.abundances}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """One draw of the spectra with the mean abundances, and the mean background.
+
+        Parameters
+        ----------
+        data : SpectrumImage
+            The image that was unmixed.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        Unmixing, SpectrumImage
+            The truth, and Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When it is another image, or the spectra have negative values.
+        """
+        image = self.own_image(data)
+        draws = self.data["spectra_draws"].values
+        kept: dict[str, Values] = {}
+        spectra = draws[rng.integers(len(draws))].astype(np.float64)
+        abundances = self.data["abundances_mean"].values.astype(np.float64)
+        if (spectra < 0).any():
+            raise InputError(f"negative spectra by {self.method}", "rates of counts", "bs.calibrate(bs.unmix, like=si)")
+        spectra /= np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
+        rates = abundances @ spectra
+        coords: dict[str, Any] = {}
+        if "background_shapes" in self.data:
+            totals = self.data["background_total_draws"].mean("draw").values
+            mixed = (totals / totals.sum()) @ self.data["background_shapes"].values
+            rates = rates + self.data["background_mean"].values[..., None] * mixed
+            kept = {"background_shapes": self.data["background_shapes"], "background_total_draws": totals[None]}
+            coords = {"background": self.data["background"]} if "background" in self.data.coords else {}
+        truth = Unmixing.from_draws(image, spectra, abundances, method="truth", variables=kept, coords=coords)
+        return truth, poisson_counts(image, rates, rng)
+
+    def matched(self, truth: Result) -> Result | None:
+        """The unmixing with its components in the order of the truth, paired by their spectra.
+
+        Parameters
+        ----------
+        truth : Unmixing
+            From `replicate`.
+
+        Returns
+        -------
+        Unmixing or None
+            ``None`` where their numbers differ.
+        """
+        if self.number != truth.number:
+            return None
+        order = np.argsort(match_components(self.data["spectra_mean"], truth.data["spectra_mean"]))
+        data = self.data.isel(component=order).assign_coords(component=np.arange(self.number))
+        if "feasible_transforms" in data:  # its parts are the components, then the shapes of the background
+            parts = np.append(order, np.arange(len(order), data.sizes["part"]))
+            data = data.isel(part=parts).isel(from_part=parts)
+        return type(self)(data)
 
     # What is shown of it
 
