@@ -493,7 +493,8 @@ class BandedEstimate(Estimate):
         """
         low, high = self.interval(PROB)
         narrow = (high - low) <= NARROW * abs(self.mean)
-        return ((self._wider() <= WIDEST) | narrow) & np.isfinite(high - low) & self.reliable
+        finite = np.isfinite(high - low) & np.isfinite(self.mean)
+        return ((self._wider() <= WIDEST) | narrow) & finite & self.reliable
 
     @property
     def sd(self) -> xr.DataArray:
