@@ -32,6 +32,7 @@ PUBLIC = {"errors", "labels", "classical", "simulate", "plot", "models", "sklear
 SHARED_WORKFLOWS = {
     "calibrate_energy",
     "line_model",
+    "element_maps",
     "divide_gain",
     "condensed_design",
     "spectral_maps",

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,12 @@ from bayesspec.image.arguments import checked_prob
 PROB = 0.95
 """Probability of an interval where none is asked for."""
 WIDEST = 2.0
-"""Width of the 95 % interval together with the feasible band over its own, above which the counts do not determine a
-quantity: how often what they are said to determine holds is shown by `python benchmarks/identifiability.py`."""
+"""Width of the 95 % interval together with the feasible band over its own, up to which the counts determine a quantity
+as well as the prior did: how often what is said to be determined holds is shown by
+`python benchmarks/identifiability.py`."""
+NARROW = 0.4
+"""Width of the same interval over the value, up to which they determine it for the purpose of a measurement, however
+much of it is the band (python benchmarks/identifiability.py --case minerals)."""
 BANDED = "equal-tailed, together with the feasible band"
 """Kind of the intervals of quantities with a feasible band."""
 
@@ -470,16 +475,25 @@ class BandedEstimate(Estimate):
         Feasible band.
     reliable : xarray.DataArray, dims (...), bool
         Whether the draws are enough to tell an interval.
+    noise : xarray.DataArray, dims (...), float64, or None
+        Standard deviation of the quantity in any one of the factorisations, by which both ends of the band are
+        uncertain; ``None`` for 0.
     """
 
     lower: xr.DataArray
     upper: xr.DataArray
     reliable: xr.DataArray
+    noise: xr.DataArray | None = None
 
     @property
     def identified(self) -> xr.DataArray:
-        """Whether the counts determine the quantity, the band included, to its interval, dims (...), bool."""
-        return (self._wider() <= WIDEST) & self.reliable
+        """Whether the counts determine the quantity, the band included, dims (...), bool.
+
+        To twice the interval that the draws alone have, or to a fifth of its value to both sides.
+        """
+        low, high = self.interval(PROB)
+        narrow = (high - low) <= NARROW * abs(self.mean)
+        return ((self._wider() <= WIDEST) | narrow) & np.isfinite(high - low) & self.reliable
 
     @property
     def sd(self) -> xr.DataArray:
@@ -487,7 +501,7 @@ class BandedEstimate(Estimate):
         return (super().sd * self._wider()).where(self.identified)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
-        """What the equal-tailed credible interval and the feasible band span.
+        """What the equal-tailed credible interval and the feasible band span, the noise of the band's ends included.
 
         Parameters
         ----------
@@ -503,10 +517,17 @@ class BandedEstimate(Estimate):
         ------
         InputError
             When `prob` is not between 0 and 1.
+
+        Notes
+        -----
+        Source: intervals of what is identified in part only, Imbens & Manski (2004),
+        doi:10.1111/j.1468-0262.2004.00555.x.
         """
         low, high = super().interval(prob)
         attrs: dict[str, Any] = {"prob": prob, "interval": BANDED}
-        low, high = low.where(~(self.lower < low), self.lower), high.where(~(self.upper > high), self.upper)
+        reach = 0.0 if self.noise is None else NormalDist().inv_cdf((1 + prob) / 2) * self.noise
+        lowest, highest = self.lower - reach, self.upper + reach
+        low, high = low.where(~(lowest < low), lowest), high.where(~(highest > high), highest)
         return self._ended(low).assign_attrs(attrs), self._ended(high).assign_attrs(attrs)
 
     def _wider(self) -> xr.DataArray:

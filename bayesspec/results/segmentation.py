@@ -209,6 +209,7 @@ class Segmentation(LineResult):
                 **(settings or {}),
                 "lines": list(maps.lines),
                 "counts_per_pixel": maps.counts_per_pixel,
+                "calibration": maps.calibration,
                 "acquisition": asdict(maps.acquisition),
             },
             selection=selection,
