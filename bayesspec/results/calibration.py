@@ -26,8 +26,8 @@ SIGNIFICANT = 0.01
 UNEVEN = 0.001
 """The same for ranks."""
 WIDE = 0.95
-"""Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at the
-end of what is possible, such as zeros in a spectrum."""
+"""Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
+the end of what is possible, such as zeros in a spectrum."""
 FEWEST = 10
 """Repeats with an answer below which nothing is said of a quantity."""
 Floats = npt.NDArray[np.float64]

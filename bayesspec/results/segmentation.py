@@ -28,7 +28,7 @@ from bayesspec.results.result import Result, poisson_counts
 from bayesspec.results.schema import Schema, Values, Variable
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, window_maps
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
@@ -568,7 +568,7 @@ class Segmentation(LineResult):
             )
             maps = data
         else:
-            maps = element_maps(data, list(self.lines))
+            maps = window_maps(data, list(self.lines))
             windows = line_windows(data, list(self.lines))
             spectra = self._phase_spectra(data)
             compositions = np.asarray(windows.sums(spectra, np.float64), np.float64)
