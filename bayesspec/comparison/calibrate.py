@@ -109,7 +109,7 @@ def calibrate(
     Examples
     --------
     >>> import bayesspec as bs
-    >>> maps = bs.simulate.iron_oxide_lines(1000, (16, 16), seed=0)
+    >>> maps = bs.simulate.iron_oxide_lines(1000, (24, 24), seed=0)
     >>> found = bs.calibrate(bs.segment, like=maps, phases=2, replicates=12, processes=1)
     >>> found.names
     ('area, phase 0', 'area, phase 1', 'Fe_Ka/O_Ka, phase 0', 'Fe_Ka/O_Ka, phase 1')

@@ -25,6 +25,9 @@ SIGNIFICANT = 0.01
 `python benchmarks/framework.py calibrate`."""
 UNEVEN = 0.001
 """The same for ranks."""
+WIDE = 0.95
+"""Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
+the end of what is possible, such as zeros in a spectrum."""
 FEWEST = 10
 """Repeats with an answer below which nothing is said of a quantity."""
 Floats = npt.NDArray[np.float64]
@@ -345,7 +348,11 @@ def calibration_verdict(found: Calibration, messages: Sequence[str] = ()) -> str
         )
     for name in found.wide:
         row = table.sel(quantity=name)
-        words.append(f"intervals of {name} are wider than they claim, by a factor of {1 / float(row['factor']):.2g}")
+        held = format_uncertain(100 * float(row["coverage"]), 100 * float(row["error"]))
+        by = f", by a factor of {1 / float(row['factor']):.2g}" if 0 < float(row["factor"]) < WIDE else ""
+        words.append(
+            f"{100 * float(row['nominal']):.0f} % intervals of {name} hold {held} %: wider than they claim{by}"
+        )
     words += [f"ranks of {name} are not uniform" for name in found.uneven if name not in (*found.short, *found.wide)]
     judged, repeats = int(np.isfinite(table["coverage"]).sum()), found.data.sizes["replicate"]
     if not judged:
