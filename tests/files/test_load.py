@@ -236,7 +236,11 @@ def test_a_map_in_zarr(tmp_path: Path) -> None:
         {"name": name, "units": unit, "scale": scale, "offset": 0.0, "size": n, "navigate": name != "Energy"}
         for name, unit, scale, n in (("y", "nm", 2.0, 3), ("x", "nm", 2.0, 4), ("Energy", "keV", 0.01, 50))
     ]
-    signal = {"data": counts, "axes": axes, "metadata": {"Signal": {"signal_type": "EDS_TEM"}, "General": {}}}
+    signal = {
+        "data": counts,
+        "axes": axes,
+        "metadata": {"Signal": {"signal_type": "EDS_TEM"}, "General": {"title": "map"}},
+    }
     signal |= {"original_metadata": {}, "learning_results": {}, "models": {}, "package_info": {}}
     writer = pytest.importorskip("rsciio.zspy")
     with warnings.catch_warnings():
