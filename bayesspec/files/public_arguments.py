@@ -314,7 +314,19 @@ def integer(name: str, least: int) -> Checker:
     return lambda value: checked_integer(name, value, least, MOST)
 
 
-def _flag(name: str) -> Checker:
+def flag(name: str) -> Checker:
+    """Make a check that an argument is True or False.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+
+    Returns
+    -------
+    callable
+        The check.
+    """
     return lambda value: checked_flag(name, value)
 
 
@@ -511,10 +523,10 @@ _BY_NAME: Mapping[str, Checker] = {
     "warmup": integer("warmup", 0),
     "max_steps": integer("max_steps", 1),
     "max_iterations": integer("max_iterations", 1),
-    "strict": _flag("strict"),
-    "interior": _flag("interior"),
-    "calibrate": _flag("calibrate"),
-    "escape": _flag("escape"),
+    "strict": flag("strict"),
+    "interior": flag("interior"),
+    "calibrate": flag("calibrate"),
+    "escape": flag("escape"),
     "numerator": text("numerator", "ratio('Fe_Ka', 'O_Ka')"),
     "denominator": text("denominator", "ratio('Fe_Ka', 'O_Ka')"),
     "reference": text("reference", "reference='O_Ka'"),
@@ -560,5 +572,5 @@ _BY_NAME: Mapping[str, Checker] = {
     "live_time": real("live_time", 0.0, open_ends=True, optional=True),
     "beam_energy": real("beam_energy", 0.0, open_ends=True, optional=True),
     "reader_options": _options,
-    "overwrite": _flag("overwrite"),
+    "overwrite": flag("overwrite"),
 }

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, flag
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -51,7 +51,7 @@ class _Parts:
     bound: float
 
 
-@checked_arguments()
+@checked_arguments(neighbours=flag("neighbours"))
 def pca(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),

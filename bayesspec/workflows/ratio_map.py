@@ -22,8 +22,9 @@ from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.table import interval_text
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.spectroscopy.windows import drawn_responses
+from bayesspec.workflows.element_maps import element_maps
 
 MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
@@ -114,9 +115,15 @@ def ratio_map(
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio[:, maps.valid]),
+        verdict=_verdict(numerator, denominator, ratio[:, maps.valid]) + maps.remarks,
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={
+            "prior": PRIOR,
+            "seed": seed,
+            "draws": draws,
+            "windows": list(maps.windows),
+            "calibration": maps.calibration,
+        },
         attrs=_attrs(numerator, denominator),
     )
     return as_it_ended(result, strict=strict)
@@ -191,9 +198,15 @@ def profile(
         Frame({"distance": distance}, checksum=Frame.of(maps).checksum),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio),
+        verdict=_verdict(numerator, denominator, ratio) + maps.remarks,
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={
+            "prior": PRIOR,
+            "seed": seed,
+            "draws": draws,
+            "windows": list(maps.windows),
+            "calibration": maps.calibration,
+        },
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
     )
     return as_it_ended(result, strict=strict)

@@ -128,6 +128,7 @@ def segment(
     lines: Sequence[str] | None = None,
     elements: Sequence[str] | None = None,
     method: str = "windows",
+    calibrate: bool = True,
     seed: int = 0,
     draws: int = 1000,
     strict: bool = False,
@@ -155,6 +156,9 @@ def segment(
     method : {"windows", "spectra"}
         For a SpectrumImage: count in windows around the lines (``bs.element_maps``), or fit the line families of
         the elements and a continuum to the whole spectrum (``bs.spectral_maps``), which tells overlapping lines apart.
+    calibrate : bool
+        For a SpectrumImage: refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines`` does;
+        what the lines leave open of them is part of every interval, and the verdict names corrections that matter.
     seed : int
         Seed of the posterior draws and of the division into fitted and held-out counts.
     draws : int
@@ -194,7 +198,7 @@ def segment(
     noise = ""
     if isinstance(data, SpectrumImage):
         image, noise = without_hot_channels(data)
-        maps = maps_of(image, lines, elements, method)
+        maps = maps_of(image, lines, elements, method, calibrate=calibrate)
     else:
         maps = data
     if not isinstance(maps, LineMaps):
@@ -210,7 +214,7 @@ def segment(
     table = _scores(path, counts, mask, numbers, own)
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
-    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=maps.remarks + noise + note)
     return as_it_ended(result, strict=strict)
 
 

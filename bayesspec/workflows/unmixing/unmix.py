@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, text
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
@@ -28,7 +28,7 @@ from bayesspec.workflows.unmixing.result import unmixing_result
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components, progress_bar
 
 
-@checked_arguments()
+@checked_arguments(model=text("model", "model='nmf'"))
 def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
@@ -43,6 +43,7 @@ def unmix(
     draws: int = 200,
     warmup: int = 60,
     prob: float = PROB,
+    calibrate: bool = True,
     strict: bool = False,
 ) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
@@ -53,7 +54,8 @@ def unmix(
     pixels hold fewer than 500 counts, or are more than 4096, the spectra are sampled on sums over blocks of pixels.
     The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
-    so and its band stands in place of an interval.
+    so and its band stands in place of an interval; ``identifiability`` says what would narrow it. Where the ends of
+    intervals are not settled it samples again, four times as long.
 
     Parameters
     ----------
@@ -90,6 +92,9 @@ def unmix(
         Sweeps of the sampler before the first draw.
     prob : float
         Probability of the intervals.
+    calibrate : bool
+        With `elements`, for EDS: refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines``
+        does; what the lines leave open of them is part of the ranges.
     strict : bool
         Raise when the fit did not end as it should, in place of saying so in ``status``.
 
@@ -142,7 +147,16 @@ def unmix(
     result: Unmixing
     if elements is not None:
         with progress_bar(f"components, rank {chosen}") as progress:
-            result = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
+            result = unmix_lines(
+                image,
+                chosen,
+                elements,
+                seed=seed,
+                verdict=verdict,
+                prob=prob,
+                calibrate=calibrate,
+                progress=progress,
+            )
     else:
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
         fit = fit_components(counts, chosen, known, sampling, key)
