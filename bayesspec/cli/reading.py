@@ -15,6 +15,7 @@ from bayesspec.files.load import load
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.edge_design import edges_in_range
 from bayesspec.spectroscopy.xray_lines import lines_in_range
+from bayesspec.workflows.divide_gain import poisson_counts
 from bayesspec.workflows.identify_lines import identify_lines
 
 
@@ -31,11 +32,14 @@ def read(file: Path, values: Mapping[str, Any]) -> SpectrumImage:
     Returns
     -------
     SpectrumImage
-        The image; its elements are those that have a line or an edge in the range that is kept.
+        The image; its elements are those that have a line or an edge in the range that is kept. Energy losses are
+        divided by the gain of the camera where their noise shows one.
     """
     image = load(file, **given(values, [name for name in READING if name not in CROPPING]))
     energy, rebin = values.get("energy"), values.get("rebin") or 1
     image = image if energy is None else image.crop(energy=tuple(energy))
+    if image.acquisition.technique == "EELS":
+        image = poisson_counts(image)
     return recorded(image if rebin == 1 else image.rebin(y=rebin, x=rebin))
 
 

@@ -13,7 +13,7 @@ from bayesspec import cli
 from bayesspec.cli import fits
 from bayesspec.cli.fits import FITS
 from bayesspec.cli.options import OPTIONS, READING, given
-from bayesspec.cli.reading import recorded, with_elements
+from bayesspec.cli.reading import read, recorded, with_elements
 from bayesspec.errors import InputError
 from bayesspec.files.load import load
 
@@ -139,3 +139,12 @@ def test_an_axis_is_refined(tmp_path):
     answer = json.loads(run("calibrate", file, "--save", mended, "--json").stdout)
     assert answer["gain"][0] == pytest.approx(1.0, abs=0.01)
     assert load(mended).counts.sum() == image.counts.sum()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_energy_losses_are_divided_by_the_gain_of_the_camera(tmp_path):
+    image = bs.simulate.eels_edges(2000, 16, seed=0)
+    saved = replace(image, counts=10 * image.counts.astype(int), truth=None)
+    found = read(bs.save_image(saved, tmp_path / "gain.npz"), {})
+    assert found.counts.sum() == pytest.approx(image.counts.sum(), rel=0.2)
+    assert read(bs.save_image(image, tmp_path / "counts.npz"), {}).counts.sum() == image.counts.sum()
