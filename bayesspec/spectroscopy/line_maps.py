@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,9 @@ from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
 from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.inference.counting_noise import counting_noise
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
+from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.spectroscopy.windows import line_windows
 from bayesspec.spectroscopy.xray_lines import default_line
 
@@ -62,6 +64,9 @@ class LineMaps(Saved):
         background leaves open; the same in all pixels. ``None`` where it is known.
     image_checksum : str
         Checksum of the counts of the image that the maps were made of; empty where there is none.
+    noise : str
+        What of the noise is not that of single events, and what was done: hot channels and pixels left out, a gain
+        divided out. Empty where nothing was found.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class LineMaps(Saved):
     truth: Mapping[str, Any] | None = None
     response_errors: npt.NDArray[np.float64] | None = None
     image_checksum: str = ""
+    noise: str = ""
 
     def __post_init__(self) -> None:
         lines = checked_names("lines", self.lines, "lines=['Fe_Ka', 'O_Ka']")
@@ -203,7 +209,38 @@ class LineMaps(Saved):
 
     def __repr__(self) -> str:
         ny, nx, _ = self.counts.shape
-        return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
+        noise = f"; {self.noise}" if self.noise else ""
+        return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides{noise}>"
+
+
+def counting_maps(maps: LineMaps) -> LineMaps:
+    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain; maps that are so already stay.
+
+    Parameters
+    ----------
+    maps : LineMaps
+        Counts in windows.
+
+    Returns
+    -------
+    LineMaps
+        Maps for Poisson models, whose ``noise`` says what was done or is wrong.
+
+    Warns
+    -----
+    UserWarning
+        When there is something to say.
+    """
+    found = counting_noise(maps.window_counts(), maps.valid)
+    new = [words for words in found.words if words not in maps.noise]
+    if not new:
+        return maps
+    warn("; ".join(new))
+    noise = "; ".join(filter(None, (maps.noise, *new)))
+    parts = maps.counts, np.asarray(maps.side_counts)
+    if found.divides:
+        parts = tuple(np.rint(part / found.gain).astype(np.int64) for part in parts)
+    return replace(maps, counts=parts[0], side_counts=parts[1], mask=np.asarray(maps.mask) | found.hot, noise=noise)
 
 
 @checked_arguments()
@@ -211,6 +248,9 @@ def element_maps(
     image: SpectrumImage, lines: Sequence[str] | None = None, *, elements: Sequence[str] | None = None
 ) -> LineMaps:
     """Count the photons of each line, and of the background and overlapping lines beside it.
+
+    The noise is asked first, as `bs.poisson_check` does: hot channels and pixels are left out, a gain is divided out,
+    and ``noise`` of the maps says so.
 
     Parameters
     ----------
@@ -245,9 +285,10 @@ def element_maps(
             f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
             "give bs.load(..., resolution_mn_ka_ev=...) to change it"
         )
+    image, hot = without_hot_channels(image)
     windows = line_windows(image, lines)
     counts = windows.sums(image.counts)
-    return LineMaps(
+    maps = LineMaps(
         counts=counts[:, :, : len(lines)],
         lines=tuple(lines),
         side_counts=counts[:, :, len(lines) :] if counts.shape[2] > len(lines) else None,
@@ -261,7 +302,9 @@ def element_maps(
         image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
+        noise=hot,
     )
+    return counting_maps(maps)
 
 
 def default_lines(image: SpectrumImage, elements: Sequence[str] | None = None) -> list[str]:

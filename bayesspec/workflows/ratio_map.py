@@ -22,7 +22,7 @@ from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
 from bayesspec.results.result import FitError
 from bayesspec.results.table import interval_text
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps, element_maps
 from bayesspec.spectroscopy.windows import drawn_responses
 
 MOST_WINDOWS = 16
@@ -112,7 +112,7 @@ def ratio_map(
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio[:, maps.valid]),
+        verdict=_verdict(numerator, denominator, ratio[:, maps.valid], maps.noise),
         status=fields.status,
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator),
@@ -189,7 +189,7 @@ def profile(
         Frame({"distance": distance}, checksum=Frame.of(maps).checksum),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio),
+        verdict=_verdict(numerator, denominator, ratio, maps.noise),
         status=fields.status,
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
@@ -205,7 +205,7 @@ def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str, draw
         raise InputError(f"{numerator}/{denominator}", "two different lines", "bs.ratio_map(si, 'Fe_Ka', 'O_Ka')")
     if draws < FEWEST_DRAWS:
         raise InputError(f"draws={draws}", f"{FEWEST_DRAWS} draws or more", "draws=400")
-    maps = data if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
+    maps = counting_maps(data) if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
     for line in (numerator, denominator):
         if not maps.counts[maps.valid][:, maps.line_index(line)].sum():
             raise InputError(
@@ -357,8 +357,12 @@ def _spread(used: Floats) -> Floats:
     return np.where(seen.all(axis=1), spread, np.inf)
 
 
-def _verdict(numerator: str, denominator: str, used: Floats) -> str:
-    """Say whether the ratio varies, and by how much."""
+def _verdict(numerator: str, denominator: str, used: Floats, noise: str) -> str:
+    """Say whether the ratio varies, and by how much; then what is wrong with the noise."""
+    return _variation(numerator, denominator, used) + (f"; {noise}" if noise else "")
+
+
+def _variation(numerator: str, denominator: str, used: Floats) -> str:
     name, middle = f"{numerator}/{denominator}", np.median(used, axis=1)
     interval = interval_text(float(np.median(middle)), *(float(end) for end in _quantiles(middle)))
     value = f"{np.median(middle):.3g} ({100 * PROB:.0f} % interval {interval})"

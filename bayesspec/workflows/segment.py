@@ -27,8 +27,7 @@ from bayesspec.labels import interior as inner
 from bayesspec.results.result import FitError
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
-from bayesspec.spectroscopy.line_maps import LineMaps
-from bayesspec.workflows.poisson_check import counting_maps, without_hot_channels
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
 from bayesspec.workflows.spectral_maps import maps_of
 
 IMPURE = "their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
@@ -191,16 +190,11 @@ def segment(
     >>> bool((abs(sorted(ratio.mean.values) - np.array([0.698, 0.783])) < 0.02).all())
     True
     """
-    noise = ""
-    if isinstance(data, SpectrumImage):
-        image, noise = without_hot_channels(data)
-        maps = maps_of(image, lines, elements, method)
-    else:
-        maps = data
+    maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
     _check(maps)
-    maps, note = counting_maps(maps)
+    maps = counting_maps(maps)
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -210,7 +204,7 @@ def segment(
     table = _scores(path, counts, mask, numbers, own)
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
-    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=noise + note)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
@@ -259,7 +253,6 @@ def _result(
     seed: int,
     *,
     interior: bool,
-    noise: str,
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
@@ -275,7 +268,7 @@ def _result(
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
         compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
-    verdict += noise
+    verdict += f"; {maps.noise}" if maps.noise else ""
     return Segmentation.from_draws(
         maps,
         compositions,

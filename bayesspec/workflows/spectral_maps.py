@@ -10,7 +10,8 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps, element_maps
+from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.workflows.condensed_design import condensed_design
 
 WORST_SHARE = 0.995
@@ -32,6 +33,7 @@ def spectral_maps(
     In place of a window for each line and one beside it, all channels count, in bins that are narrow where lines
     overlap and wide elsewhere. The line intensities are the weighted least-squares solution over the bins, with the
     weights of the summed spectrum: unbiased for whatever the intensities are, and efficient near those of the sum.
+    The noise is asked first, as in `bs.element_maps`.
 
     Parameters
     ----------
@@ -61,13 +63,14 @@ def spectral_maps(
     >>> "Fe_Ka" in maps.lines
     True
     """
+    image, hot = without_hot_channels(image)
     condensed = condensed_design(image, elements, lines, calibrate=calibrate, continua=2, loss=LOSS)
     matrix, names = condensed.matrix, condensed.design.lines
     response = least_squares(matrix, matrix @ condensed.intensities, names)
     order = _order(matrix[:, : len(names)])
     counts = condensed.counts()[:, :, order]
     energy = condensed.design.energy[condensed.starts]
-    return LineMaps(
+    maps = LineMaps(
         counts=counts[:, :, : len(names)],
         lines=names,
         side_counts=counts[:, :, len(names) :],
@@ -80,7 +83,9 @@ def spectral_maps(
         image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
+        noise=hot,
     )
+    return counting_maps(maps)
 
 
 def least_squares(
