@@ -44,13 +44,13 @@ def counting_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.b
         What was found.
     """
     hot = outliers(counts.sum(axis=2, dtype=np.int64), valid) == 1
-    words = (f"left out: {named_flags(hot.astype(np.int8), 'pixel')}",) if hot.any() else ()
+    words = [f"left out: {named_flags(hot.astype(np.int8), 'pixel')}"] if hot.any() else []
     gain = pair_noise(counts, valid & ~hot).gain
     if gain > NOISY:
-        words += (f"counts divided by the gain of {gain:.2g} that their noise shows",)
+        words.append(f"counts divided by the gain of {gain:.2g} that their noise shows")
     elif gain < 1.0 / NOISY:
-        words += (low_noise_words(gain),)
-    return CountingNoise(hot, gain, words)
+        words.append(low_noise_words(gain))
+    return CountingNoise(hot, gain, tuple(words))
 
 
 def low_noise_words(dispersion: float) -> str:

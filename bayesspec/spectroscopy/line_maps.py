@@ -237,10 +237,10 @@ def counting_maps(maps: LineMaps) -> LineMaps:
         return maps
     warn("; ".join(new))
     noise = "; ".join(filter(None, (maps.noise, *new)))
-    parts = maps.counts, np.asarray(maps.side_counts)
+    lines, sides = maps.counts, np.asarray(maps.side_counts)
     if found.divides:
-        parts = tuple(np.rint(part / found.gain).astype(np.int64) for part in parts)
-    return replace(maps, counts=parts[0], side_counts=parts[1], mask=np.asarray(maps.mask) | found.hot, noise=noise)
+        lines, sides = (np.rint(part / found.gain).astype(np.int64) for part in (lines, sides))
+    return replace(maps, counts=lines, side_counts=sides, mask=np.asarray(maps.mask) | found.hot, noise=noise)
 
 
 @checked_arguments()

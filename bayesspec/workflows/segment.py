@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +16,9 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.mixture.area_fractions import share_draws
-from bayesspec.inference.mixture.boundary_fit import NeighbourFit
+from bayesspec.inference.mixture.boundary_fit import UNLIKELY, NeighbourFit
 from bayesspec.inference.mixture.boundary_search import MOST_BOUNDARY
+from bayesspec.inference.mixture.dark_pixels import dark_pixels
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
@@ -94,6 +96,8 @@ def phase_verdict(
         words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
     if fits.boundary_share:
         words += f"; {_mixed_note(fits)}, whose shares are fitted"
+        if fits.boundary_probability < 1 - UNLIKELY:
+            words += f"; that they do is not certain at this dose, probability {fits.boundary_probability:.2f}"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"
     return words
@@ -138,6 +142,7 @@ def segment(
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
     The noise is asked first: hot channels and pixels are left out and a gain is divided out, and the verdict says so.
+    Pixels that are dark beside the others, such as holes, have no phase; areas are shares of the other pixels.
     Where phases meet within pixels, a pixel may hold two, in shares that are fitted: then the probabilities are
     shares, areas are sums of shares, and the verdict names the share of such pixels.
     Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
@@ -194,7 +199,7 @@ def segment(
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
     _check(maps)
-    maps = counting_maps(maps)
+    maps, dark = _without_dark_pixels(counting_maps(maps))
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -204,10 +209,21 @@ def segment(
     table = _scores(path, counts, mask, numbers, own)
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
-    result = _result(maps, fits, table, path, draws, seed, interior=interior)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior, dark=dark)
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+def _without_dark_pixels(maps: LineMaps) -> tuple[LineMaps, str]:
+    """Leave out what is no part of the sample, and say so."""
+    totals = maps.window_counts().sum(axis=2, dtype=np.int64)
+    dark = dark_pixels(totals, maps.valid)
+    if not dark.any():
+        return maps, ""
+    share = 100 * dark.sum() / maps.valid.sum()
+    words = f"; {share:.2g} % of the pixels are dark, {totals[dark].mean():.2g} counts in the mean, and of no phase"
+    return replace(maps, mask=np.asarray(maps.mask) | dark), words
 
 
 def _check(maps: LineMaps) -> int:
@@ -253,6 +269,7 @@ def _result(
     seed: int,
     *,
     interior: bool,
+    dark: str,
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
@@ -268,7 +285,7 @@ def _result(
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
         compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
-    verdict += f"; {maps.noise}" if maps.noise else ""
+    verdict += dark + (f"; {maps.noise}" if maps.noise else "")
     return Segmentation.from_draws(
         maps,
         compositions,

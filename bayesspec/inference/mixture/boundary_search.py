@@ -36,11 +36,10 @@ AROUND = 1.2
 COHERENT = 0.3
 """Part of what is not known of a pixel's phase without its neighbours that these must tell, 0 for none and 1 for all:
 below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
-TWO_SEEN = 0.75
-"""Probability of pixels of two phases from which they are part of the answer."""
-DOUBT = 0.06
+DOUBT = 0.03
 """Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
-deviations: `python benchmarks/segmentation.py` at 200 and 600 counts."""
+deviations: of 256 images of two phases at 300 to 10,000 counts, 18 of 26 false ones were above it
+(``python benchmarks/realistic.py --case oxides``)."""
 MOST_BOUNDARY = 0.75
 """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen through a
 probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
@@ -65,7 +64,8 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
     Returns
     -------
     NeighbourFit or None
-        None where `start` has one phase, or no pixels of two are seen.
+        None where `start` has one phase, or the pixels around say little of a pixel's phase. Whether pixels hold two is
+        not decided: both answers are in the fit, weighed by their evidence.
     """
     if start.n_phases == 1:
         return None
@@ -78,8 +78,8 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
         if split is None:
             break
         fit = split
-    seen = fit.probability > TWO_SEEN and fit.convergence.definite and fit.n_phases in numbers
-    return fit if seen and _told_by_neighbours(fit) > COHERENT else None
+    known = fit.convergence.definite and fit.n_phases in numbers
+    return fit if known and _told_by_neighbours(fit) > COHERENT else None
 
 
 def _told_by_neighbours(fit: NeighbourFit) -> float:

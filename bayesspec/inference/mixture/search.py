@@ -93,6 +93,11 @@ class PhaseFits(NamedTuple):
         return self.measured.boundary_share if isinstance(self.measured, NeighbourFit) else 0.0
 
     @property
+    def boundary_probability(self) -> float:
+        """Probability that there are such pixels; 0 where they are not part of the model or not spoken of."""
+        return self.measured.probability if self.boundary_share and isinstance(self.measured, NeighbourFit) else 0.0
+
+    @property
     def blurred(self) -> bool:
         """Whether so many pixels hold more than one phase that the ratios are not those of the phases."""
         return (self.mixed.found and self.mixed.share > MANY_MIXED) or self.boundary_share > MOST_BOUNDARY
@@ -258,6 +263,8 @@ def _with_boundaries(
 ) -> PhaseFits | None:
     """Phases some pixels of which hold two, where these explain the counts better than `fits` and are clear."""
     start = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
+    if start.n_phases == 1 and fits.labelled.n_phases == 2:
+        start = path[1]  # neighbours tell two phases apart that pixels alone do not
     found = boundary_phases(start, numbers, counts, mask)
     if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
         return None
