@@ -263,8 +263,6 @@ def _with_boundaries(
 ) -> PhaseFits | None:
     """Phases some pixels of which hold two, where these explain the counts better than `fits` and are clear."""
     start = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
-    if start.n_phases == 1 and fits.labelled.n_phases == 2:
-        start = path[1]  # neighbours tell two phases apart that pixels alone do not
     found = boundary_phases(start, numbers, counts, mask)
     if found is None or found.bic > min(fits.labelled.bic, path[0].bic - CLEAR_BIC):
         return None
