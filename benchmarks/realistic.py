@@ -43,12 +43,11 @@ HEADER = (
 
 
 class Sample(NamedTuple):
-    """Counts (y, x, line), compositions (phase, line), shares of the phases (y, x, phase), what is no hole (y, x)."""
+    """Counts (y, x, line), compositions (phase, line) and shares of the phases (y, x, phase)."""
 
     counts: np.ndarray
     compositions: np.ndarray
     shares: np.ndarray
-    bright: np.ndarray
 
 
 class Judged(NamedTuple):
@@ -85,15 +84,13 @@ def sample(
     inside = inside.reshape(size, FINE, size, FINE, phases).mean(axis=(1, 3))
     field = gaussian_filter(rng.normal(size=(size, size)), size / 6, mode="wrap")
     dose = np.exp(THICKNESS * (field - field.mean()) / field.std())
-    bright = np.ones((size, size), bool)
     if dark:
         holes = gaussian_filter(rng.normal(size=(size, size)), 4, mode="wrap")
-        bright = (holes - holes.mean()) / holes.std() <= HOLES
-        dose[~bright] = DARKNESS
+        dose[(holes - holes.mean()) / holes.std() > HOLES] = DARKNESS
     rate = counts * (dose / dose.mean())[:, :, None] * (inside @ shares)
     if blur:
         rate = gaussian_filter(rate, (blur, blur, 0), mode="wrap", truncate=6)
-    return Sample(rng.poisson(rate), shares, inside, bright)
+    return Sample(rng.poisson(rate), shares, inside)
 
 
 def compositions_of(case: str, phases: int, rng: np.random.Generator) -> np.ndarray:
@@ -138,7 +135,7 @@ def judged(seg: bs.Segmentation, given: Sample) -> Judged | None:
     logs = np.log(draws[:, place, 1:] / draws[:, place, :1])
     truth = log_ratios(given.compositions)
     low, high = np.quantile(logs, [0.05, 0.95], axis=0)
-    area = given.shares[given.bright].mean(axis=0)
+    area = given.shares[seg.labels.values >= 0].mean(axis=0)
     below, above = (end.values[place] for end in seg.fractions.interval(0.9))
     labels = np.argsort(place)[seg.labels.values]
     inside = of_interior(given, labels)
