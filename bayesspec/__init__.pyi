@@ -6,6 +6,7 @@ from . import simulate as simulate
 from .comparison.check import check as check
 from .comparison.side_by_side import compare as compare
 from .errors import InputError as InputError
+from .errors import Interrupted as Interrupted
 from .errors import MissingExtraError as MissingExtraError
 from .files.image_writing import save_image as save_image
 from .files.load import from_hyperspy as from_hyperspy

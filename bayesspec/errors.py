@@ -1,8 +1,9 @@
-"""The one error of the project: what was found, what is needed, what to type; and warnings where the caller stands."""
+"""The one error of the project (what was found, what is needed, what to type), interruptions, and warnings."""
 
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
 
@@ -46,6 +47,24 @@ class MissingExtraError(ImportError):
             f"Found: the package {package!r} is not installed.\nNeeded: {package} {purpose}.\n"
             f"Type: pip install 'bayesspec[{extra}]'"
         )
+
+
+class Interrupted(KeyboardInterrupt):  # noqa: N818 - the name says what happened, as KeyboardInterrupt does
+    """Ctrl-C while a function of the package was at work.
+
+    Parameters
+    ----------
+    partial : Result or None
+        What had been found by then: a result whose ``status`` says that it was interrupted; ``None`` where there was
+        nothing yet that could be used.
+    """
+
+    def __init__(self, partial: Any = None) -> None:
+        self.partial = partial
+        super().__init__("interrupted" + (": error.partial holds what was found so far" if partial is not None else ""))
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[Any]]:
+        return (type(self), (self.partial,))
 
 
 def warn(message: str) -> None:

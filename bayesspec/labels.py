@@ -9,6 +9,9 @@ from scipy.optimize import linear_sum_assignment
 
 from bayesspec.errors import InputError
 
+HIGHEST_LABEL = 2**15 - 1
+"""Largest number of a phase: labels are 16 bits wide."""
+
 
 def match_phases(found: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Pair phases so that as many pixels as possible agree.
@@ -174,6 +177,11 @@ def _confusion(found: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np
             f"labels of shapes {a.shape} and {b.shape}",
             "labels of the same shape with pixels that have a phase in both",
             "bs.labels.accuracy(seg.labels, si.truth['labels'])",
+        )
+    highest = max(float(a.max()), float(b.max()))
+    if highest > HIGHEST_LABEL:
+        raise InputError(
+            f"the label {highest:.0f}", f"numbers of phases up to {HIGHEST_LABEL}, counted from 0", "seg.labels"
         )
     both = (a >= 0) & (b >= 0)
     table = np.zeros((int(a.max()) + 1, int(b.max()) + 1), np.int64)

@@ -59,12 +59,28 @@ class Pool:
         self.pca = bs.pca(self.image, 2, draws=10)
         self.lines = bs.fit_lines(self.image, ["Fe", "O"], calibrate=False, draws=20)
         self.plan = bs.plan_dose((0.5, 2.0), shape=(8, 8), doses=[300.0])
+        self.glass = self._standard()
+        self.k_ratios = bs.k_ratios(self.glass, {"Fe2O3": self.glass}, ["Fe", "O"], coating=None, draws=20)
+        acquisition = bs.Acquisition("EELS", 200.0, convergence_mrad=10.0, collection_mrad=20.0)
+        self.losses = replace(self.losses, acquisition=acquisition)
+        self.low_loss = replace(self.losses, energy=self.losses.energy - 230.0)
+        self.model_maps = bs.model_maps(self.image, ["Fe", "O"], calibrate=False)
+        self.edges = bs.fit_edges(self.losses, ["C", "O"], low_loss=self.low_loss, draws=20)
+        self.ratios = bs.ratio_map(self.maps, "Fe_Ka", "O_Ka", draws=40)
         self.file = bs.save_image(self.image, folder / "image.npz")
         self.saved = self.seg.save(folder / "seg.nc")
         self.images = list(self._images())
         with contextlib.suppress(ImportError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.images.append(bs.to_hyperspy(self.image.to_xarray()))
+
+    def _standard(self) -> Any:
+        """A sum spectrum with all that a standard has to say of itself."""
+        import bayesspec as bs
+
+        acquisition = bs.Acquisition("EDS", 15.0, 130.0, 60.0, 40.0, 66.0, 1.0)
+        counts = np.array(self.image.counts).sum(axis=(0, 1))
+        return bs.SpectrumImage(counts, energy=self.image.energy, elements=("Fe", "O"), acquisition=acquisition)
 
     def _images(self) -> Iterator[Any]:
         import bayesspec as bs
@@ -448,7 +464,115 @@ def targets(pool: Pool) -> list[Target]:
         ("poisson_check", bs.poisson_check, {"image": image, "seed": 0}),
         ("seg.plan", seg.plan, {"numerator": "Fe_Ka", "denominator": "O_Ka", "doses": [300.0], "seed": 0}),
     ]
+    quick += quantities(pool)
     return [(*one, 1.0) for one in quick] + [(*one, 0.7) for one in slow]
+
+
+def quantities(pool: Pool) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Functions and methods from ratios to compositions, and results made from a user's own draws."""
+    import bayesspec as bs
+
+    seg, fit, lines, edges, k, glass = pool.seg, pool.fit, pool.lines, pool.edges, pool.k_ratios, pool.glass
+    pair, factors = ["Fe_Ka", "O_Ka"], {"Fe_Ka": 1.4, "O_Ka": (2.0, 0.1)}
+    ratio = seg.ratio("Fe_Ka", "O_Ka")
+    spectra = np.repeat(fit.spectra["mean"].values[None], 4, axis=0)
+    shares = np.full((6, 6, 2), 0.5)
+    named = {"numerator": "Fe_Ka", "denominator": "O_Ka"}
+    return [
+        (
+            "k_ratios",
+            bs.k_ratios,
+            {
+                "image": glass,
+                "standards": {"Fe2O3": glass},
+                "elements": ["Fe", "O"],
+                "lines": (),
+                "standard_of": None,
+                "coating": "C",
+                "seed": 0,
+                "draws": 10,
+            },
+        ),
+        ("Standard", bs.Standard, {"image": glass, "composition": "Fe2O3"}),
+        (
+            "quantify",
+            bs.quantify,
+            {
+                "k": k,
+                "lines": None,
+                "oxygen": "measured",
+                "oxides": None,
+                "elevation_deg": 40.0,
+                "normalise": False,
+                "seed": 0,
+            },
+        ),
+        ("k.ratio", k.ratio, {"line": "Fe_Ka"}),
+        ("Detector", bs.Detector, {"window": "polymer", "dead_layer_nm": 50.0, "thickness_mm": 0.45}),
+        (
+            "k_factors",
+            bs.k_factors,
+            {"lines": pair, "beam_energy_kev": 200.0, "detector": None, "reference": None, "seed": 0},
+        ),
+        (
+            "k_factors_from",
+            bs.k_factors_from,
+            {"fit": lines, "composition": "Fe2O3", "lines": None, "reference": None, "film": None, "seed": 0},
+        ),
+        (
+            "compare_samples",
+            bs.compare_samples,
+            {"first": lines, "second": pool.lines, **named, "margin": 0.0},
+        ),
+        (
+            "composition_maps",
+            bs.composition_maps,
+            {"maps": pool.model_maps, "k_factors": factors, "film": None, "prob": 0.9, "draws": 20, "seed": 0},
+        ),
+        ("lines.budget", lines.budget, {"k_factors": factors, "film": None, "seed": 0}),
+        ("edges.ratio", edges.ratio, {"numerator": "C_K", "denominator": "O_K"}),
+        ("edges.areal_density", edges.areal_density, {"cross_section_sd": None, "seed": 0}),
+        (
+            "edges.atomic_ratio",
+            edges.atomic_ratio,
+            {"numerator": "C_K", "denominator": "O_K", "cross_section_sd": 0.1, "seed": 0},
+        ),
+        ("ratio_map", bs.ratio_map, {"data": pool.maps, **named, "draws": 20, "seed": 0, "strict": False}),
+        (
+            "profile",
+            bs.profile,
+            {"data": pool.maps, **named, "path": [(2, 0), (2, 5)], "across": 3.0, "draws": 20, "seed": 0},
+        ),
+        ("plot.ratio_map", bs.plot.ratio_map, {"result": pool.ratios}),
+        ("align_zero_loss", bs.align_zero_loss, {"low_loss": pool.low_loss, "core_loss": None}),
+        ("thickness_map", bs.thickness_map, {"low_loss": pool.low_loss}),
+        ("estimate.sel", lambda phase: ratio.sel(phase=phase), {"phase": 0}),
+        ("estimate - ", lambda other: ratio - other, {"other": ratio}),
+        ("estimate / ", lambda other: ratio / other, {"other": 2.0}),
+        (
+            "Unmixing.from_draws",
+            bs.Unmixing.from_draws,
+            {
+                "image": pool.image,
+                "spectra_draws": spectra,
+                "abundances": np.repeat(shares[None], 4, axis=0),
+                "method": "own",
+                "prob": 0.9,
+            },
+        ),
+        (
+            "Segmentation.from_draws",
+            bs.Segmentation.from_draws,
+            {
+                "maps": pool.maps,
+                "composition_draws": seg.data["composition_draws"].values,
+                "probabilities": shares,
+                "fraction_draws": np.full((20, 2), 0.5),
+                "method": "own",
+                "seed": 0,
+            },
+        ),
+    ]
 
 
 IMAGES = ("image", "data", "signal", "array", "counts")

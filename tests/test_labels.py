@@ -67,3 +67,8 @@ def test_interior_leaves_out_what_touches_another_phase_or_none() -> None:
     assert not inside[:, 3:5].any()
     assert not inside[:2, :2].any()
     assert inside[2:, :3].all()
+
+
+def test_numbers_that_are_no_phases_are_refused():
+    with pytest.raises(InputError, match="up to 32767"):
+        accuracy(np.array([0, 1]), np.array([0, 2**40]))

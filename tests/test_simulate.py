@@ -40,9 +40,9 @@ def test_same_seed_same_image_and_flat_sample_is_flat() -> None:
 @pytest.mark.parametrize(
     ("dose", "shape", "said"),
     [
-        (0, (8, 8), "above 0"),
-        (-1, (8, 8), "above 0"),
-        (float("nan"), (8, 8), "above 0"),
+        (0, (8, 8), "number between 0 and"),
+        (-1, (8, 8), "number between 0 and"),
+        (float("nan"), (8, 8), "number between 0 and"),
         (10, (1, 8), "number of pixels"),
     ],
 )
@@ -138,3 +138,9 @@ def test_pictures_are_four_and_differ() -> None:
 def test_impossible_samples_are_refused(make) -> None:
     with pytest.raises(InputError):
         make()
+
+
+def test_counts_beyond_sixteen_bits_are_counted():
+    image = simulate.iron_oxides(3e6, (2, 2), seed=0)
+    assert image.counts_per_pixel == pytest.approx(3e6, rel=0.01)
+    assert image.counts.max() > 2**16

@@ -6,110 +6,191 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import click
 
 from bayesspec import classical
+from bayesspec.cli.analysis_files import AnalysisFiles
 from bayesspec.cli.answers import in_options
-from bayesspec.cli.running import claimed
-from bayesspec.comparison.side_by_side import compare
+from bayesspec.cli.outcomes import result_facts
+from bayesspec.cli.reading import with_elements
+from bayesspec.comparison.side_by_side import Comparison, compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.reporting import report, save_figures
 from bayesspec.results.result import Result
+from bayesspec.results.segmentation import Segmentation
+from bayesspec.results.thickness import Thickness
+from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.workflows.align_zero_loss import align_zero_loss
+from bayesspec.workflows.fit_edges import fit_edges
+from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.segment import segment
+from bayesspec.workflows.thickness_map import thickness_map
 from bayesspec.workflows.unmixing.unmix import unmix
 
 LOWEST_KEV = 0.2
 """Energy, in keV, below which the zero peak of an X-ray detector is left out."""
 CHANNEL_KEV = 0.02
 """Width of a channel, in keV, up to which finer ones are summed."""
+LOW_LOSS = "an EELS low loss"
 NMF_ITERATIONS = 60
 """Iterations of scikit-learn's factorisation, which is there for comparison."""
 
 
-class AnalysisFiles:
-    """The files of a run."""
-
-    def __init__(self, out: Path, *, overwrite: bool) -> None:
-        self.out, self.overwrite = out, overwrite
-        self.page, self.tables = out / "report.html", out / "report.tex"
-        self.phases, self.components = out / "phases.nc", out / "components.nc"
-        self.figures = out / "figures"
-
-    def existing(self) -> list[Path]:
-        """List those that exist already."""
-        own = [self.page, self.tables, self.phases, self.components, self.figures]
-        return [path for path in own if path.exists()]
-
-
-@contextmanager
-def analysis_files(out: Path, *, overwrite: bool) -> Iterator[AnalysisFiles]:
-    """Refuse before the work what would be refused after it.
+@dataclass(frozen=True)
+class Choices:
+    """What the user asks of an analysis.
 
     Parameters
     ----------
-    out : pathlib.Path
-        Folder of the results.
-    overwrite : bool
-        Whether files of an earlier run may be replaced.
-
-    Yields
-    ------
-    AnalysisFiles
-        The files, as long as no other run may write them.
-
-    Raises
-    ------
-    InputError
-        When the folder cannot be used, or holds an earlier run.
-    """
-    with claimed(out) as folder:
-        files = AnalysisFiles(folder, overwrite=overwrite)
-        found = files.existing()
-        if found and not overwrite:
-            raise InputError(f"{found[0]} of an earlier run", "a new folder", "--out with another name, or --overwrite")
-        yield files
-
-
-def analyse_image(
-    image: SpectrumImage, lines: list[str] | None, phases: Any, rank: Any, seed: int, files: AnalysisFiles
-) -> None:
-    """Find phases and components, compare them with the classical methods, and write results and report.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
     lines : list of str or None
         Lines to quantify; ``None`` takes those of the image's elements.
     phases, rank : int or range
         Numbers of phases and of components to try.
     seed : int
         Seed of everything random.
+    """
+
+    lines: list[str] | None
+    phases: Any
+    rank: Any
+    seed: int
+
+
+def kind_of(image: SpectrumImage) -> str:
+    """Say what an image is: how it is analysed depends on it.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The image.
+
+    Returns
+    -------
+    str
+        Such as ``"an EDS map"``, ``"a single EELS spectrum"`` or ``"a low loss"``.
+    """
+    ny, nx, _ = image.shape
+    technique = image.acquisition.technique
+    if technique == "EELS" and image.energy[0] < 0 < image.energy[-1]:
+        return LOW_LOSS
+    if ny * nx == 1:
+        return f"a single {technique} spectrum"
+    article = "a" if technique == "CL" else "an"
+    return f"{article} {technique} {'line scan' if 1 in (ny, nx) else 'map'}"
+
+
+def analyse_image(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> dict[str, Any]:
+    """Do what the kind of image asks for, and write results and report.
+
+    The summed X-ray lines are fitted, or the edges where elements are named; where there are several pixels, phases and
+    components are found and compared with the classical methods; of a low loss the thickness is mapped.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts.
+    choices : Choices
+        What was asked for.
     files : AnalysisFiles
         Where the results go.
+
+    Returns
+    -------
+    dict
+        The answer for programs.
+
+    Raises
+    ------
+    InputError
+        When nothing can be said of such an image.
     """
-    with notes():
-        results: list[Result] = []
-        rivals: list[Result] = []
-        if image.acquisition.technique == "EDS":
-            found, others = _phases(image, lines, phases, seed, files)
-            results, rivals = results + found, rivals + others
-        coarse = _coarse_energy(image)
-        found, others = _components(coarse, rank, seed, files)
-        results, rivals = results + found, rivals + others
+    kind = kind_of(image)
+    click.echo(f"  this is {kind}", err=True)
+    results, rivals = _found(image, kind, choices, files)
+    comparison = None
+    if rivals:
         with step("comparing"):
-            comparison = compare(coarse, results + rivals)
-        with step("writing the report"):
-            report(results, files.page, comparison=comparison, overwrite=files.overwrite)
-            report(results, files.tables, comparison=comparison, overwrite=files.overwrite)
-            save_figures(results, files.figures, comparison=comparison, overwrite=files.overwrite)
-    click.echo(comparison.to_text())
-    click.echo(f"\nReport: {files.page}")
+            comparison = compare(_coarse_energy(image), [*(r for r in results if comparable(r)), *rivals])
+    with step("writing the report"):
+        files.report(results, comparison)
+    return {"kind": kind, "results": [result_facts(one) for one in results], "text": _summary(results, comparison)}
+
+
+def comparable(result: Result) -> bool:
+    """Whether it stands beside the classical methods.
+
+    Parameters
+    ----------
+    result : Result
+        The result.
+
+    Returns
+    -------
+    bool
+        True for phases and components.
+    """
+    return isinstance(result, Segmentation | Unmixing)
+
+
+def _found(
+    image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFiles
+) -> tuple[list[Result], list[Result]]:
+    """Results by kind of image, and what they are compared with."""
+    if kind == LOW_LOSS:
+        return _thickness(image, files), []
+    parts = []
+    technique, several = image.acquisition.technique, image.shape[0] * image.shape[1] > 1
+    if technique == "EDS":
+        image = with_elements(image)
+        parts += [_phases, _lines] if several else [_lines]
+    elif technique == "EELS" and image.elements:
+        parts.append(_edges)
+    parts += [_components] if several else []
+    if not parts:
+        raise InputError(f"{kind} without elements", "the elements of the sample", "elements=['Ti', 'O']")
+    results: list[Result] = []
+    rivals: list[Result] = []
+    for part in parts:
+        found, others = part(image, choices, files)
+        results, rivals = results + found, rivals + others
+    return results, rivals
+
+
+def _summary(results: list[Result], comparison: Comparison | None) -> str:
+    said = [f"{result.heading}: {result.verdict}" for result in results]
+    said += [result.table().to_text() for result in results if not comparable(result)]
+    return "\n\n".join(["\n".join(said), *([comparison.to_text()] if comparison else [])])
+
+
+Found = tuple[list[Result], list[Result]]
+
+
+def _lines(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
+    with step("fitting the lines of the summed spectrum"):
+        found = fit_lines(image, seed=choices.seed)
+        files.save(found, "lines")
+    click.echo(f"  {found.verdict}", err=True)
+    return [found], []
+
+
+def _edges(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
+    with step("fitting the edges of the summed spectrum"):
+        found = fit_edges(image, seed=choices.seed)
+        files.save(found, "edges")
+    click.echo(f"  {found.verdict}", err=True)
+    return [found], []
+
+
+def _thickness(image: SpectrumImage, files: AnalysisFiles) -> list[Result]:
+    with step("aligning the zero loss and mapping the thickness"):
+        found = Thickness.of(thickness_map(align_zero_loss(image).low_loss))
+        files.save(found, "thickness")
+    click.echo(f"  {found.verdict}", err=True)
+    return [found]
 
 
 def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
@@ -120,17 +201,19 @@ def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
     return above.rebin(energy=max(1, round(CHANNEL_KEV / image.energy_step)))
 
 
-def _phases(
-    image: SpectrumImage, lines: list[str] | None, phases: Any, seed: int, files: AnalysisFiles
-) -> tuple[list[Result], list[Result]]:
+def _phases(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
+    lines = choices.lines
+    if lines is None and len(image.elements) < 2:
+        click.echo(f"  Note: no phases: {', '.join(image.elements)} alone, and a composition is a ratio", err=True)
+        return [], []
     with step("counting lines"):
         maps = element_maps(image, lines)
     with step("finding phases"):
-        found = segment(maps, phases, seed=seed)
-        found.save(files.phases, overwrite=files.overwrite)
+        found = segment(maps, choices.phases, seed=choices.seed)
+        files.save(found, "phases")
     click.echo(f"  {found.verdict}", err=True)
     with step("k-means"):
-        rivals = _clusterings(maps, found.n_phases, seed)
+        rivals = _clusterings(maps, found.n_phases, choices.seed)
     return [found], rivals
 
 
@@ -140,16 +223,17 @@ def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
     return [classical.kmeans(maps, n, seed=seed, of=of, smooth=smooth) for smooth in (0.0, 2.0)]
 
 
-def _components(image: SpectrumImage, rank: Any, seed: int, files: AnalysisFiles) -> tuple[list[Result], list[Result]]:
+def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
+    image = _coarse_energy(image)
     click.echo(f"  components are sought in {image}", err=True)
     with step("finding components"):
-        found = unmix(image, rank, seed=seed)
-        found.save(files.components, overwrite=files.overwrite)
+        found = unmix(image, choices.rank, seed=choices.seed)
+        files.save(found, "components")
     click.echo(f"  {found.verdict}", err=True)
     with step("SVD and NMF"):
         rivals = [
             classical.svd(image, found.rank),
-            classical.nmf(image, found.rank, seed=seed, max_iterations=NMF_ITERATIONS),
+            classical.nmf(image, found.rank, seed=choices.seed, max_iterations=NMF_ITERATIONS),
         ]
     return [found], list(rivals)
 

@@ -7,25 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-OPTIONS = {
-    "areas": "--areas",
-    "background": "--background",
-    "blur": "--blur",
-    "elements": "--elements",
-    "energy": "--energy",
-    "energy_unit": "--energy-unit",
-    "error": "--error",
-    "lines": "--lines",
-    "overwrite": "--overwrite",
-    "phases": "--phases",
-    "rank": "--rank",
-    "ratios": "--ratios",
-    "reader": "--reader",
-    "rebin": "--rebin",
+from bayesspec.cli.options import OPTIONS
+
+ARGUMENTS = {name: f"--{name.replace('_', '-')}" for name in OPTIONS} | {
     "resolution_mn_ka_ev": "--resolution",
-    "seed": "--seed",
     "shape": "--size",
-    "signal": "--signal",
 }
 """Arguments of the library, and the options that stand for them."""
 _SPECIAL = {
@@ -33,10 +19,17 @@ _SPECIAL = {
     "signals": "bayesspec info FILE",
     "crop": "--energy LOW,HIGH",
     "rebin": "--rebin N",
+    "calibrate_energy": "bayesspec calibrate FILE",
+    "fit_edges": "bayesspec edges FILE",
+    "fit_lines": "bayesspec lines FILE",
+    "identify_lines": "bayesspec lines FILE",
+    "pca": "bayesspec pca FILE",
+    "segment": "bayesspec segment FILE",
+    "unmix": "bayesspec unmix FILE",
     "divide_gain": "the Python interface for a camera's gain: bayesspec.divide_gain",
 }
 _CALL = re.compile(r"\b(?:bs|si|fit|seg|maps|plan|np|s)\.(?:\w+\.)*\w+\(|\b(?:crop|rebin|plan_dose|load|save|report)\(")
-_ARGUMENT = re.compile(rf"\b({'|'.join(OPTIONS)})=")
+_ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})=")
 _HELP = "bayesspec COMMAND --help"
 
 
@@ -106,7 +99,7 @@ def _call_words(code: str) -> str:
     """Options that do what a call does."""
     try:
         call: Any = ast.parse(code, mode="eval").body
-        keywords = [keyword for keyword in call.keywords if keyword.arg in OPTIONS]
+        keywords = [keyword for keyword in call.keywords if keyword.arg in ARGUMENTS]
         name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
         first = _value(call.args[0]) if call.args else None
     except (SyntaxError, AttributeError, ValueError):
@@ -138,7 +131,7 @@ def _literal(code: str) -> Any:
 
 def _option(name: str, value: Any) -> str:
     """An option and its value, as they are typed."""
-    option = OPTIONS[name]
+    option = ARGUMENTS[name]
     if name == "overwrite":
         return option
     if isinstance(value, range) and len(value) > 1:

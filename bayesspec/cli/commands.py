@@ -1,98 +1,39 @@
-"""The command line: ``bayesspec demo``, ``analyse FILE``, ``info FILE`` and ``plan``."""
+"""The command line: ``bayesspec analyse FILE`` and the single steps of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import get_completion_class
 
 from bayesspec import simulate
-from bayesspec.cli.analysis import analyse_image, analysis_files, notes, step
+from bayesspec.cli.analysis import Choices, analyse_image, notes, step
+from bayesspec.cli.analysis_files import analysis_files, new_name
 from bayesspec.cli.answers import in_options
+from bayesspec.cli.fits import FITS, fit_command
+from bayesspec.cli.lines import lines_command
+from bayesspec.cli.options import READING, WRITING, options
+from bayesspec.cli.outcomes import image_facts, plain, say
+from bayesspec.cli.reading import read, with_elements
 from bayesspec.cli.running import INTERRUPTED, interruptible, say_interrupted
+from bayesspec.comparison.check import check as check_result
+from bayesspec.comparison.side_by_side import compare as side_by_side
 from bayesspec.errors import InputError, MissingExtraError
-from bayesspec.files.load import load, signals
+from bayesspec.files.image_writing import save_image
+from bayesspec.files.load import signals
 from bayesspec.inference import CACHE
 from bayesspec.results.dose_plan import plan_dose
+from bayesspec.results.opening import open as open_result
+from bayesspec.workflows.calibrate_energy import calibrate_energy
+from bayesspec.workflows.poisson_check import poisson_check
 
+NUMBERS = range(1, 7)
+"""Numbers of phases and of components that are tried where none are asked for."""
 WRONG_INPUT = 2
 """Exit status where the input or an installed extra is what is wrong."""
-
-# What the options of the command line accept: numbers, ranges, names
-
-
-class Numbers(click.ParamType):
-    """A number such as ``3`` or a range such as ``1-6``, both ends included."""
-
-    name = "N or LOW-HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the number or range."""
-        if not isinstance(value, str):
-            return value
-        low, _, high = value.partition("-")
-        try:
-            first, last = int(low), int(high or low)
-        except ValueError:
-            self.fail(f"{value!r} is no number such as 3 and no range such as 1-6", param, ctx)
-        if not 1 <= first <= last:
-            self.fail(f"{value!r} must rise from 1 or more, such as 1-6", param, ctx)
-        return range(first, last + 1) if last > first else first
-
-
-class Range(click.ParamType):
-    """Two numbers such as ``0.2,12``."""
-
-    name = "LOW,HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the two numbers."""
-        if not isinstance(value, str):
-            return value
-        try:
-            low, high = (float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not two numbers such as 0.2,12", param, ctx)
-        return low, high
-
-
-class Names(click.ParamType):
-    """Names separated by commas, such as ``Fe_Ka,O_Ka``."""
-
-    name = "NAME,NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the names."""
-        if not isinstance(value, str):
-            return value
-        return [name.strip() for name in value.split(",") if name.strip()]
-
-
-class Values(click.ParamType):
-    """Numbers separated by commas, such as ``0.783,0.698``."""
-
-    name = "X,X"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the numbers."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return [float(part) for part in value.split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is not numbers such as 0.783,0.698", param, ctx)
-
-
-class Signal(click.ParamType):
-    """Number or title of a signal."""
-
-    name = "NUMBER or TITLE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a number as a number."""
-        return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 class _Commands(click.Group):
@@ -100,7 +41,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return interruptible(lambda: super(_Commands, self).invoke(ctx))
+            with notes():
+                return interruptible(lambda: super(_Commands, self).invoke(ctx))
         except InputError as error:
             click.echo(in_options(str(error)), err=True)
             ctx.exit(WRONG_INPUT)
@@ -112,132 +54,124 @@ class _Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of how a file is read."""
-    for option in (
-        click.option("--resolution", "resolution_mn_ka_ev", type=float, help="Width of the detector at Mn Ka, eV."),
-        click.option("--energy-unit", type=click.Choice(["keV", "eV"]), help="Unit of the energies in the file."),
-        click.option("--reader", help="Reader of rosettasciio, for endings that several share."),
-        click.option("--signal", type=Signal(), help="Its number or title, as `bayesspec info FILE` lists them."),
-    ):
-        command = option(command)
-    return command
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bayesspec")
 def main() -> None:
     """Bayesian segmentation and unmixing of EDX and EELS spectrum images."""
 
 
+for _name, _fit in FITS.items():
+    main.add_command(fit_command(_name, _fit))
+main.add_command(lines_command)
+
+
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
-)
-@click.option("--dose", type=float, default=2000.0, show_default=True, help="Mean counts per pixel.")
-@click.option("--size", type=click.IntRange(16), default=128, show_default=True, help="Pixels along y and x.")
-@click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
-def demo(*, out: Path, seed: int, dose: float, size: int, overwrite: bool) -> None:
+@options("out", "seed", "dose", "size", "overwrite")
+def demo(*, out: Path | None, seed: int, dose: float, size: int, overwrite: bool) -> None:
     """Analyse a simulated sample of two iron oxides, and compare with the truth and with classical methods."""
-    with analysis_files(out, overwrite=overwrite) as files:
+    with analysis_files(out or Path("report"), overwrite=overwrite) as files:
         with step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
             image = simulate.iron_oxides(dose, (size, size), seed=seed)
-        analyse_image(image, ["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed, files)
+        found = analyse_image(image, Choices(["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed), files)
+    click.echo(f"{found['text']}\n\nReport: {files.page}")
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--lines", type=Names(), help="Lines to quantify, such as Fe_Ka,O_Ka; ratios are to the last.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
-@click.option("--phases", type=Numbers(), default="1-6", show_default=True, help="Numbers of phases to try.")
-@click.option("--rank", type=Numbers(), default="1-6", show_default=True, help="Numbers of components to try.")
-@click.option("--energy", type=Range(), help="Range to keep, in the unit of the file.")
-@click.option("--rebin", type=click.IntRange(1), default=1, show_default=True, help="Sum blocks of N x N pixels.")
-@click.option("--elements", type=Names(), help="Elements in the sample, such as Fe,O.")
-@_reading
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
-)
-@click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
-def analyse(
-    *,
-    file: Path,
-    lines: list[str] | None,
-    out: Path,
-    phases: Any,
-    rank: Any,
-    energy: tuple[float, float] | None,
-    rebin: int,
-    elements: list[str] | None,
-    seed: int,
-    overwrite: bool,
-    **reading: Any,
-) -> None:
-    """Find the phases and components of a measured FILE, and write a report."""
-    with analysis_files(out, overwrite=overwrite) as files:
-        with step(f"reading {file}"), notes():
-            image = load(file, elements=elements, **reading)
-            image = image if energy is None else image.crop(energy=energy)
-            image = image if rebin == 1 else image.rebin(y=rebin, x=rebin)
+@options("lines", "phases", "rank", *READING, "seed", *WRITING)
+def analyse(*, file: Path, lines: list[str] | None, seed: int, out: Path | None, **values: Any) -> None:
+    """Find what there is to find in a measured FILE, and write a report.
+
+    What is done depends on what the file holds: a single spectrum, a line scan, a map of X-rays or of energy losses, or
+    a low loss. Without --out the report goes into a new folder named after the file.
+    """
+    with analysis_files(out or new_name(file), overwrite=values["overwrite"]) as files:
+        with step(f"reading {file}"):
+            image = read(file, values)
         click.echo(f"  {image}", err=True)
-        analyse_image(image, lines, phases, rank, seed, files)
+        phases, rank = (values[name] or NUMBERS for name in ("phases", "rank"))
+        found = analyse_image(image, Choices(lines, phases, rank, seed), files)
+    facts = {"file": str(file), **found, "report": str(files.page)}
+    say(facts, f"{found['text']}\n\nReport: {files.page}", as_json=values["json"])
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@_reading
+@options(*READING, "json")
 @click.option("--cache", is_flag=True, help="Say where compiled programs are kept, and how to keep none.")
-def info(*, file: Path | None, cache: bool, **reading: Any) -> None:
-    """Say what is in a FILE."""
+def info(*, file: Path | None, cache: bool, **values: Any) -> None:
+    """Say what is in a FILE: its signals, the image that is read, and whether its noise is that of counts."""
     if cache:
         click.echo(str(CACHE))
     if file is None:
         if not cache:
             raise click.UsageError("Name a FILE, or give --cache.")
         return
-    for line in signals(file, reader=reading["reader"]):
-        click.echo(line)
-    with notes():
-        image = load(file, **reading)
-    size = image.pixel_size
-    facts = {
-        "image": repr(image),
-        "pixel size": "not known" if size is None else f"{size[0]:.4g} x {size[1]:.4g} {image.pixel_unit}",
-        "counts": f"{int(image.sum_spectrum().sum()):,}, {image.counts_per_pixel:.4g} per pixel",
-        "elements": ", ".join(image.elements) or "not named",
-    }
-    facts |= {k.replace("_", " "): str(v) for k, v in vars(image.acquisition).items() if v is not None}
-    for name, value in facts.items():
-        click.echo(f"{name}: {value}")
+    listed = signals(file, reader=values["reader"])
+    facts = image_facts(read(file, values))
+    text = "\n".join([*listed, *(f"{name}: {value}" for name, value in facts.items())])
+    say({"file": str(file), "signals": listed, **facts}, text, as_json=values["json"])
 
 
 @main.command()
-@click.option("--ratios", type=Values(), required=True, help="Line ratio of each phase, such as 0.783,0.698.")
-@click.option("--areas", type=Values(), help="Share of the area of each phase; even where not given.")
-@click.option("--error", type=float, help="Wanted standard error relative to the ratio, such as 0.01.")
-@click.option("--size", type=click.IntRange(8), default=128, show_default=True, help="Pixels along y and x.")
-@click.option("--blur", type=float, default=3.0, show_default=True, help="Size of the grains, pixels; 0 for none.")
-@click.option("--background", type=float, default=0.0, show_default=True, help="Background per mean line count.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of everything random."
-)
-def plan(
-    *,
-    ratios: list[float],
-    areas: list[float] | None,
-    error: float | None,
-    size: int,
-    blur: float,
-    background: float,
-    seed: int,
-) -> None:
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@options(*READING, "json")
+def compare(*, file: Path, results: Sequence[Path], **values: Any) -> None:
+    """Put saved RESULTS of a FILE side by side."""
+    found = side_by_side(read(file, values), [open_result(path) for path in results])
+    say({"file": str(file), "tables": found.tables}, found.to_text(), as_json=values["json"])
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("result", type=click.Path(path_type=Path), required=False)
+@options(*READING, "json")
+def check(*, file: Path, result: Path | None, **values: Any) -> None:
+    """Where do a FILE and a saved RESULT disagree? Without a RESULT: are these Poisson counts on one energy axis?"""
+    image = read(file, values)
+    found = poisson_check(image) if result is None else check_result(open_result(result), image)
+    words = [found.attrs["verdict"]]
+    if result is None:
+        tests = zip(found["test"].values, found["verdict"].values, strict=True)
+        words += [f"{name}: {verdict}" for name, verdict in tests]
+    say({"file": str(file), **plain(found)}, "\n".join(words), as_json=values["json"])
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@options("lines", *READING, "save", "overwrite", "json")
+def calibrate(*, file: Path, lines: list[str] | None, save: Path | None, overwrite: bool, **values: Any) -> None:
+    """Refine energy axis and resolution of an EDS FILE on its lines."""
+    found = calibrate_energy(with_elements(read(file, values)), lines=lines or ())
+    if save is not None:
+        save_image(found.image, save, overwrite=overwrite)
+    names = ("offset_ev", "gain", "resolution_mn_ka_ev", "slope_ev", "converged")
+    facts = {"file": str(file), **{name: getattr(found, name) for name in names}}
+    say(facts, repr(found).strip("<>"), as_json=values["json"])
+
+
+@main.command()
+@options("ratios", "areas", "error", "size", "blur", "background_share", "seed", "json")
+def plan(*, ratios: list[float], error: float | None, size: int, json: bool, **values: Any) -> None:
     """Forecast the counts per pixel that tell phases apart."""
+    chosen = {"background" if name == "background_share" else name: value for name, value in values.items()}
     with step(f"forecasting {size} x {size} pixels"):
-        found = plan_dose(ratios, areas=areas, shape=(size, size), blur=blur, background=background, seed=seed)
-    click.echo(str(found))
+        found = plan_dose(ratios, shape=(size, size), **chosen)
+    text, facts = str(found), {"assumed": found.assumed, **plain(found.table)}
     if error is not None:
-        click.echo(f"standard error {100 * error:g} %: {found.counts_for(error):.0f} counts/pixel")
+        facts["counts_per_pixel"] = wanted = found.counts_for(error)
+        text += f"\nstandard error {100 * error:g} %: {wanted:.0f} counts/pixel"
+    say(facts, text, as_json=json)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(*, shell: str) -> None:
+    """Print the completion of a SHELL: eval "$(bayesspec completion bash)"."""
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(main, {}, "bayesspec", "_BAYESSPEC_COMPLETE").source())
 
 
 if __name__ == "__main__":

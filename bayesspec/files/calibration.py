@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.hyperspy_signal import Axis, Signal, computed
+from bayesspec.files.hyperspy_signal import LUMINESCENCE, WAVELENGTH_UNIT, Axis, Signal, computed
 from bayesspec.files.nested_metadata import dig
+from bayesspec.files.stated import Stated, in_unit
 from bayesspec.image.acquisition import Acquisition
-from bayesspec.image.checks import checked_unit, known_elements
+from bayesspec.image.checks import UNITS, known_elements
 from bayesspec.image.counts import as_counts, owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
@@ -29,7 +31,7 @@ _FWHM = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a normal distribution over its standard deviation."""
 
 
-def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
+def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -> tuple[SpectrumImage, list[str]]:
     """Make the spectrum image of a signal.
 
     Parameters
@@ -38,13 +40,13 @@ def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tup
         Data with axes and metadata; one axis is energy.
     name : str
         What to call it where the signal has no title of its own.
-    energy_unit : {"keV", "eV"} or None
-        Unit of the energy axis of the signal; ``None`` for the one it states.
+    stated : Stated or None
+        What the caller knows better.
 
     Returns
     -------
     image : SpectrumImage
-        Counts (y, x, energy), energy in keV (EDS) or eV (EELS).
+        Counts (y, x, energy), energy in keV (EDS) or eV (EELS), wavelengths in nm (luminescence).
     guesses : list of str
         Sentences that say what was guessed.
 
@@ -53,8 +55,11 @@ def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tup
     InputError
         When there is no energy axis, more than two navigation axes, or the values are no counts.
     """
+    stated = stated or Stated()
     counts, navigation, axis = _arranged(signal)
-    energy, unit, technique, guesses = calibrated(axis, signal.technique, energy_unit)
+    energy, unit, technique, guesses = calibrated(
+        stated.axis(axis), signal.technique, stated=stated.energy_unit is not None
+    )
     size, pixel_unit = _pixel(navigation)
     elements, unknown = known_elements(_elements(signal))
     guesses += unknown_elements(unknown)
@@ -68,10 +73,10 @@ def spectrum_image(signal: Signal, *, name: str, energy_unit: str | None) -> tup
         acquisition=_acquisition(signal, technique),
         name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
-    return image, guesses
+    return stated.completed(image), guesses
 
 
-def calibrated(axis: Axis, technique: str, stated: str | None) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
+def calibrated(axis: Axis, technique: str, *, stated: bool) -> tuple[npt.NDArray[np.float64], str, str, list[str]]:
     """Bring energies to the unit of the technique; what is not stated is guessed, and said.
 
     Parameters
@@ -79,30 +84,39 @@ def calibrated(axis: Axis, technique: str, stated: str | None) -> tuple[npt.NDAr
     axis : Axis
         The energy axis, its unit perhaps undefined.
     technique : str
-        ``"EDS"``, ``"EELS"``, or empty where unknown.
-    stated : {"keV", "eV"} or None
-        Unit that overrides that of the axis.
+        ``"EDS"``, ``"EELS"``, ``"CL"``, or empty where unknown.
+    stated : bool
+        Whether the user says what the unit is.
 
     Returns
     -------
     energy : array, shape (energy,), float64
         Energies in `unit`.
     unit : str
-        ``"keV"`` for EDS, ``"eV"`` for EELS.
+        ``"keV"`` for EDS, ``"eV"`` for EELS, ``"nm"`` for wavelengths.
     technique : str
-        ``"EDS"`` or ``"EELS"``.
+        ``"EDS"``, ``"EELS"`` or ``"CL"``.
     guesses : list of str
         Sentences that say what was guessed.
 
     Raises
     ------
     InputError
-        When the stated unit is neither.
+        When the axis has no unit and its values are like channel numbers, or the unit is none of the technique.
     """
-    guesses = []
+    guesses: list[str] = []
     top = float(np.abs(axis.values).max())
-    unit = axis.unit if stated is None else checked_unit(stated)
-    if unit not in ("keV", "eV"):
+    unit = axis.unit
+    if unit == WAVELENGTH_UNIT and technique in ("", LUMINESCENCE):
+        return axis.values, unit, LUMINESCENCE, guesses
+    if unit not in UNITS:
+        if _numbered(axis.values):
+            raise InputError(
+                f"an energy axis with {f'the unit {unit!r}' if unit else 'no unit'} and the values "
+                f"{axis.values[0]:g}, {axis.values[1]:g} ... {axis.values[-1]:g}: like channel numbers",
+                "the width of a channel and the energy of the first one, or the unit of these values",
+                "energy_scale=0.01, energy_offset=0.0, energy_unit='keV'",
+            )
         unit = "keV" if technique != "EELS" and top <= LONGEST_IN_KEV else "eV"
         found = f"the unit {axis.unit!r}" if axis.unit else "no unit"
         guesses.append(
@@ -111,11 +125,15 @@ def calibrated(axis: Axis, technique: str, stated: str | None) -> tuple[npt.NDAr
         )
     if not technique:
         technique = "EDS" if unit == "keV" or top > _LONGEST_EELS_EV else "EELS"
-        if guesses or (unit == "eV" and stated is None):
+        if guesses or (unit == "eV" and not stated):
             guesses.append(f"The signal type is not stated: taken as {technique}.")
     target = "keV" if technique == "EDS" else "eV"
-    factor = {("eV", "keV"): 1e-3, ("keV", "eV"): 1e3}.get((unit, target), 1.0)
-    return axis.values * factor, target, technique, guesses
+    return in_unit(replace(axis, unit=unit), target), target, technique, guesses
+
+
+def _numbered(values: npt.NDArray[np.float64]) -> bool:
+    """Whether these are the numbers of the channels, from 0 or 1."""
+    return len(values) > 1 and values[0] in (0.0, 1.0) and bool((np.diff(values) == 1.0).all())
 
 
 def unknown_elements(symbols: Sequence[str]) -> list[str]:
@@ -144,13 +162,16 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
             "s.axes_manager[-1].units = 'keV'; bs.from_hyperspy(s)",
         )
     data = np.moveaxis(computed(signal.data), dimension, -1)
+    axis = signal.axes[dimension]
+    if len(axis.values) > 1 and (np.diff(axis.values) < 0).all():
+        data, axis = data[..., ::-1], replace(axis, values=axis.values[::-1])
     navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
     if len(navigation) > 2:
         navigation = _without_axes_of_one(navigation)
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
     counts = np.ascontiguousarray(as_counts(data))
     counts = counts if np.may_share_memory(counts, data) else owned(counts)
-    return counts, navigation, signal.axes[dimension]
+    return counts, navigation, axis
 
 
 def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:

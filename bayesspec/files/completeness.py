@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bayesspec.errors import InputError
@@ -37,6 +40,31 @@ def check_complete(file: Path) -> None:
         _check_sfs(file)
     elif ending in EMSA:
         _check_emsa(file)
+
+
+@contextmanager
+def mended(file: Path) -> Iterator[Path]:
+    """Add the space that readers of EMSA files miss where the line ``#SPECTRUM`` ends at its colon, in a copy.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        Any file.
+
+    Yields
+    ------
+    pathlib.Path
+        The file itself, or the copy, which is there as long as this lasts.
+    """
+    text = file.read_text(encoding="latin-1") if file.suffix.lower() in EMSA else ""
+    better = re.sub(r"^(#SPECTRUM *:)$", r"\1 ", text, count=1, flags=re.IGNORECASE | re.MULTILINE)
+    if better == text:
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        copy.write_text(better, encoding="latin-1")
+        yield copy
 
 
 def _check_sfs(file: Path) -> None:

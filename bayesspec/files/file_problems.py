@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bayesspec.errors import InputError, MissingExtraError
-from bayesspec.files.completeness import EMSA
 
 
 def unreadable_file(file: Path, reader: str, reason: str) -> InputError:
@@ -36,7 +34,7 @@ def unreadable_file(file: Path, reader: str, reason: str) -> InputError:
 
 
 def empty_file(file: Path) -> InputError:
-    """Say why a file holds no counts: readers of EMSA files pass over a header line that ends at its colon.
+    """Say that a file holds no counts.
 
     Parameters
     ----------
@@ -48,23 +46,9 @@ def empty_file(file: Path) -> InputError:
     InputError
         To be raised.
     """
-    for number, line in enumerate(_header(file), 1):
-        if re.fullmatch(r"#SPECTRUM *:", line, re.IGNORECASE):
-            return InputError(
-                f"no counts in {file.name!r}: its line {number}, {line!r}, ends without a space after the "
-                "colon, so that the reader misses the start of the spectrum",
-                f"the line {line + ' '!r}",
-                f"sed -i 's/^#SPECTRUM *:/& /' '{file}'",
-            )
     return InputError(
         f"no counts in {file.name!r}", "at least one count", "open the file with the software that wrote it"
     )
-
-
-def _header(file: Path) -> list[str]:
-    if file.suffix.lower() not in EMSA:
-        return []
-    return [line for line in file.read_text(errors="replace").splitlines() if line.startswith("#")]
 
 
 @contextmanager

@@ -18,6 +18,12 @@ from bayesspec.files.nested_metadata import dig, mapped, nested, put, text
 from bayesspec.image.counts import owned
 
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}
+WAVELENGTH_UNIT = "nm"
+"""Unit of an axis of wavelengths."""
+LUMINESCENCE = "CL"
+"""Technique of spectra of light."""
+_TECHNIQUES = {"EDS": "EDS", "EELS": "EELS", "CL": LUMINESCENCE, "LUM": LUMINESCENCE, "PL": LUMINESCENCE}
+"""Techniques by the beginning of HyperSpy's signal types."""
 _MICRO = str.maketrans({"\N{GREEK SMALL LETTER MU}": "\N{MICRO SIGN}"})
 
 
@@ -43,7 +49,8 @@ class Axis:
     @property
     def is_energy(self) -> bool:
         """Whether name or unit say that this is an energy axis."""
-        return self.unit in _ENERGY_UNITS.values() or (not self.unit and "energy" in self.name.lower())
+        wavelengths = self.unit == WAVELENGTH_UNIT and "wavelength" in self.name.lower()
+        return self.unit in _ENERGY_UNITS.values() or (not self.unit and "energy" in self.name.lower()) or wavelengths
 
     @property
     def step(self) -> float | None:
@@ -85,8 +92,9 @@ class Signal:
 
     @property
     def technique(self) -> str:
-        """``"EDS"``, ``"EELS"``, or empty where the signal type says neither."""
-        return next((name for name in ("EDS", "EELS") if self.signal_type.upper().startswith(name)), "")
+        """``"EDS"``, ``"EELS"``, ``"CL"``, or empty where the signal type says none of them."""
+        stated = self.signal_type.upper()
+        return next((name for start, name in _TECHNIQUES.items() if stated.startswith(start)), "")
 
     @property
     def energy_dimension(self) -> int | None:

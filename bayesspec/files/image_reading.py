@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bayesspec.files.hyperspy_signal import Axis
 from bayesspec.files.netcdf import opened
 from bayesspec.files.paths import refuse_swollen
 from bayesspec.image.acquisition import Acquisition
-from bayesspec.image.checks import known_elements
+from bayesspec.image.checks import checked_unit, known_elements
 from bayesspec.image.counts import owned
 from bayesspec.image.spectrum_image import SpectrumImage
 
@@ -140,7 +140,9 @@ def _energy(found: Mapping[str, Any], unit: Any, asked: str | None) -> tuple[Any
     axis = Axis("energy", "" if unit is None else str(unit), np.asarray(found["energy"], np.float64))
     if asked is None and not axis.unit and technique != "EELS" and axis.values.max() <= LONGEST_IN_KEV:
         asked = "keV"
-    return calibrated(axis, technique, asked)
+    if asked is not None:
+        axis = replace(axis, unit=checked_unit(asked))
+    return calibrated(axis, technique, stated=asked is not None)
 
 
 def _as_given(value: Any) -> Any:

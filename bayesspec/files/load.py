@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.reader_process import Request, read_list, read_signal
-from bayesspec.image.checks import checked_elements
+from bayesspec.files.stated import STATED, as_stated
 from bayesspec.image.spectrum_image import SpectrumImage
 
 READERS: dict[str, Callable[[Path, str | None], tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
@@ -44,6 +43,13 @@ def load(
     signal: int | str | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
+    energy_scale: float | None = None,
+    energy_offset: float | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    pixel_unit: str | None = None,
+    beam_energy: float | None = None,
+    live_time: float | None = None,
+    resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
@@ -62,9 +68,18 @@ def load(
         Index or title of the signal to take, where the file holds several.
     mask : array, shape (y, x) or (energy,), bool, or None
         ``True`` where a pixel or channel is excluded, in addition to what the file excludes.
-    energy_unit : {"keV", "eV"} or None
+    energy_unit : {"keV", "eV", "nm"} or None
         Unit of the file's energy axis; ``None`` for the one that the file states.
-    resolution_mn_ka_ev : float or None
+    energy_scale, energy_offset : float or None
+        Width of a channel and energy of the first one, in `energy_unit` or the unit of the file; ``None`` for those
+        of the file.
+    pixel_size : float, (float, float) or None
+        Size of a pixel along (y, x), in `pixel_unit`; ``None`` for that of the file.
+    pixel_unit : str or None
+        Unit of `pixel_size`; nm where not given.
+    beam_energy, live_time : float or None
+        Beam energy in keV, and live time of the whole image in s; ``None`` for those of the file.
+    resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for what the file states.
     reader : str or None
         Name of the rosettasciio reader, for endings that several readers share.
@@ -96,33 +111,25 @@ def load(
     >>> bs.load(path).shape[:2]
     (12, 12)
     """
+    given = locals()
     if not isinstance(signal, int | str | None) or isinstance(signal, bool):
         raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
+    stated = as_stated({name: given[name] for name in STATED}, resolution_mn_ka_ev)
     file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
     if file.suffix.lower() in READERS and reader is None:
         image, guesses = _read_own(file, energy_unit)
+        image = stated.completed(image, axis=True)
     else:
         chosen = read_signal(_request(file, reader, reader_options or {}, signal))
         if np.size(chosen.data) == 0:
             raise empty_file(file)
-        image, guesses = spectrum_image(chosen, name=file.stem, energy_unit=energy_unit)
+        image, guesses = spectrum_image(chosen, name=file.stem, stated=stated)
     if not image.counts.any():
         raise empty_file(file)
     for sentence in guesses:
         warn(f"{file.name}: {sentence}")
-    return _completed(image, elements, mask, resolution_mn_ka_ev)
-
-
-def _completed(
-    image: SpectrumImage, elements: Sequence[str] | None, mask: npt.ArrayLike | None, resolution: float | None
-) -> SpectrumImage:
-    """Put in what the caller knows better than the file."""
-    if elements is not None:
-        image = replace(image, elements=checked_elements(elements))
-    if resolution is not None:
-        image = replace(image, acquisition=replace(image.acquisition, resolution_mn_ka_ev=resolution))
-    return image if mask is None else image.with_mask(mask)
+    return image
 
 
 @checked_arguments()
@@ -168,6 +175,13 @@ def from_hyperspy(
     elements: Sequence[str] | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
+    energy_scale: float | None = None,
+    energy_offset: float | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    pixel_unit: str | None = None,
+    beam_energy: float | None = None,
+    live_time: float | None = None,
+    resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
 ) -> SpectrumImage:
     """Take over a HyperSpy signal in memory.
@@ -180,9 +194,18 @@ def from_hyperspy(
         Chemical symbols of the elements expected; ``None`` for those of the metadata.
     mask : array, shape (y, x) or (energy,), bool, or None
         ``True`` where a pixel or channel is excluded.
-    energy_unit : {"keV", "eV"} or None
+    energy_unit : {"keV", "eV", "nm"} or None
         Unit of the energy axis; ``None`` for the one that it states.
-    resolution_mn_ka_ev : float or None
+    energy_scale, energy_offset : float or None
+        Width of a channel and energy of the first one, in `energy_unit` or the unit of the metadata; ``None`` for those
+        of the metadata.
+    pixel_size : float, (float, float) or None
+        Size of a pixel along (y, x), in `pixel_unit`; ``None`` for that of the metadata.
+    pixel_unit : str or None
+        Unit of `pixel_size`; nm where not given.
+    beam_energy, live_time : float or None
+        Beam energy in keV, and live time of the whole image in s; ``None`` for those of the metadata.
+    resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for that of the metadata.
 
     Returns
@@ -205,10 +228,12 @@ def from_hyperspy(
     >>> import bayesspec as bs
     >>> si = bs.from_hyperspy(signal)  # doctest: +SKIP
     """
-    image, guesses = spectrum_image(from_object(signal), name="spectrum image", energy_unit=energy_unit)
+    given = locals()
+    stated = as_stated({name: given[name] for name in STATED}, resolution_mn_ka_ev)
+    image, guesses = spectrum_image(from_object(signal), name="spectrum image", stated=stated)
     for sentence in guesses:
         warn(sentence)
-    return _completed(image, elements, mask, resolution_mn_ka_ev)
+    return image
 
 
 def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:

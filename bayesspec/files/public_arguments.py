@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError, warn
+from bayesspec.errors import InputError, Interrupted, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.image.arguments import (
@@ -28,6 +28,8 @@ from bayesspec.image.spectrum_image import SpectrumImage
 
 MOST = 1_000_000
 """Largest number of draws, steps or sweeps: more are a slip of the finger, and would run for days."""
+MOST_COUNTS = 2.0**31
+"""Largest number of counts in a pixel: what an image can hold in a channel."""
 MOST_PIXELS = 2**26
 """Largest number of pixels of a simulated image."""
 Checker = Callable[[Any], Any]
@@ -54,6 +56,8 @@ Returned = TypeVar("Returned")
 def checked_arguments(**own: Own) -> Callable[[Callable[Given, Returned]], Callable[Given, Returned]]:
     """Check the arguments of a public function by their names before it sees them.
 
+    A KeyboardInterrupt leaves it as `Interrupted`, so that ``error.partial`` is there whatever was going on.
+
     Parameters
     ----------
     **own : callable, type, tuple or list of types, or None
@@ -78,7 +82,12 @@ def checked_arguments(**own: Own) -> Callable[[Callable[Given, Returned]], Calla
             for name, check in known.items():
                 if name in bound.arguments and bound.arguments[name] is not signature.parameters[name].default:
                     bound.arguments[name] = check(bound.arguments[name])
-            return function(*bound.args, **bound.kwargs)
+            try:
+                return function(*bound.args, **bound.kwargs)
+            except Interrupted:
+                raise
+            except KeyboardInterrupt as interruption:
+                raise Interrupted().with_traceback(interruption.__traceback__) from None
 
         return checked
 
@@ -118,7 +127,7 @@ def as_image(data: Any) -> SpectrumImage:
             cast(Any, data), energy=energy.values, energy_unit=unit, name=str(data.name or "spectrum image")
         )
     if hasattr(data, "axes_manager"):
-        image, guesses = spectrum_image(from_object(data), name="spectrum image", energy_unit=None)
+        image, guesses = spectrum_image(from_object(data), name="spectrum image")
         for sentence in guesses:
             warn(sentence)
         return image
@@ -263,7 +272,22 @@ def _edges(value: Any) -> Any:
     return value if empty else checked_names("edges", value, "edges=['Ti_L']")
 
 
-def _text(name: str, do: str) -> Checker:
+def text(name: str, do: str) -> Checker:
+    """Make a check that an argument is text.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    do : str
+        What to type.
+
+    Returns
+    -------
+    callable
+        The check; ``None`` passes.
+    """
+
     def check(value: Any) -> Any:
         if value is not None and not isinstance(value, str):
             raise InputError(f"{name}={value!r}", "a name, as text", do)
@@ -290,7 +314,19 @@ def integer(name: str, least: int) -> Checker:
     return lambda value: checked_integer(name, value, least, MOST)
 
 
-def _flag(name: str) -> Checker:
+def flag(name: str) -> Checker:
+    """Make a check that an argument is True or False.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+
+    Returns
+    -------
+    callable
+        The check.
+    """
     return lambda value: checked_flag(name, value)
 
 
@@ -436,6 +472,38 @@ def values(name: str, do: str, *, optional: bool = False) -> Checker:
     return lambda value: value if optional and value is None else real_values(name, value, "numbers", do)
 
 
+def numbers_as_they_are(name: str, do: str, *, named: bool = False) -> Checker:
+    """Make a check that an argument is an array of real numbers, of which no copy is made.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    do : str
+        What to type.
+    named : bool
+        Whether several arrays by name will do as well.
+
+    Returns
+    -------
+    callable
+        The check; ``None`` passes.
+    """
+
+    def check(value: Any) -> Any:
+        if named and isinstance(value, Mapping):
+            return {key: check(one) for key, one in value.items()}
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InputError(f"{name} of parts that differ in length", "an array of numbers", do) from error
+        if value is not None and array.dtype.kind not in "biuf":
+            raise InputError(f"{name} of {array.dtype} and shape {array.shape}", "an array of real numbers", do)
+        return value
+
+    return check
+
+
 def _options(value: Any) -> Any:
     if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
         do = "reader_options={'rebin_energy': 2}"
@@ -455,13 +523,13 @@ _BY_NAME: Mapping[str, Checker] = {
     "warmup": integer("warmup", 0),
     "max_steps": integer("max_steps", 1),
     "max_iterations": integer("max_iterations", 1),
-    "strict": _flag("strict"),
-    "interior": _flag("interior"),
-    "calibrate": _flag("calibrate"),
-    "escape": _flag("escape"),
-    "numerator": _text("numerator", "ratio('Fe_Ka', 'O_Ka')"),
-    "denominator": _text("denominator", "ratio('Fe_Ka', 'O_Ka')"),
-    "reference": _text("reference", "reference='O_Ka'"),
+    "strict": flag("strict"),
+    "interior": flag("interior"),
+    "calibrate": flag("calibrate"),
+    "escape": flag("escape"),
+    "numerator": text("numerator", "ratio('Fe_Ka', 'O_Ka')"),
+    "denominator": text("denominator", "ratio('Fe_Ka', 'O_Ka')"),
+    "reference": text("reference", "reference='O_Ka'"),
     "k_factors": lambda value: positive_factors("k_factors", value),
     "zeta_factors": lambda value: positive_factors("zeta_factors", value),
     "intensities": _labelled,
@@ -478,23 +546,29 @@ _BY_NAME: Mapping[str, Checker] = {
     "gain": real("gain", 0.0, open_ends=True, optional=True),
     "tolerance": real("tolerance", 0.0),
     "smooth": real("smooth", 0.0, 1e4),
-    "counts_per_pixel": real("counts_per_pixel", 0.0, open_ends=True),
-    "counts_per_mixture": real("counts_per_mixture", 0.0, open_ends=True),
+    "counts_per_pixel": real("counts_per_pixel", 0.0, MOST_COUNTS, open_ends=True),
+    "counts_per_mixture": real("counts_per_mixture", 0.0, MOST_COUNTS, open_ends=True),
     "counts_per_second": real("counts_per_second", 0.0, open_ends=True, optional=True),
     "dose_electrons": real("dose_electrons", 0.0, open_ends=True, optional=True),
     "elevation_deg": real("elevation_deg", -90.0, 90.0, optional=True),
     "blur": real("blur", 0.0, 1e4),
-    "uneven": real("uneven", 0.0, 10.0),
+    "uneven": real("uneven", 0.0, 1.0),
     "shape": _shape,
     "size": integer("size", 2),
-    "noise": _text("noise", "noise='poisson'"),
-    "title": _text("title", "title='Core and shell'"),
-    "name": _text("name", "name='Fe/O'"),
-    "reader": _text("reader", "reader='HSPY'"),
-    "energy_unit": _text("energy_unit", "energy_unit='keV'"),
-    "link": _text("link", "link='log'"),
-    "method": _text("method", "method='windows'"),
+    "noise": text("noise", "noise='poisson'"),
+    "title": text("title", "title='Core and shell'"),
+    "name": text("name", "name='Fe/O'"),
+    "reader": text("reader", "reader='HSPY'"),
+    "energy_unit": text("energy_unit", "energy_unit='keV'"),
+    "link": text("link", "link='log'"),
+    "method": text("method", "method='windows'"),
     "resolution_mn_ka_ev": real("resolution_mn_ka_ev", 1.0, 1e4, optional=True),
+    "energy_scale": real("energy_scale", 0.0, open_ends=True, optional=True),
+    "energy_offset": real("energy_offset", -np.inf, optional=True),
+    "pixel_unit": text("pixel_unit", "pixel_unit='nm'"),
+    "resolution": real("resolution", 1.0, 1e4, optional=True),
+    "live_time": real("live_time", 0.0, open_ends=True, optional=True),
+    "beam_energy": real("beam_energy", 0.0, open_ends=True, optional=True),
     "reader_options": _options,
-    "overwrite": _flag("overwrite"),
+    "overwrite": flag("overwrite"),
 }

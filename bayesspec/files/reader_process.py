@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError, MissingExtraError, warn
+from bayesspec.files.completeness import mended
 from bayesspec.files.file_problems import unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
@@ -271,7 +272,8 @@ def read(request: Request) -> list[Signal]:
     """
     _check_size(request.file)
     module = importlib.import_module(request.api)
-    return [from_reader(one) for one in module.file_reader(str(request.file), **request.options)]
+    with mended(request.file) as file:
+        return [from_reader(one) for one in module.file_reader(str(file), **request.options)]
 
 
 def _check_size(file: Path) -> None:

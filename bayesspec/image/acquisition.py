@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bayesspec.errors import InputError
 from bayesspec.image.arguments import checked_real
 
-TECHNIQUES = ("EDS", "EELS")
+TECHNIQUES = ("EDS", "EELS", "CL")
 _SMALLEST = 1e-6
 """Smallest beam energy, in keV, and live time, in s: more than zero."""
 _RANGES = {
@@ -25,8 +25,8 @@ class Acquisition:
 
     Parameters
     ----------
-    technique : {"EDS", "EELS"}
-        What was measured: X-rays or energy losses.
+    technique : {"EDS", "EELS", "CL"}
+        What was measured: X-rays, energy losses or light.
     beam_energy_kev : float or None
         Beam energy in keV.
     resolution_mn_ka_ev : float or None
@@ -47,7 +47,7 @@ class Acquisition:
     Raises
     ------
     InputError
-        When the technique is neither, or a number is none that a beam or a detector can have.
+        When the technique is none of these, or a number is none that a beam or a detector can have.
     """
 
     technique: str = "EDS"
@@ -62,7 +62,9 @@ class Acquisition:
 
     def __post_init__(self) -> None:
         if not isinstance(self.technique, str) or self.technique not in TECHNIQUES:
-            raise InputError(f"technique={self.technique!r}", "'EDS' or 'EELS'", "bs.Acquisition(technique='EDS')")
+            raise InputError(
+                f"technique={self.technique!r}", "'EDS', 'EELS' or 'CL'", "bs.Acquisition(technique='EDS')"
+            )
         for name, (low, high, example) in _RANGES.items():
             value = getattr(self, name)
             if value is not None:

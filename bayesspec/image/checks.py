@@ -14,6 +14,7 @@ import xraydb
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
 
+UNITS = ("keV", "eV", "nm")
 _AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
 
 
@@ -55,7 +56,7 @@ def checked_unit(unit: str) -> str:
     Parameters
     ----------
     unit : str
-        ``"keV"`` or ``"eV"``.
+        ``"keV"``, ``"eV"`` or ``"nm"``.
 
     Returns
     -------
@@ -67,9 +68,11 @@ def checked_unit(unit: str) -> str:
     InputError
         When it is another one.
     """
-    if not isinstance(unit, str) or unit not in ("keV", "eV"):
+    if not isinstance(unit, str) or unit not in UNITS:
         raise InputError(
-            f"energy_unit={unit!r}", "'keV' (EDS) or 'eV' (EELS)", "bs.SpectrumImage(..., energy_unit='keV')"
+            f"energy_unit={unit!r}",
+            "'keV' (EDS), 'eV' (EELS) or 'nm' (wavelengths)",
+            "bs.SpectrumImage(..., energy_unit='keV')",
         )
     return unit
 

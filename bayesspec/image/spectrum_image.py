@@ -32,8 +32,8 @@ class SpectrumImage:
         A spectrum (energy,) becomes a 1 x 1 image and a line scan (x, energy) a 1 x x image.
     energy : array, shape (energy,)
         Energy of the channel centres, strictly increasing, in `energy_unit`. float64.
-    energy_unit : {"keV", "eV"}
-        keV for EDS, eV for EELS.
+    energy_unit : {"keV", "eV", "nm"}
+        keV for EDS, eV for EELS, nm for wavelengths.
     pixel_size : tuple of float or None
         Size of a pixel along (y, x) in `pixel_unit`.
     pixel_unit : str

@@ -11,6 +11,7 @@ from bayesspec.plot.ratios import ratios
 from bayesspec.plot.scatter import count_scatter
 from bayesspec.plot.selection import scree, selection
 from bayesspec.plot.spectra import component_spectra, sum_spectrum
+from bayesspec.plot.thickness import thickness
 
 __all__ = [
     "abundance_maps",
@@ -28,4 +29,5 @@ __all__ = [
     "scree",
     "selection",
     "sum_spectrum",
+    "thickness",
 ]

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.maps import draw_map
 from bayesspec.plot.pixels import pixel_size_of
 from bayesspec.plot.style import COLUMN_IN, INK, PAGE_IN, axes_or_new, colours, line_label, new_figure, paper, root
@@ -13,6 +14,7 @@ from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import Profile, RatioMap
 
 
+@checked_arguments(result=RatioMap)
 def ratio_map(result: RatioMap, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the ratio at every pixel, and beside it the error of every pixel.
 
@@ -41,6 +43,7 @@ def ratio_map(result: RatioMap, *, figure: Figure | SubFigure | None = None) -> 
     return root(canvas)
 
 
+@checked_arguments(result=Profile)
 def profile(result: Profile, *, ax: Axes | None = None) -> Figure:
     """Draw the ratio along a path with its interval.
 

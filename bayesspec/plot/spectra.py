@@ -196,6 +196,7 @@ def energy_label(ax: Axes, image: SpectrumImage, counts: str) -> None:
         Label of the vertical axis.
     """
     kind = "energy loss" if image.acquisition.technique == "EELS" else "energy"
+    kind = "wavelength" if image.energy_unit == "nm" else kind
     ax.set_xlabel(f"{kind} ({image.energy_unit})")
     ax.set_ylabel(counts)
 

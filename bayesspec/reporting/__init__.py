@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -139,10 +140,11 @@ def save_figures(
     shown = _listed(results)
     _check_kind(ending)
     place = new_folder(folder)
+    found = [(i, drawing, result) for i, result in enumerate(shown) for drawing in result.figures()]
+    names = Counter(drawing.name for _, drawing, _ in found)
     figures = [
-        (f"{i}_{drawing.name}" if len(shown) > 2 else drawing.name, partial(drawn_by, drawing, result))
-        for i, result in enumerate(shown)
-        for drawing in result.figures()
+        (f"{i}_{drawing.name}" if names[drawing.name] > 1 else drawing.name, partial(drawn_by, drawing, result))
+        for i, drawing, result in found
     ]
     figures += [(COMPARISON.name, partial(drawn_by, COMPARISON, comparison))] if comparison else []
     paths = [new_file(place / f"{name}.{ending}", overwrite=overwrite, do=_SAVE_FIGURES) for name, _ in figures]

@@ -10,6 +10,8 @@ import xarray as xr
 import xraydb
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.image.arguments import checked_real
 from bayesspec.results.estimate import Estimate, ratio_of
 from bayesspec.results.line_fit import LineFit
 from bayesspec.results.schema import Variable
@@ -17,6 +19,18 @@ from bayesspec.spectroscopy.edge_design import edge_name
 from bayesspec.spectroscopy.hydrogenic import UNCERTAINTY
 
 SectionSd = float | Mapping[str, float] | None
+
+
+def _section_sd(value: Any) -> SectionSd:
+    do = "cross_section_sd=0.1, or {'Ti_L': 0.1}"
+    if not isinstance(value, Mapping):
+        return None if value is None else checked_real("cross_section_sd", value, 0.0, do=do)
+    if not all(isinstance(name, str) for name in value):
+        raise InputError(f"cross_section_sd={value!r}", "a relative standard deviation by edge", do)
+    return {name: checked_real(f"cross_section_sd of {name}", sd, 0.0, do=do) for name, sd in value.items()}
+
+
+_checked = checked_arguments(cross_section_sd=_section_sd)
 
 
 class EdgeFit(LineFit):
@@ -68,6 +82,7 @@ class EdgeFit(LineFit):
         """
         return super().ratio(edge_name(numerator), edge_name(denominator))
 
+    @_checked
     def areal_density(self, *, cross_section_sd: SectionSd = None, seed: int = 0) -> Estimate:
         """Atoms per nm^2 behind every edge.
 
@@ -98,6 +113,7 @@ class EdgeFit(LineFit):
             )
         return self.own(Estimate(draws, "atoms per nm^2", positive=True))
 
+    @_checked
     def atomic_ratio(
         self, numerator: str, denominator: str, *, cross_section_sd: SectionSd = None, seed: int = 0
     ) -> Estimate:
@@ -136,6 +152,7 @@ class EdgeFit(LineFit):
         first, second = (draws.sel(edge=name, drop=True) for name in names)
         return self.own(ratio_of(first, second, f"atoms {names[0]}/{names[1]}"))
 
+    @_checked
     def composition(
         self,
         k_factors: Any = None,
@@ -190,6 +207,7 @@ class EdgeFit(LineFit):
             for name, share in shares.items()
         }
 
+    @_checked
     def budget(
         self,
         k_factors: Any = None,

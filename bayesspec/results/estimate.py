@@ -141,8 +141,21 @@ class Estimate(Saved):
         -------
         Estimate
             The part; a dim of which one label was taken is gone.
+
+        Raises
+        ------
+        InputError
+            When there is no such dim or label.
         """
-        return self._changed(lambda values: values.sel(labels, drop=True))
+        try:
+            return self._changed(lambda values: values.sel(labels, drop=True))
+        except Exception as error:  # indexes raise whatever they like
+            there = {str(dim): self.draws[dim].values.tolist() for dim in self.draws.dims if dim != "draw"}
+            raise InputError(
+                f"the labels {labels!r}",
+                f"labels among {there}" if there else "none: this quantity is one number",
+                f"sel({next(iter(there), 'phase')}={next(iter(there.values()), [0])[0]!r})",
+            ) from error
 
     @checked_arguments()
     def scaled(self, factor: float, name: str) -> Self:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.errors import InputError
+from bayesspec.files.public_arguments import line_name
 from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.result import Result
 from bayesspec.results.schema import Schema, Variable
@@ -73,7 +74,7 @@ class KRatios(Result):
         InputError
             When the line has no k-ratio.
         """
-        if line not in self.lines:
+        if line_name(line) not in self.lines:
             raise InputError(f"the line {line!r}", f"one of {', '.join(self.lines)}", f"k.ratio({self.lines[0]!r})")
         return self.own(Estimate(self.data["k_draws"].sel(line=line, drop=True), f"k-ratio of {line}", positive=True))
 

@@ -203,6 +203,7 @@ class LineFit(LineResult):
             rows.append((line, *counts, *ratio))
         return Table("Lines", columns, tuple(rows), self.note())
 
+    @checked_arguments()
     def budget(
         self, k_factors: Mapping[str, KFactor] | None = None, *, film: Film | None = None, seed: int = 0
     ) -> xr.Dataset:

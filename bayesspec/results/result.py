@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, Interrupted
 from bayesspec.files.load import to_hyperspy
 from bayesspec.files.netcdf import FORMAT_VERSION, sealed
 from bayesspec.files.paths import new_file
@@ -41,6 +41,38 @@ Quantity = TypeVar("Quantity", bound=Estimate)
 
 class FitError(RuntimeError):
     """A fit that did not end as it should, raised under ``strict=True``; the message says what to do."""
+
+
+AnyResult = TypeVar("AnyResult", bound="Result")
+
+
+def as_it_ended(result: AnyResult, *, strict: bool) -> AnyResult:
+    """Return a result whose fit ran to its end.
+
+    Parameters
+    ----------
+    result : Result
+        The result of a fit.
+    strict : bool
+        Raise when the fit did not end as it should.
+
+    Returns
+    -------
+    Result
+        The same.
+
+    Raises
+    ------
+    Interrupted
+        When Ctrl-C ended the fit; the result is its ``partial``.
+    FitError
+        When `strict` and the fit did not end as it should.
+    """
+    if result.status == str(Status.INTERRUPTED):
+        raise Interrupted(result)
+    if strict and not result.converged:
+        raise FitError(result.status)
+    return result
 
 
 class Result(SavedPart):

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import accuracy
@@ -33,6 +33,7 @@ from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities
 
 DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
+FROM_DRAWS = "bs.Segmentation.from_draws(maps, composition_draws, probabilities, method='mine')"
 BOUNDARIES = "phase_boundaries"
 """Model in which pixels hold two phases: probabilities are shares."""
 LEAST_SHARE = 1e-9
@@ -82,6 +83,14 @@ class Segmentation(LineResult):
     )
 
     @classmethod
+    @checked_arguments(
+        maps=LineMaps,
+        composition_draws=numbers_as_they_are("composition_draws", FROM_DRAWS),
+        probabilities=numbers_as_they_are("probabilities", FROM_DRAWS),
+        fraction_draws=numbers_as_they_are("fraction_draws", FROM_DRAWS),
+        scatter=numbers_as_they_are("scatter", FROM_DRAWS),
+        method=text("method", FROM_DRAWS),
+    )
     def from_draws(
         cls,
         maps: LineMaps,
@@ -166,7 +175,7 @@ class Segmentation(LineResult):
             raise InputError(
                 f"compositions of shape {np.shape(composition_draws)} and probabilities {np.shape(probabilities)}",
                 f"(draw, phase, {len(maps.windows)}) of the windows {list(maps.windows)}, and {maps.valid.shape} phase",
-                "bs.Segmentation.from_draws(maps, composition_draws, probabilities, method='mine')",
+                FROM_DRAWS,
             )
         known = np.where(maps.valid[..., None], known, np.float32(np.nan))
         labels = np.where(np.isfinite(known).all(axis=2), np.nan_to_num(known).argmax(axis=2), -1).astype(np.int16)

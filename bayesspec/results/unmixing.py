@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.linalg import subspace_angles
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments, integer, line_names
+from bayesspec.files.public_arguments import checked_arguments, integer, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
@@ -31,6 +31,7 @@ from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
 FEWEST_EFFECTIVE = 20.0
 """Effective draws of a component below which no interval of it is told."""
+FROM_DRAWS = "bs.Unmixing.from_draws(image, spectra_draws, abundances, method='mine')"
 SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
@@ -263,6 +264,12 @@ class Unmixing(ComponentLines):
     )
 
     @classmethod
+    @checked_arguments(
+        spectra_draws=numbers_as_they_are("spectra_draws", FROM_DRAWS),
+        abundances=numbers_as_they_are("abundances", FROM_DRAWS, named=True),
+        total_draws=numbers_as_they_are("total_draws", FROM_DRAWS),
+        method=text("method", FROM_DRAWS),
+    )
     def from_draws(
         cls,
         image: SpectrumImage,
@@ -345,6 +352,8 @@ class Unmixing(ComponentLines):
         """
         draws = np.asarray(spectra_draws)
         draws = draws if draws.ndim == 3 else draws[None]
+        if draws.ndim != 3:
+            raise InputError(f"spectra_draws of shape {draws.shape[1:]}", "(draw, component, energy)", FROM_DRAWS)
         frame = Frame.of(image).with_coords(component=np.arange(draws.shape[1]), **(coords or {}))
         draws = frame.placed(draws, ("draw", "component", "energy"), 0.0)
         _check_spectra(draws, image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
@@ -72,8 +74,29 @@ def count(
     for row in abundances:
         expected = row @ spectra
         counted = rng.poisson(expected) if noise == "poisson" else np.rint(expected)
-        rows.append(counted.astype(count_dtype(int(counted.max()))))
+        rows.append(narrowed(counted))
     return np.stack(rows)
+
+
+def narrowed(counts: npt.NDArray[Any]) -> npt.NDArray[np.unsignedinteger]:
+    """Hold whole numbers in the smallest dtype that does.
+
+    Parameters
+    ----------
+    counts : array, shape (...), int64 or float64
+        Whole numbers.
+
+    Returns
+    -------
+    array, shape (...), uint8, uint16 or uint32
+        The same.
+
+    Raises
+    ------
+    InputError
+        When one exceeds 2**31 - 1.
+    """
+    return counts.astype(count_dtype(int(counts.max())))
 
 
 def uneven_thickness(rng: np.random.Generator, shape: tuple[int, int], uneven: float) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.simulate.counting import check_sample, uneven_thickness
+from bayesspec.simulate.counting import check_sample, narrowed, uneven_thickness
 from bayesspec.simulate.detector import ACQUISITION, ENERGY_KEV, FE_L_PER_KA, bremsstrahlung, line_profile
 from bayesspec.spectroscopy.line_maps import LineMaps
 
@@ -64,9 +64,8 @@ def iron_oxides(
     truth = _oxide_sample(rng, shape, blur, uneven)
     truth["spectra"] = np.stack([_oxide_spectrum(ratio) for ratio in OXIDE_RATIOS])
     dose = counts_per_pixel * truth["thickness"]
-    counts = np.empty((*shape, len(ENERGY_KEV)), np.uint16)
-    for row in range(shape[0]):
-        counts[row] = rng.poisson(dose[row, :, None] * truth["spectra"][truth["labels"][row]])
+    expected = (dose[row, :, None] * truth["spectra"][truth["labels"][row]] for row in range(shape[0]))
+    counts = np.stack([narrowed(rng.poisson(rates)) for rates in expected])
     return SpectrumImage(
         counts,
         energy=ENERGY_KEV,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_real
 from bayesspec.spectroscopy.formula import mass_fractions
 from bayesspec.spectroscopy.mass_absorption import attenuation
 
@@ -57,12 +58,14 @@ class Detector:
     thickness_mm: float = 0.45
 
     def __post_init__(self) -> None:
-        if self.window not in WINDOWS:
+        if not isinstance(self.window, str) or self.window not in WINDOWS:
             raise InputError(
                 f"window={self.window!r}", f"one of {', '.join(map(repr, WINDOWS))}", "bs.Detector('none')"
             )
-        if not (self.dead_layer_nm >= 0 and self.thickness_mm > 0):
-            raise InputError(f"{self}", "a dead layer of 0 or more and a positive thickness", "bs.Detector('polymer')")
+        checked_real("dead_layer_nm", self.dead_layer_nm, 0.0, do="bs.Detector('polymer', dead_layer_nm=50.0)")
+        checked_real(
+            "thickness_mm", self.thickness_mm, 0.0, open_ends=True, do="bs.Detector('polymer', thickness_mm=0.45)"
+        )
 
     def efficiency(self, energy_kev: Floats, layers: float | Floats = 1.0) -> Floats:
         """Share of the photons that are counted.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import xraydb
@@ -49,6 +52,12 @@ def mass_fractions(composition: str | Mapping[str, Percent]) -> tuple[dict[str, 
     """
     if isinstance(composition, str):
         return _of_formula(composition), dict.fromkeys(_of_formula(composition), 0.0)
+    if not isinstance(composition, Mapping) or not all(map(_is_percent, composition.values())):
+        raise InputError(
+            f"the composition {composition!r}",
+            "a formula, or mass per cent by element, with standard deviation or without",
+            "'Fe2O3', or {'Si': 46.7, 'O': (53.3, 0.2)}",
+        )
     pairs = {e: value if isinstance(value, tuple) else (value, 0.0) for e, value in composition.items()}
     total = sum(mean for mean, _ in pairs.values())
     known = all(mean >= 0 and sd >= 0 for mean, sd in pairs.values())
@@ -100,6 +109,11 @@ def _of_formula(formula: str) -> dict[str, float]:
     masses = {element: number * _mass(element) for element, number in atoms.items()}
     total = float(np.sum(list(masses.values())))
     return {element: mass / total for element, mass in masses.items()}
+
+
+def _is_percent(value: Any) -> bool:
+    parts = value if isinstance(value, tuple) else (value, 0.0)
+    return len(parts) == 2 and all(isinstance(part, Real) and math.isfinite(part) for part in parts)
 
 
 def _mass(element: str) -> float:

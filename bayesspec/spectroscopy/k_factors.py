@@ -9,7 +9,7 @@ import xarray as xr
 import xraydb
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, real
 from bayesspec.spectroscopy.composition import KFactors
 from bayesspec.spectroscopy.detector_efficiency import LAYER_SD, Detector
 from bayesspec.spectroscopy.ionisation import emission_cross_section, emission_uncertainty
@@ -19,7 +19,7 @@ DRAWS = 2000
 """Draws of cross sections and detector layers, from which the standard deviations come: these are known to 2 %."""
 
 
-@checked_arguments()
+@checked_arguments(beam_energy_kev=real("beam_energy_kev", 0.0, open_ends=True), detector=(Detector, type(None)))
 def k_factors(
     lines: Sequence[str],
     *,
@@ -70,8 +70,6 @@ def k_factors(
     names = list(dict.fromkeys(lines))
     if not names:
         raise InputError("no lines", "the lines to quantify", "bs.k_factors(fit.lines, beam_energy_kev=200.0)")
-    if not beam_energy_kev > 0:
-        raise InputError(f"beam_energy_kev={beam_energy_kev}", "a positive energy in keV", "beam_energy_kev=200.0")
     against = reference or names[0]
     every = list(dict.fromkeys([*names, against]))
     rng = np.random.default_rng(seed)

@@ -161,7 +161,7 @@ def families_of(
     InputError
         When an element or line is not known, is not excited, or lies outside the energies.
     """
-    asked = list(dict.fromkeys(lines))
+    asked = list(dict.fromkeys(lines or ()))
     symbols = list(dict.fromkeys([*elements, *(xray_line(line).element for line in asked)]))
     found: dict[str, LineFamily] = {}
     for element in symbols:

@@ -186,7 +186,7 @@ def _range(image: SpectrumImage) -> tuple[float, float]:
         raise InputError(
             f"an image of technique {image.acquisition.technique!r} with energies in {image.energy_unit}",
             "X-ray lines need an EDS image with energies in keV",
-            "bs.unmix(si, rank=range(1, 9)) for EELS",
+            "bs.unmix(si, rank=range(1, 9)), or bs.LineMaps of counts in bands of your own",
         )
     return float(image.energy[0]), float(image.energy[-1])
 

@@ -26,7 +26,7 @@ from bayesspec.inference.svi import run_svi
 from bayesspec.models import composition_mixture, poisson_nmf, poisson_pca
 from bayesspec.results.dataset import Frame, pixel_coords
 from bayesspec.results.model_fit import WIDEST_PARETO_K, ModelFit, pareto_k
-from bayesspec.results.result import FitError, Result
+from bayesspec.results.result import Result, as_it_ended
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.workflows.pca import pca
@@ -134,6 +134,8 @@ def fit(
         support of their distribution, the model raises, or the draws do not fit into the memory.
     FitError
         When `strict` and the fit did not converge.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Examples
     --------
@@ -173,14 +175,12 @@ def fit(
     options = {"draws": draws, "max_steps": max_steps, "starts": starts}
     with _own_model(model):
         found = _posterior(model, data, hyperparameters, how, guide, key, options)
-    if strict and not found.status.ok:
-        raise FitError(str(found.status))
     with _own_model(model):
         more = deterministic_draws(
             model.model, (data.counts,), hyperparameters, found.draws, tuple(sites.deterministic)
         )
     settings = {"seed": seed, "draws": draws, "inference": f"{how}: {why}", **found.settings}
-    return _result(model, data, found, {**found.draws, **more}, METHODS[how], settings)
+    return as_it_ended(_result(model, data, found, {**found.draws, **more}, METHODS[how], settings), strict=strict)
 
 
 # The data: what the model gets, and where it lies

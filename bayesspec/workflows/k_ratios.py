@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError, warn
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import as_image, checked_arguments, text
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, draw_intensities, fit_intensities
@@ -67,7 +68,24 @@ class Standard:
     composition: str | Mapping[str, Percent]
 
 
-@checked_arguments()
+def _standards(value: Any) -> dict[str, Standard]:
+    """Return the standards by name, or refuse what are none."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
+        raise InputError(
+            f"standards={value!r}", "a spectrum of each standard by its formula or name", "{'SiO2': quartz, 'Fe': iron}"
+        )
+    named = {name: one if isinstance(one, Standard) else Standard(one, name) for name, one in value.items()}
+    return {name: replace(one, image=as_image(one.image)) for name, one in named.items()}
+
+
+def _standard_by_line(value: Any) -> Any:
+    texts = isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair)
+    if value is not None and not texts:
+        raise InputError(f"standard_of={value!r}", "the name of a standard by line", "standard_of={'O_Ka': 'SiO2'}")
+    return value
+
+
+@checked_arguments(standard_of=_standard_by_line, coating=text("coating", "coating='C'"))
 def k_ratios(
     image: SpectrumImage,
     standards: Mapping[str, SpectrumImage | Standard],
@@ -130,7 +148,7 @@ def k_ratios(
     >>> print(k.ratio("Fe_Ka"))  # doctest: +SKIP
     0.0663(8)
     """
-    named = {name: one if isinstance(one, Standard) else Standard(one, name) for name, one in standards.items()}
+    named = _standards(standards)
     wanted = list(elements) if elements is not None else list(image.elements)
     _check(image, named, wanted, draws)
     notes: list[str] = []

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, flag
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -24,7 +24,7 @@ from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, image_attributes
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.selection import candidates
 from bayesspec.spectroscopy.odd_channels import odd_channels
 from bayesspec.workflows.poisson_check import noise_note
@@ -52,7 +52,7 @@ class _Parts:
     bound: float
 
 
-@checked_arguments()
+@checked_arguments(neighbours=flag("neighbours"))
 def pca(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
@@ -97,6 +97,8 @@ def pca(
         When the link is not known, the rank exceeds what the data allow, or there are no counts.
     FitError
         When `strict` and the fit did not end as it should.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Notes
     -----
@@ -121,12 +123,8 @@ def pca(
     verdict += noise_note(counts)
     with tqdm(desc=f"components, rank {chosen}", disable=None, leave=False) as bar:
         parts = _fit(counts, chosen, link, bar, neighbours=neighbours)
-    if parts.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt
     result = _result(image, parts, table, verdict, prob, draws, {"seed": seed, "link": link, "neighbours": neighbours})
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _fit(counts: Counts, rank: int, link: str, bar: tqdm, *, neighbours: bool) -> _Parts:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, real, values
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioField, independent_draws, sample_field
@@ -20,7 +20,7 @@ from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.table import interval_text
 from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps, element_maps
 from bayesspec.spectroscopy.windows import drawn_responses
@@ -87,6 +87,8 @@ def ratio_map(
         When a line is not known or has no counts, both are the same, no pixel is in use, or `draws` is below 8.
     FitError
         When `strict` and the draws are too few.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Notes
     -----
@@ -106,9 +108,9 @@ def ratio_map(
     counts = np.where(maps.valid[..., None], maps.window_counts(), 0)
     fields = _fields(maps, counts, (numerator, denominator), draws, seed)
     ratio = np.where(maps.valid, fields.ratio, np.nan).astype(np.float32)
-    values = _values(ratio, ratio[:, maps.valid], fields)
+    variables = _values(ratio, ratio[:, maps.valid], fields)
     result = RatioMap.from_values(
-        values,
+        variables,
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
@@ -117,12 +119,10 @@ def ratio_map(
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator),
     )
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
-@checked_arguments()
+@checked_arguments(path=values("path", "path=[(32, 4), (32, 60)]"), across=real("across", 0.0, open_ends=True))
 def profile(
     data: SpectrumImage | LineMaps,
     numerator: str,
@@ -168,6 +168,8 @@ def profile(
         When a line is not known or has no counts, or when the path has fewer than two corners or meets no pixels.
     FitError
         When `strict` and the draws are too few.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Examples
     --------
@@ -194,9 +196,7 @@ def profile(
         settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
     )
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str, draws: int) -> LineMaps:
@@ -237,7 +237,7 @@ def _fields(maps: LineMaps, counts: npt.NDArray[Any], lines: tuple[str, str], dr
     with tqdm(desc="/".join(lines), disable=None, leave=False) as bar:
         first = sample_field(counts[..., pair[0]], total, key=next(keys), draws=draws, progress=_progress(bar))
         if first.status is Status.INTERRUPTED and beside:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # without the other windows there is no ratio
         fields, n = [first], len(first.log_ratio)
         shares = _share(first)
         nets = [

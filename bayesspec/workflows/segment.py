@@ -26,7 +26,7 @@ from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.nmf.held_out import thin
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.labels import interior as inner
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
 from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
@@ -210,9 +210,7 @@ def segment(
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
     result = _result(maps, fits, table, path, draws, seed, interior=interior, dark=dark)
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _without_dark_pixels(maps: LineMaps) -> tuple[LineMaps, str]:

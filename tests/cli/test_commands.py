@@ -68,8 +68,9 @@ def scan(tmp_path):
 def test_a_file_is_analysed_as_asked(scan, tmp_path, monkeypatch):
     seen = {}
 
-    def stop(image, lines, phases, rank, seed, files):
-        seen.update(image=image, lines=lines, phases=phases, rank=rank, seed=seed)
+    def stop(image, choices, files):
+        seen.update(image=image, **vars(choices))
+        return {"text": "nothing"}
 
     monkeypatch.setattr(commands, "analyse_image", stop)
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka, O_Ka", "--out", str(tmp_path / "out"), "--phases", "2-3"]
@@ -138,7 +139,7 @@ def test_the_folder_of_another_run_is_refused_before_the_work(scan, tmp_path, mo
 
 
 def test_a_failed_run_leaves_no_folder(scan, tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "load", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(commands, "read", lambda *_, **__: 1 / 0)
     ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", str(tmp_path / "a" / "b")])
     assert isinstance(ended.exception, ZeroDivisionError)
     assert [path.name for path in tmp_path.iterdir()] == ["scan.npz"]

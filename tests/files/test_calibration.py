@@ -5,6 +5,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.hyperspy_signal import from_reader
 from bayesspec.files.signal_choice import choose
+from bayesspec.files.stated import Stated
 
 ENERGY = {"name": "Energy", "units": "keV", "scale": 0.01, "offset": 0.2, "navigate": False}
 
@@ -25,7 +26,7 @@ def found(shape=(4, 3, 6), axes=None, *, signal_type="EDS_TEM", metadata=None, *
 
 
 def image(energy_unit=None, **fields):
-    return spectrum_image(from_reader(found(**fields)), name="file", energy_unit=energy_unit)
+    return spectrum_image(from_reader(found(**fields)), name="file", stated=Stated(energy_unit=energy_unit))
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -35,7 +36,7 @@ def test_the_energy_axis_is_found_wherever_it_is(place, energy_navigates):
     shape.insert(place, 6)
     axes.insert(place, ENERGY | {"navigate": energy_navigates})
     raw = found(tuple(shape), axes)
-    si, guesses = spectrum_image(from_reader(raw), name="file", energy_unit=None)
+    si, guesses = spectrum_image(from_reader(raw), name="file")
     assert (si.shape, guesses) == ((4, 3, 6), [])
     np.testing.assert_array_equal(si.counts, np.moveaxis(raw["data"], place, -1))
     assert si.counts.flags.c_contiguous
@@ -46,13 +47,13 @@ def test_axes_listed_in_another_order_than_the_data():
     for place, axis in enumerate(raw["axes"]):
         axis["index_in_array"] = place
     raw["axes"].reverse()
-    si, _ = spectrum_image(from_reader(raw), name="file", energy_unit=None)
+    si, _ = spectrum_image(from_reader(raw), name="file")
     np.testing.assert_array_equal(si.counts, np.moveaxis(raw["data"], 0, -1))
 
 
 def test_counts_of_a_reader_are_not_copied():
     raw = found()
-    si, _ = spectrum_image(from_reader(raw), name="file", energy_unit=None)
+    si, _ = spectrum_image(from_reader(raw), name="file")
     assert np.shares_memory(si.counts, raw["data"])
 
 
@@ -66,11 +67,12 @@ def test_counts_of_a_reader_are_not_copied():
         ("EELS", "", 0.5, None, 2.5, "eV", "EELS", 1),
         ("EDS_TEM", "", 0.01, None, 0.05, "keV", "EDS", 1),
         ("EDS_TEM", "", 40.0, None, 0.2, "keV", "EDS", 1),
-        ("EDS_TEM", "channel", 1.0, None, 5.0, "keV", "EDS", 1),
+        ("EDS_TEM", "channel", 2.0, None, 10.0, "keV", "EDS", 1),
         ("", "KEV", 0.01, None, 0.05, "keV", "EDS", 0),
         ("", "eV", 0.5, None, 2.5, "eV", "EELS", 1),
         ("", "eV", 2000.0, None, 10.0, "keV", "EDS", 1),
-        ("", "<undefined>", 1.0, None, 5.0, "keV", "EDS", 2),
+        ("", "<undefined>", 2.0, None, 10.0, "keV", "EDS", 2),
+        ("EDS_TEM", "", 1.0, "keV", 5.0, "keV", "EDS", 0),
         ("", "", 100.0, None, 500.0, "eV", "EELS", 2),
         ("EDS_TEM", "", 10.0, "eV", 0.05, "keV", "EDS", 0),
         ("EDS_TEM", "keV", 10.0, "eV", 0.05, "keV", "EDS", 0),
@@ -186,3 +188,41 @@ def test_several_images_are_listed():
     assert "[0] 'first': 4 x 3 pixels, 6 channels, EDS_TEM, uint8" in raised.value.found
     assert "[1] 'second'" in raised.value.found
     assert choose(signals, "second", "file.emd") is signals[1]
+
+
+@pytest.mark.parametrize(("unit", "first"), [("", 0.0), ("channel", 1.0)])
+def test_channel_numbers_are_no_energies(unit, first):
+    axes = [{}, {}, ENERGY | {"units": unit, "scale": 1.0, "offset": first}]
+    with pytest.raises(InputError, match="like channel numbers") as raised:
+        image(axes=axes)
+    assert raised.value.do == "energy_scale=0.01, energy_offset=0.0, energy_unit='keV'"
+    by_hand = Stated(energy_scale=10.0, energy_offset=-20.0, energy_unit="eV")
+    si, guesses = spectrum_image(from_reader(found(axes=axes)), name="file", stated=by_hand)
+    np.testing.assert_allclose(si.energy, [-0.02, -0.01, 0.0, 0.01, 0.02, 0.03], atol=1e-12)
+    assert (si.energy_unit, guesses) == ("keV", [])
+
+
+def test_what_is_stated_takes_the_place_of_what_the_file_says():
+    stated = Stated(energy_offset=0.1, pixel_size=3.0, beam_energy=80.0, live_time=60.0, resolution=140.0)
+    si, _ = spectrum_image(from_reader(found()), name="file", stated=stated)
+    assert (si.energy[0], si.energy_step) == (0.1, pytest.approx(0.01))
+    assert (si.pixel_size, si.pixel_unit) == ((3.0, 3.0), "nm")
+    acquired = si.acquisition
+    assert (acquired.beam_energy_kev, acquired.live_time_s, acquired.resolution_mn_ka_ev) == (80.0, 60.0, 140.0)
+
+
+@pytest.mark.parametrize("step", [2.5, -2.5])
+@pytest.mark.parametrize(("name", "signal_type"), [("Wavelength", ""), ("", "CL_SEM")])
+def test_wavelengths(step, name, signal_type):
+    raw = found(axes=[{}, {}, {"name": name, "units": "nm", "scale": step, "offset": 400.0, "navigate": False}])
+    raw["metadata"]["Signal"]["signal_type"] = signal_type
+    si, guesses = spectrum_image(from_reader(raw), name="file")
+    assert (si.energy_unit, si.acquisition.technique, guesses) == ("nm", "CL", [])
+    where = np.argsort(400.0 + step * np.arange(6))
+    np.testing.assert_array_equal(si.energy, (400.0 + step * np.arange(6))[where])
+    np.testing.assert_array_equal(si.counts, raw["data"][..., where])
+
+
+def test_a_wavelength_is_no_energy():
+    with pytest.raises(InputError, match="an axis in nm"):
+        spectrum_image(from_reader(found()), name="file", stated=Stated(energy_unit="nm"))

@@ -90,6 +90,9 @@ def test_axes_without_name_or_unit(hs):
         si = from_hyperspy(eds_signal(hs, units="", scale=10.0, offset=200.0))
     assert (si.energy_unit, si.energy[0]) == ("keV", 0.2)
     plain = hs.signals.Signal1D(np.ones((2, 3, 4)))
+    with pytest.raises(InputError, match="like channel numbers"):
+        from_hyperspy(plain)
+    plain.axes_manager[-1].scale = 0.02
     with pytest.warns(UserWarning, match="read as|taken as") as said:
         si = from_hyperspy(plain)
     assert len(said) == 2

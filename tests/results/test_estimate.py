@@ -113,3 +113,12 @@ def test_kind_and_mass_of_an_interval_travel_with_its_numbers() -> None:
     ranged = RangedEstimate(xr.DataArray([[0.6]], dims=("draw", "phase")), "share", ends, ends + 1, 0.68)
     assert ranged.summary(0.95).attrs["interval"] == "joint likelihood range"
     assert ranged.summary(0.95).attrs["prob"] == 0.68
+
+
+@pytest.mark.parametrize(
+    "labels", [{"phase": 7}, {"phase": {1, 2}}, {"phase": [None]}, {"line": "Fe_Ka"}, {"phase": np.eye(2)}]
+)
+def test_labels_that_are_not_there_are_refused(labels):
+    quantity = Estimate(xr.DataArray(np.ones((3, 2)), dims=("draw", "phase"), coords={"phase": [0, 1]}), "ratio")
+    with pytest.raises(InputError, match=r"sel\(phase=0\)"):
+        quantity.sel(**labels)

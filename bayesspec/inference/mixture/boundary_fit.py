@@ -34,7 +34,7 @@ EDGE_ERROR = 0.003
 boundary. About its root mean square at 10,000 counts in ``python benchmarks/realistic.py``."""
 
 
-AREA_SCATTER, AREA_SCATTER_DOUBT = 2.0, 80.0
+AREA_SCATTER, AREA_SCATTER_DOUBT = 3.0, 60.0
 """Variance of the areas given the parameters, over that of pixels whose shares err independently, where hardly a label
 is in doubt, and what a unit of doubt adds: pixels along one boundary err together, and where labels are in doubt whole
 corners of grains do. Chosen by ``python benchmarks/realistic.py``."""

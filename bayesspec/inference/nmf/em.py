@@ -80,7 +80,7 @@ def descend(
     Returns
     -------
     Descent
-        The end; after an interruption the last cycle that was looked at.
+        The end.
 
     Notes
     -----
@@ -90,26 +90,23 @@ def descend(
     now = point = safe = start
     history = [_divergence(counts, start)]
     status = Status.ITERATION_LIMIT
-    try:
-        while status is Status.ITERATION_LIMIT and done < cycles:
-            first = em_step(counts, *now, free)
-            second = em_step(counts, *first, free)
-            safe = safe if done % every else second
-            now, length = extrapolated(now, first, second, np.asarray(free), longest)
-            farther, done = 4.0 * longest if length >= longest else longest, done + 1
-            if done % every == 0 or done == cycles:
+    while status is Status.ITERATION_LIMIT and done < cycles:
+        first = em_step(counts, *now, free)
+        second = em_step(counts, *first, free)
+        safe = safe if done % every else second
+        now, length = extrapolated(now, first, second, np.asarray(free), longest)
+        farther, done = 4.0 * longest if length >= longest else longest, done + 1
+        if done % every == 0 or done == cycles:
+            value = _divergence(counts, now)
+            if not value <= history[-1]:
+                now, farther = (np.asarray(safe[0]), np.asarray(safe[1])), max(1.0, longest / 4.0)
                 value = _divergence(counts, now)
-                if not value <= history[-1]:
-                    now, farther = (np.asarray(safe[0]), np.asarray(safe[1])), max(1.0, longest / 4.0)
-                    value = _divergence(counts, now)
-                point = now
-                history += [value] * every
-                status = _judge(history, tolerance, -(-WINDOW // every) * every)
-            longest = farther
-            if progress is not None:
-                progress(done, cycles)
-    except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+            point = now
+            history += [value] * every
+            status = _judge(history, tolerance, -(-WINDOW // every) * every)
+        longest = farther
+        if progress is not None:
+            progress(done, cycles)
     return Descent(point, history[-1], done, status, history[0])
 
 

@@ -85,7 +85,7 @@ class NmfMode:
 
 def _on_groups(
     counts: Counts, start: tuple[Matrix, Matrix], free: jax.Array, tolerance: float
-) -> tuple[Matrix, Matrix, Status]:
+) -> tuple[Matrix, Matrix]:
     """Fit the counts of groups of channels; carry the fit over to all channels.
 
     A start that these counts hardly improve is near already, and stays as it is.
@@ -95,11 +95,10 @@ def _on_groups(
     blocks = Counts.in_one_column(groups.add(counts.matrix)).blocks
     found = descend(blocks, (np.asarray(blocks.split(w)), groups.gather(h).astype(np.float32)), free, tolerance, 1)
     if found.begun - found.divergence < NEAR * found.begun:
-        return w, h, found.status
-    if found.status is not Status.INTERRUPTED:
-        found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES, every=GROUPED_LOOKS)
+        return w, h
+    found = descend(blocks, found.point, free, tolerance, GROUPED_CYCLES, every=GROUPED_LOOKS)
     spread = np.where(np.asarray(free)[:, None], _lifted(groups.spread(found.point[1]), h), h)
-    return _lifted(blocks.join(found.point[0]), w), spread.astype(np.float32), found.status
+    return _lifted(blocks.join(found.point[0]), w), spread.astype(np.float32)
 
 
 def _lifted(values: Matrix, start: Matrix) -> Matrix:
@@ -217,19 +216,17 @@ def _descended(
 ) -> Descent:
     """Go down from a start by the means that suit the size of the counts; the abundances are not in blocks."""
     far = given and counts.filled * counts.shape[1] >= LARGE and counts.shape[1] >= 4 * GROUPS * len(start[1])
-    (w, h), status = start, Status.ITERATION_LIMIT
+    w, h = start
     if far:
-        w, h, status = _on_groups(counts, start, free, tolerance)
+        w, h = _on_groups(counts, start, free, tolerance)
         far = w is not start[0]
     blocks = counts.blocks
-    found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, status, np.inf)
-    if far and status is not Status.INTERRUPTED:
+    found = Descent((np.asarray(blocks.split(w)), h), np.inf, 0, Status.ITERATION_LIMIT, np.inf)
+    if far:
         found = newton_descent(blocks, found.point, free, tolerance, most, progress)
     if not far or found.status is Status.DIVERGED or not np.isfinite(found.divergence):
-        interrupted = found.status is Status.INTERRUPTED
-        last = descend(blocks, found.point, free, tolerance, 0 if interrupted else most - found.cycles, progress)
-        ended = Status.INTERRUPTED if interrupted else last.status
-        found = last._replace(cycles=found.cycles + last.cycles, status=ended)
+        last = descend(blocks, found.point, free, tolerance, most - found.cycles, progress)
+        found = last._replace(cycles=found.cycles + last.cycles)
     return found._replace(point=(blocks.join(found.point[0]), found.point[1]))
 
 

@@ -298,35 +298,32 @@ def newton_descent(
     history: list[float] = []
     trail: list[Point] = []
     status = Status.ITERATION_LIMIT
-    try:
-        for done in range(rounds + 1):
-            turns = TURNS[boldness][done % len(TURNS[boldness])]
-            bold = not history and boldness < len(TURNS) - 1
-            following, value = newton_round(blocks.counts, point, free, "h" + turns if bold else turns)
-            if history and not value <= history[-1]:
-                if safe is not None:
-                    point, safe, longest = safe, None, max(1.0, longest / 4.0)
-                    continue
-                status = Status.CONVERGED if value <= history[-1] * (1 + max(tolerance, NOISE)) else Status.DIVERGED
-                if status is Status.CONVERGED or turns in TURNS[-1]:
-                    break
-                status, point, trail, boldness = Status.ITERATION_LIMIT, best, [], boldness + 1
-                history.pop()
+    for done in range(rounds + 1):
+        turns = TURNS[boldness][done % len(TURNS[boldness])]
+        bold = not history and boldness < len(TURNS) - 1
+        following, value = newton_round(blocks.counts, point, free, "h" + turns if bold else turns)
+        if history and not value <= history[-1]:
+            if safe is not None:
+                point, safe, longest = safe, None, max(1.0, longest / 4.0)
                 continue
-            history.append(value)
-            best, point, safe = point, following, None
-            trail.append(best)
-            if _fall(history, len(TURNS[boldness])) <= tolerance * max(value, 1e-12):
-                status = Status.CONVERGED
+            status = Status.CONVERGED if value <= history[-1] * (1 + max(tolerance, NOISE)) else Status.DIVERGED
+            if status is Status.CONVERGED or turns in TURNS[-1]:
                 break
-            if len(trail) == 2:
-                safe = following
-                point, length = extrapolated(trail[0], trail[1], following, np.asarray(free), longest)
-                longest, trail = 4.0 * longest if length >= longest else longest, []
-            if progress is not None:
-                progress(done, rounds)
-    except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+            status, point, trail, boldness = Status.ITERATION_LIMIT, best, [], boldness + 1
+            history.pop()
+            continue
+        history.append(value)
+        best, point, safe = point, following, None
+        trail.append(best)
+        if _fall(history, len(TURNS[boldness])) <= tolerance * max(value, 1e-12):
+            status = Status.CONVERGED
+            break
+        if len(trail) == 2:
+            safe = following
+            point, length = extrapolated(trail[0], trail[1], following, np.asarray(free), longest)
+            longest, trail = 4.0 * longest if length >= longest else longest, []
+        if progress is not None:
+            progress(done, rounds)
     last, begun = (history[-1], history[0]) if history else (np.inf, np.inf)
     return Descent(best, last, max(0, len(history) - 1), status, begun)
 

@@ -13,6 +13,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
 from bayesspec.inference.nmf.pixel_groups import group_pixels
 from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import BANDED
 from bayesspec.results.unmixing import Unmixing
@@ -52,6 +53,7 @@ def unmixing_result(
         The result.
     """
     mode, posterior, known = fit.mode, fit.posterior, fit.known
+    complete = posterior.status is not Status.INTERRUPTED
     n = posterior.spectra.shape[1] - len(known.background)
     moments = _moments(posterior, n, fit.maps)
     result = Unmixing.from_draws(
@@ -60,7 +62,7 @@ def unmixing_result(
         {name: values[:, :n] for name, values in moments.items()},
         method="Poisson NMF",
         total_draws=posterior.totals[:, :n],
-        status=mode.status if not mode.status.ok else posterior.status,
+        status=posterior.status if mode.status.ok or not complete else mode.status,
         verdict=verdict,
         prob=prob,
         selection=table,
@@ -78,9 +80,11 @@ def unmixing_result(
             "effective_draws": _least_effective(posterior)[:n],
             **({} if mode.stability is None else {"stability": mode.stability[:n]}),
             **_background(posterior, moments, known),
-            **_feasible(image, posterior, known, int(fit.settings["seed"])),
+            **(_feasible(image, posterior, known, int(fit.settings["seed"])) if complete else {}),
         },
     )
+    if not complete:
+        return result
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
 
 

@@ -125,7 +125,8 @@ def fit_components(
     posterior = _sampled(counts, sums, mode, prior, shapes, sampling, sample_key)
     if background > 1:
         posterior = unload_posterior(posterior, background, sampling.seed)
-    maps = _smoothed(counts, posterior, strength, background) if strength > 0 else None
+    complete = posterior.status is not Status.INTERRUPTED
+    maps = _smoothed(counts, posterior, strength, background) if strength > 0 and complete else None
     settings = {
         "seed": sampling.seed,
         "draws": sampling.draws,
@@ -150,11 +151,9 @@ def _start(
     background = len(known.background)
     mode = best_start(counts, rank, known, key=key, seed=sampling.seed)
     single = None
-    if background > 1 and not known.counts and mode.status is not Status.INTERRUPTED:
+    if background > 1 and not known.counts:
         single = one_shape_start(counts, mode, background, seed=sampling.seed)
     mode = mode if single is None else single
-    if mode.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt  # a mode cut short is no place to sample from, and the user wants to stop
     return mode, None if single is None else known.background[:, counts.channels]
 
 

@@ -17,7 +17,6 @@ from bayesspec.inference.nmf.background_transfer import nowhere_absent, unload
 from bayesspec.inference.nmf.minimum_volume import compact
 from bayesspec.inference.nmf.mode import NmfMode, fit_mode
 from bayesspec.inference.nmf.smoothing import proportional, smoothed_abundances
-from bayesspec.inference.status import Status
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
 ROUNDS = 2
@@ -69,11 +68,8 @@ def best_start(
         return fit_mode(counts, rank, key=key)
     mode = first = fit_mode(counts, free, key=key, fixed_spectra=fixed)
     for _ in range(ROUNDS if background else 0):
-        if mode.status is not Status.INTERRUPTED:
-            mode = unload(mode, background, seed)
-            mode = fit_mode(counts, free, init=(mode.abundances, mode.spectra), fixed_spectra=fixed)
-    if mode.status is Status.INTERRUPTED:
-        return mode
+        mode = unload(mode, background, seed)
+        mode = fit_mode(counts, free, init=(mode.abundances, mode.spectra), fixed_spectra=fixed)
     mode = unload(mode, background, seed) if background else mode
     mode = replace(mode, stability=_carried(first, mode, free))
     return _released(compact(mode, background, seed, counts=counts), free, expected)
@@ -112,8 +108,6 @@ def one_shape_start(counts: Counts, mode: NmfMode, background: int, *, seed: int
         mixed = np.append(spectra[:first], (weights @ shapes)[None], axis=0)
         init = np.append(w[:, :first], w[:, first:].sum(axis=1, keepdims=True), axis=1), mixed
         found = fit_mode(counts, free, init=init, fixed_spectra=mixed[free:], max_iterations=SHAPE_CYCLES)
-        if found.status is Status.INTERRUPTED:
-            return found
         w = np.append(found.abundances[:, :first], found.abundances[:, first:] * weights, axis=1)
     stability = _carried(mode, found, free)
     found = replace(unload(found, 1, seed), stability=None if stability is None else stability[: first + 1])

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, text
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.component import Component
 from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
-from bayesspec.results.result import FitError
+from bayesspec.results.result import as_it_ended
 from bayesspec.results.selection import candidates
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.odd_channels import odd_channels
@@ -29,7 +29,7 @@ from bayesspec.workflows.unmixing.result import unmixing_result
 from bayesspec.workflows.unmixing.sampling import Sampling, fit_components, progress_bar
 
 
-@checked_arguments()
+@checked_arguments(model=text("model", "model='nmf'"))
 def unmix(
     image: SpectrumImage,
     rank: int | Iterable[int] = range(1, 9),
@@ -106,6 +106,8 @@ def unmix(
         are no counts.
     FitError
         When `strict` and the fit did not end as it should.
+    Interrupted
+        When Ctrl-C ends it (a KeyboardInterrupt); `error.partial` is what was found by then, or None.
 
     Examples
     --------
@@ -146,9 +148,7 @@ def unmix(
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
         fit = fit_components(counts, chosen, known, sampling, key)
         result = unmixing_result(image, fit, table, verdict, prob)
-    if strict and not result.converged:
-        raise FitError(result.status)
-    return result
+    return as_it_ended(result, strict=strict)
 
 
 def _check_neighbours(neighbours: bool | float) -> None:  # noqa: FBT001

@@ -109,21 +109,6 @@ def test_fixed_spectra_stay_in_a_fit_that_begins_with_groups(small_is_large):
     np.testing.assert_allclose(mode.spectra[2], spectra[2], rtol=1e-6)
 
 
-def test_an_interruption_among_the_groups_leaves_a_whole_fit(small_is_large, monkeypatch):
-    counts = simulated()[0]
-    whole = nmf.descend
-
-    def stopped(blocks, start, free, tolerance, cycles, progress=None):
-        found = whole(blocks, start, free, tolerance, min(cycles, 3), progress)
-        return found._replace(status=Status.INTERRUPTED) if blocks.counts.shape[2] < counts.shape[1] else found
-
-    monkeypatch.setattr(nmf, "descend", stopped)
-    mode = fit_mode(counts, 3, key=fresh(), init=even(counts, 3))
-    assert mode.status is Status.INTERRUPTED
-    assert np.isfinite(mode.divergence)
-    assert mode.spectra.shape == (3, 120)
-
-
 def test_one_component_that_begins_with_groups_is_the_outer_product_of_the_sums(small_is_large):
     counts = simulated()[0]
     counts[:, 7] = 0

@@ -97,14 +97,12 @@ def test_steps_that_do_not_help_are_left_out(monkeypatch):
     assert found.point is start
 
 
-def test_interruption_keeps_the_last_point():
+def test_an_interruption_ends_the_descent():
     blocks, start = problem()
 
     def stop(done, _):
         if done == 2:
             raise KeyboardInterrupt
 
-    found = newton_descent(blocks, start, jnp.ones(3, bool), 1e-12, 30, stop)
-    assert found.status is Status.INTERRUPTED
-    assert found.cycles == 2
-    assert found.divergence < found.begun
+    with pytest.raises(KeyboardInterrupt):
+        newton_descent(blocks, start, jnp.ones(3, bool), 1e-12, 30, stop)

@@ -1,7 +1,6 @@
 """Unmixing, from counts to components with intervals."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,8 @@ import xarray as xr
 
 import bayesspec as bs
 from bayesspec.image import counts as counts_file
-from bayesspec.inference.nmf.mode import NmfMode, fit_mode
-from bayesspec.inference.status import Status
 from bayesspec.simulate import bremsstrahlung, line_profile
 from bayesspec.spectroscopy.windows import line_windows
-from bayesspec.workflows.unmixing import start
 
 ENERGY = 0.2 + 0.04 * np.arange(220)
 
@@ -260,15 +256,6 @@ def test_noise_that_is_not_poisson_is_said() -> None:
     assert said is not None
     assert 9 <= int(said[1]) <= 11
     assert "not Poisson" not in bs.unmix(image, rank=2, seed=0, draws=10, warmup=10).verdict
-
-
-def test_an_interruption_of_the_mode_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut_short(*given: object, **options: object) -> NmfMode:
-        return replace(fit_mode(*given, **options), status=Status.INTERRUPTED)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(start, "fit_mode", cut_short)
-    with pytest.raises(KeyboardInterrupt):
-        bs.unmix(phantom(400, 12)[0], rank=1, draws=10, warmup=5)
 
 
 def test_neighbours_sharpen_the_maps_and_can_be_left_out() -> None:
