@@ -3,11 +3,14 @@
 from . import classical as classical
 from . import plot as plot
 from . import simulate as simulate
+from .comparison.calibrate import calibrate as calibrate
 from .comparison.check import check as check
 from .comparison.side_by_side import compare as compare
 from .errors import InputError as InputError
 from .errors import Interrupted as Interrupted
 from .errors import MissingExtraError as MissingExtraError
+from .files.camera import CameraNoise as CameraNoise
+from .files.camera import camera_noise as camera_noise
 from .files.image_writing import save_image as save_image
 from .files.load import from_hyperspy as from_hyperspy
 from .files.load import load as load
@@ -17,6 +20,7 @@ from .image.spectrum_image import Acquisition as Acquisition
 from .image.spectrum_image import SpectrumImage as SpectrumImage
 from .inference.status import Status as Status
 from .reporting import report as report
+from .results.calibration import Calibration as Calibration
 from .results.component import Component as Component
 from .results.composition_maps import composition_maps as composition_maps
 from .results.dose_plan import DosePlan as DosePlan
@@ -45,7 +49,6 @@ from .spectroscopy.composition import KFactors as KFactors
 from .spectroscopy.detector_efficiency import Detector as Detector
 from .spectroscopy.k_factors import k_factors as k_factors
 from .spectroscopy.line_maps import LineMaps as LineMaps
-from .spectroscopy.line_maps import element_maps as element_maps
 from .spectroscopy.thin_film import Film as Film
 from .spectroscopy.thin_film import absorbed_composition as absorbed_composition
 from .spectroscopy.thin_film import zeta_factors_composition as zeta_factors_composition
@@ -55,6 +58,7 @@ from .workflows.calibrate_energy import EnergyCalibration as EnergyCalibration
 from .workflows.calibrate_energy import calibrate_energy as calibrate_energy
 from .workflows.divide_gain import GainCorrection as GainCorrection
 from .workflows.divide_gain import divide_gain as divide_gain
+from .workflows.element_maps import element_maps as element_maps
 from .workflows.fit import fit as fit
 from .workflows.fit_edges import fit_edges as fit_edges
 from .workflows.fit_lines import fit_lines as fit_lines

@@ -17,7 +17,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, default_lines, window_maps
 
 FEATURES = {"ratio": "ratios", "normalised": "normalised counts", "counts": "counts"}
 _EMPTY_BELOW = 0.1
@@ -61,7 +61,7 @@ def kmeans(
     if not isinstance(of, str) or of not in FEATURES or not smooth >= 0:
         needed = f"of one of {list(FEATURES)} and smooth >= 0"
         raise InputError(f"of={of!r}, smooth={smooth}", needed, "bs.classical.kmeans(maps, 2, of='ratio')")
-    maps = element_maps(data) if isinstance(data, SpectrumImage) else data
+    maps = window_maps(data, default_lines(data)) if isinstance(data, SpectrumImage) else data
     features = _features(maps, of, smooth)
     use = maps.valid & np.isfinite(features).all(axis=2)
     different = len(np.unique(features[use], axis=0))

@@ -38,15 +38,14 @@ class MissingExtraError(ImportError):
         Name of the package that could not be imported.
     purpose : str
         What it is needed for.
-    extra : str
-        The extra of bayesspec that installs it.
+    extra : str or None
+        The extra of bayesspec that installs it; ``None`` where none does.
     """
 
-    def __init__(self, package: str, purpose: str, extra: str) -> None:
-        super().__init__(
-            f"Found: the package {package!r} is not installed.\nNeeded: {package} {purpose}.\n"
-            f"Type: pip install 'bayesspec[{extra}]'"
-        )
+    def __init__(self, package: str, purpose: str, extra: str | None) -> None:
+        wanted = package if extra is None else f"'bayesspec[{extra}]'"
+        found, needed = f"the package {package!r} is not installed", f"{package} {purpose}"
+        super().__init__(f"Found: {found}.\nNeeded: {needed}.\nType: pip install {wanted}")
 
 
 class Interrupted(KeyboardInterrupt):  # noqa: N818 - the name says what happened, as KeyboardInterrupt does

@@ -3,6 +3,8 @@
 python benchmarks/framework.py hierarchical   # six ratios of one sample in two images, beside a long run of NUTS
 python benchmarks/framework.py conjugate      # coverage of 90 % intervals where the posterior is known
 python benchmarks/framework.py stopping       # bound of a stopped variational fit beside one five times as long
+python benchmarks/framework.py calibrate      # what bs.calibrate calls of exact, short and wide intervals
+python benchmarks/framework.py segment        # bs.calibrate(bs.segment) on 64 x 64, two processes, cold and warm
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpyro.distributions as dist
 import bayesspec as bs
 from bayesspec.inference.nuts import run_nuts
 from bayesspec.inference.svi import run_svi
+from bayesspec.results.schema import Schema, Variable
 
 LONG = 40_000
 
@@ -118,7 +121,62 @@ def stopping(replicates: int) -> None:
     print(f"{replicates - short} of {replicates} within .1 nat per 1000 counts of the longer fit")
 
 
-CASES = {"hierarchical": (hierarchical, 3), "conjugate": (conjugate, 20), "stopping": (stopping, 30)}
+class Rates(bs.Result):
+    """Rates of channels whose posterior is known, with intervals of any width."""
+
+    kind = "rates of a benchmark"
+    schema = Schema({"rate": Variable(("draw", "energy"), "counts per pixel", "counts")})
+
+    def quantities(self) -> Any:
+        """The rates."""
+        return {"rate": bs.Estimate(self.data["rate"], "rate")}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> Any:
+        """One draw, and counts of it."""
+        one = self.data["rate"].values[rng.integers(self.draws)]
+        truth = Rates(self.data.drop_dims("draw").assign(rate=(("draw", "energy"), one[None])))
+        return truth, bs.SpectrumImage(rng.poisson(np.broadcast_to(one, data.shape)), energy=data.energy)
+
+
+def scaled_rates(si: Any, *, width: float = 1.0) -> bs.Result:
+    """Rates with intervals `width` times as wide as they ought to be."""
+    total = si.sum_spectrum()
+    draws = np.random.default_rng(total).gamma(total + 0.5, 1 / si.valid.sum(), (400, len(total)))
+    draws = draws.mean(axis=0) + width * (draws - draws.mean(axis=0))
+    return Rates.from_values({"rate": draws}, name="rates", method="conjugate", verdict="rates")
+
+
+def calibrate(replicates: int) -> None:
+    """Which of four quantities are called short, wide or uneven, by the width that their intervals have."""
+    si = bs.SpectrumImage(np.full((3, 4, 4), 9), energy=[1.0, 2.0, 3.0, 4.0])
+    print(
+        f"{'width':>6s} {'repeats':>8s} {'short':>7s} {'wide':>7s} {'uneven':>7s} {'factor':>7s}   of {4 * replicates}"
+    )
+    for width in (1.0, 0.8, 0.6, 1.5):
+        options: dict[str, Any] = {"like": si, "replicates": 100, "processes": 1, "width": width}
+        found = [bs.calibrate(scaled_rates, seed=seed, **options) for seed in range(replicates)]
+        called = [sum(len(getattr(one, kind)) for one in found) for kind in ("short", "wide", "uneven")]
+        factor = np.mean([one.coverage["factor"].mean() for one in found])
+        print(f"{width:8.1f} {100:8d} {called[0]:8d} {called[1]:8d} {called[2]:8d} {factor:8.2f}")
+
+
+def segment(replicates: int) -> None:
+    """Seconds and coverage of a calibration of `bs.segment`, the second time with warm processes."""
+    si = bs.simulate.iron_oxides(1000, (64, 64), seed=0)
+    for when in ("cold", "warm"):
+        begun = time.perf_counter()
+        found = bs.calibrate(bs.segment, like=si, replicates=replicates, processes=2)
+        print(f"{when}: {time.perf_counter() - begun:.0f} s")
+    print(found.table().to_text(), found.verdict, sep="\n")
+
+
+CASES = {
+    "hierarchical": (hierarchical, 3),
+    "conjugate": (conjugate, 20),
+    "stopping": (stopping, 30),
+    "calibrate": (calibrate, 10),
+    "segment": (segment, 100),
+}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What the counts cannot tell: do the reported bands hold the truth, and how near do the spectra come.
 
-Run: ``python benchmarks/identifiability.py --case {purity,eels,minerals,all} --replicates 40``.
+Run: ``python benchmarks/identifiability.py --case {purity,eels,minerals,seeds,all} --replicates 40``.
 
 Purity: three components, 32 x 32 x 100, 500 counts a pixel, no pixel purer than 1, .8 or .6; whether the band of
 every component's share of the counts holds the true one, how wide it is, and the coverage of the intervals that are
@@ -8,7 +8,7 @@ claimed. EELS: edges on a shared power law, 200, 2000 and 20000 counts a pixel; 
 that of the function ``p1(counts, seed)`` of that file: counts (pixel, channel), abundances, spectra and the sides.
 Minerals: X-ray spectra that share lines and a continuum, 16 x 16 pixels; across an interface, in large pure areas,
 mixed everywhere, as spots in a matrix. How often a line ratio is said to be identified, and how often its interval
-holds.
+holds. Seeds: whether fits of the sample of `bayesspec demo` end alike with every seed.
 """
 
 from __future__ import annotations
@@ -127,10 +127,12 @@ MINERALS = (
     {"O_Ka": 50.0, "Si_Ka": 25.0, "Mg_Ka": 22.0, "Fe_Ka": 4.0},
     {"O_Ka": 46.0, "Si_Ka": 23.0, "Al_Ka": 15.0, "Ca_Ka": 13.0},
     {"O_Ka": 42.0, "Ti_Ka": 25.0, "Fe_Ka": 28.0},
+    {"O_Ka": 40.0, "P_Ka": 20.0, "Ca_Ka": 34.0},
 )
-"""Counts of the lines of three minerals, in any unit."""
+"""Counts of the lines of four minerals, in any unit."""
 LINE_KEV = {
-    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "Ca_Ka": 3.691, "Ti_Ka": 4.510, "Fe_Ka": 6.404
+    "O_Ka": 0.525, "Mg_Ka": 1.254, "Al_Ka": 1.487, "Si_Ka": 1.740, "P_Ka": 2.013, "Ca_Ka": 3.691,
+    "Ti_Ka": 4.510, "Fe_Ka": 6.404,
 }  # fmt: skip
 KINDS = ("interface", "pure", "mixed", "spots")
 CONTINUUM = 0.3
@@ -170,7 +172,7 @@ def mineral_shares(kind: str, rank: int, rng: np.random.Generator, side: int = 1
 
 def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
     """Print how often ratios are said to be identified, and how often those hold, of free spectra at 90 %."""
-    claimed, held, every = [], [], []
+    claimed, held, every, widths = [], [], [], []
     for seed in range(replicates):
         rng = np.random.default_rng([KINDS.index(kind), rank, seed])
         energy, spectra = mineral_spectra(rank)
@@ -193,7 +195,8 @@ def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
                 claimed.append(bool(ratio.identified))
                 every.append(low <= truth <= high)
                 held += [every[-1]] if claimed[-1] else []
-    told = f"{np.mean(held):.3f} of {len(held)}" if held else "none"
+                widths += [(high - low) / truth] if claimed[-1] else []
+    told = f"{np.mean(held):.3f} of {len(held)}, median width {np.median(widths):.2f}" if held else "none"
     print(
         f"minerals, {kind}, {rank} components, {counts:.0f} counts, {replicates} images: identified "
         f"{np.mean(claimed):.2f} of {len(claimed)} ratios, of these 90 % intervals hold {told}; "
@@ -202,13 +205,30 @@ def minerals_case(kind: str, rank: int, counts: float, replicates: int) -> None:
     )
 
 
+def seeds_case(counts: float, side: int, seeds: int) -> None:
+    """Print how the fits of one image end with different seeds: the sample of `bayesspec demo`, free spectra."""
+    image = bs.simulate.iron_oxides(counts, (side, side), seed=0).crop(energy=(0.2, 10.0)).rebin(energy=2)
+    for seed in range(seeds):
+        started = time.perf_counter()
+        fit = bs.unmix(image, 2, seed=seed)
+        errors = ", ".join(f"{error:.3f}" for error in fit.data["interval_error"].values)
+        print(
+            f"seeds, {side} x {side}, {counts:.0f} counts, seed {seed}: {fit.status} "
+            f"Errors of ends over widths {errors}; "
+            f"Fe_Ka/O_Ka {fit.ratio('Fe_Ka', 'O_Ka')}; {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Run the cases asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", choices=["purity", "eels", "minerals", "all"], default="all")
+    parser.add_argument("--case", choices=["purity", "eels", "minerals", "seeds", "all"], default="all")
     parser.add_argument("--counts", type=float, nargs="+", default=[1000.0], help="counts a pixel of the minerals")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3], help="numbers of minerals")
     parser.add_argument("--replicates", type=int, default=40)
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=list(KINDS), help="how the minerals lie")
+    parser.add_argument("--side", type=int, default=128, help="pixels along y and x of the sample of many seeds")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1, help="data sets of the EELS case")
     parser.add_argument("--problems", help="file with the image of the EELS case, in place of our own")
@@ -217,10 +237,13 @@ def main() -> None:
     if options.case in ("purity", "all"):
         purity_case(options.replicates, options.draws)
     if options.case in ("minerals", "all"):
-        for kind in KINDS:
+        for kind in options.kinds:
             for rank in options.ranks:
                 for counts in options.counts:
                     minerals_case(kind, rank, counts, options.replicates)
+    if options.case in ("seeds", "all"):
+        for counts in options.counts:
+            seeds_case(counts, options.side, options.replicates)
     if options.case in ("eels", "all"):
         make = own_image if options.problems is None else problem_of(options.problems)
         eels_case(make, options.seeds, options.draws, not options.alone)

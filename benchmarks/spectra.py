@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import flat_sample
@@ -86,6 +87,29 @@ def maps() -> None:
     model.multifit(show_progressbar=False)
     theirs = (time.perf_counter() - start) / 6
     print(f"  eXSpy's model, 6 of these pixels: {theirs:.3f} s a pixel, {theirs / (seconds / 256**2):.0f} times longer")
+
+
+def pixels(size: int = 32) -> None:
+    """Pointwise coverage of 90 % intervals of single pixels, elements of the eleven and ratios."""
+    lines = {f"{e}_Ka": float(n) for e, n in ELEVEN.items()}
+    peaks = sum(n * line_profile(line, AXIS) for line, n in lines.items())
+    continuum = np.zeros(len(AXIS))
+    continuum[AXIS > 0.1] = bremsstrahlung(AXIS[AXIS > 0.1], 200.0)
+    for dose in (20, 60, 300, 1500):
+        scale = 0.75 * dose / peaks.sum()
+        counts = np.random.default_rng(dose).poisson(scale * peaks + 0.25 * dose * continuum, (size, size, len(AXIS)))
+        maps = bs.model_maps(bs.SpectrumImage(counts, energy=AXIS, elements=tuple(ELEVEN), acquisition=ACQUISITION))
+        low, high = maps.intensities_of(list(lines)).interval(0.9)
+        true = scale * np.array(list(lines.values()))
+        held = ((low <= true) & (true <= high)).mean(("y", "x")).values.round(2)
+        print(f"{dose} counts a pixel: {dict(zip(ELEVEN, held.tolist(), strict=True))}", end="; ")
+        for above, below in (("Fe_Ka", "O_Ka"), ("Ca_Ka", "Si_Ka"), ("Si_Ka", "Mg_Ka")):
+            low, high = maps.ratio(above, below).interval(0.9)
+            inside = (low <= lines[above] / lines[below]) & (lines[above] / lines[below] <= high)
+            print(
+                f"{above}/{below} {float(inside.mean()):.2f}, {float(np.isfinite(high).mean()):.2f} bounded", end="; "
+            )
+        print()
 
 
 def minerals(runs: int = 6) -> None:
@@ -185,7 +209,22 @@ def oxide_spectrum(
     return expected + 0.25 * sum(content.values()) * continuum / continuum.sum()
 
 
-def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
+def oxide(runs: int = 40) -> None:
+    _oxides("fit_lines", lambda image, seed: bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka"), runs)
+
+
+def phases(runs: int = 20) -> None:
+    for method in ("windows", "spectra"):
+
+        def ratio(image: bs.SpectrumImage, seed: int, method: str = method) -> bs.Estimate:
+            return bs.segment(image, 1, method=method, seed=seed).ratio("Fe_Ka", "O_Ka").sel(phase=0)
+
+        _oxides(f"segment of {method}", ratio, runs, side=4)
+
+
+def _oxides(
+    what: str, measured: Callable[[bs.SpectrumImage, int], bs.Estimate], runs: int, side: int = 1, counts: float = 3.4e6
+) -> None:
     energy = 0.005 + 0.01 * np.arange(1024)
     for cell, (name, (change, stated)) in enumerate(CELLS.items()):
         z, inside, width, seconds = [], [], [], []
@@ -196,20 +235,23 @@ def oxide(runs: int = 40, counts: float = 3.4e6) -> None:
             if "manganese" in change:
                 content["Mn"] = change["manganese"]
             detector = {k: v for k, v in change.items() if k != "manganese"}
-            spectrum = rng.poisson(counts * oxide_spectrum(content, energy, **detector))
+            rate = counts / side**2 * oxide_spectrum(content, energy, **detector)
             image = bs.SpectrumImage(
-                spectrum, energy=energy, elements=("O", "Fe"), acquisition=bs.Acquisition("EDS", 20.0, stated)
+                rng.poisson(rate, (side, side, len(energy))),
+                energy=energy,
+                elements=("O", "Fe"),
+                acquisition=bs.Acquisition("EDS", 20.0, stated),
             )
             start = time.perf_counter()
-            ratio = bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka")
+            ratio = measured(image, seed)
             seconds.append(time.perf_counter() - start)
             low, high = (float(end) for end in ratio.interval(0.9))
             z.append((float(ratio.mean) - true) / float(ratio.sd))
             inside.append(low <= true <= high)
             width.append((high - low) / true)
         print(
-            f"Fe/O, {name}: off by {np.mean(z):+.2f} sd, 90 % intervals hold {np.mean(inside):.2f} of {runs}, "
-            f"{100 * np.mean(width):.2f} % wide; {np.median(seconds):.1f} s a fit"
+            f"Fe/O by {what}, {name}: off by {np.mean(z):+.2f} sd, 90 % intervals hold {np.mean(inside):.2f} of {runs}"
+            f", {100 * np.mean(width):.2f} % wide; {np.median(seconds):.1f} s a fit"
         )
 
 
@@ -229,7 +271,7 @@ def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[s
     group = rng.choice(OVERLAPS).split()
     chosen |= set(rng.choice(group, rng.integers(1, len(group)), replace=False))
     energy, parts = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}
-    for element in chosen:
+    for element in sorted(chosen):
         families = element_families(element, 0.2, min(top, beam), beam)
         if not families:
             continue
@@ -273,7 +315,8 @@ def elements(runs: int = 60) -> None:
     print(f"Brier {np.square(p - true).mean():.3f}")
 
 
-ROWS = {f.__name__: f for f in (flat, calibration, maps, minerals, glass, edges, identify, oxide, elements, grid)}
+FUNCTIONS = (flat, calibration, maps, pixels, minerals, glass, edges, identify, oxide, phases, elements, grid)
+ROWS = {function.__name__: function for function in FUNCTIONS}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

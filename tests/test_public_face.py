@@ -2,7 +2,7 @@
 
 ``public_face.json`` holds the names, methods and parameters (a star before those that go by name alone) of version 0.1.
 ``intensities`` of an unmixing was a method; it is the same property on every result now, and ``intensities_of`` takes
-some lines.
+some lines. ``model_maps`` and ``spectral_maps`` calibrate by default, as ``fit_lines`` does.
 """
 
 import inspect

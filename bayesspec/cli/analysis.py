@@ -19,12 +19,14 @@ from bayesspec.cli.reading import with_elements
 from bayesspec.comparison.side_by_side import Comparison, compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
 from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps
 from bayesspec.workflows.align_zero_loss import align_zero_loss
+from bayesspec.workflows.element_maps import element_maps
 from bayesspec.workflows.fit_edges import fit_edges
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.segment import segment
@@ -227,7 +229,7 @@ def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) ->
     image = _coarse_energy(image)
     click.echo(f"  components are sought in {image}", err=True)
     with step("finding components"):
-        found = unmix(image, choices.rank, seed=choices.seed)
+        found = _unmixed(image, choices)
         files.save(found, "components")
     click.echo(f"  {found.verdict}", err=True)
     with step("SVD and NMF"):
@@ -236,6 +238,16 @@ def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) ->
             classical.nmf(image, found.rank, seed=choices.seed, max_iterations=NMF_ITERATIONS),
         ]
     return [found], list(rivals)
+
+
+def _unmixed(image: SpectrumImage, choices: Choices) -> Unmixing | PrincipalComponents:
+    """Unmix into lines of the elements and a continuum, where there are X-ray lines, else into free spectra."""
+    if image.acquisition.technique == "EDS" and image.energy_unit == "keV" and image.elements:
+        try:
+            return unmix(image, choices.rank, seed=choices.seed, elements=list(image.elements))
+        except InputError as error:
+            click.echo(f"  Note: components of free spectra, since {in_options(str(error))}", err=True)
+    return unmix(image, choices.rank, seed=choices.seed)
 
 
 @contextmanager

@@ -26,8 +26,13 @@ _SPECIAL = {
     "pca": "bayesspec pca FILE",
     "segment": "bayesspec segment FILE",
     "unmix": "bayesspec unmix FILE",
+}
+_PYTHON = {
+    "SpectrumImage": "bayesspec.SpectrumImage in Python",
+    "LineMaps": "bayesspec.LineMaps in Python",
     "divide_gain": "the Python interface for a camera's gain: bayesspec.divide_gain",
 }
+"""What no command does."""
 _CALL = re.compile(r"\b(?:bs|si|fit|seg|maps|plan|np|s)\.(?:\w+\.)*\w+\(|\b(?:crop|rebin|plan_dose|load|save|report)\(")
 _ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})=")
 _HELP = "bayesspec COMMAND --help"
@@ -108,6 +113,8 @@ def _call_words(code: str) -> str:
     if name == "rebin":
         steps = [_value(keyword.value) for keyword in call.keywords if keyword.arg in ("y", "x")]
         return f"--rebin {steps[0]}" if steps else _SPECIAL["rebin"]
+    if name in _PYTHON:
+        return _PYTHON[name]
     if name in ("load", "open") and isinstance(first, str):
         return f"'{first}'"  # the name of a file that is there
     return " ".join(options) or _SPECIAL.get(name, _HELP)

@@ -76,10 +76,31 @@ class Names(click.ParamType):
 
 
 class Signal(click.ParamType):
-    """Number or title of a signal."""
+    """Number or title of a signal, or numbers of several."""
 
-    name = "NUMBER or TITLE"
+    name = "NUMBER, TITLE or N,N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a number as a number."""
-        return int(value) if isinstance(value, str) and value.isdigit() else value
+        """Read numbers as numbers."""
+        parts = value.split(",") if isinstance(value, str) else []
+        if not parts or not all(part.strip().isdigit() for part in parts):
+            return value
+        return int(value) if len(parts) == 1 else [int(part) for part in parts]
+
+
+class Frames(click.ParamType):
+    """All frames, one, a range or some of them."""
+
+    name = "all, N, LOW-HIGH or N,N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the numbers."""
+        if not isinstance(value, str) or value == "all":
+            return value
+        low, dash, high = value.partition("-")
+        try:
+            return list(range(int(low), int(high) + 1)) if dash else [int(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(
+                f"{value!r} is not all, a number such as 3, a range such as 0-4 or numbers such as 0,2", param, ctx
+            )

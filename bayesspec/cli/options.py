@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from bayesspec.cli.option_types import Names, Numbers, Range, Signal, Size, Values
+from bayesspec.cli.option_types import Frames, Names, Numbers, Range, Signal, Size, Values
 from bayesspec.image.arguments import LARGEST_SEED
 
 READING = (
     *("signal", "reader", "elements", "energy", "rebin", "energy_unit", "energy_scale", "energy_offset"),
     *("pixel_size", "pixel_unit", "beam_energy", "live_time", "resolution"),
+    *("gain", "offset", "read_noise", "frames"),
 )
 """How a file is read."""
 CROPPING = ("energy", "rebin")
@@ -43,6 +44,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "energy_scale": {"type": float, "help": "Width of a channel."},
     "energy_unit": {"type": click.Choice(["keV", "eV", "nm"]), "help": "Unit of the energies in the file."},
     "error": {"type": float, "help": "Wanted standard error relative to the ratio, such as 0.01."},
+    "frames": {"type": Frames(), "help": "Frames of a stack to sum."},
+    "gain": {"type": float, "help": "Counts of a camera per electron."},
     "json": {"is_flag": True, "help": "Print the answer as JSON."},
     "lines": {"type": Names(), "help": "Lines to measure, such as Fe_Ka,O_Ka; ratios are to the last."},
     "link": {"type": click.Choice(["log", "linear"]), "help": "How components combine."},
@@ -50,6 +53,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "low_loss": {"type": _PATH, "help": "File of the low loss of the same area."},
     "method": {"type": click.Choice(["windows", "spectra"]), "help": "How lines are counted."},
     "model": {"type": click.Choice(["nmf", "pca"]), "help": "What components are."},
+    "offset": {"type": float, "help": "What a camera reads where nothing comes, counts of the file."},
     "out": {"type": _PATH, "help": "Folder for report, result and figures."},
     "overwrite": {"is_flag": True, "help": "Replace files of an earlier run."},
     "phases": {"type": Numbers(), "help": "Numbers of phases to try, such as 1-6."},
@@ -58,12 +62,13 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "prior_from": {"multiple": True, "help": "Saved unmixing of another sample, FILE or FILE:0,2 for some components."},
     "rank": {"type": Numbers(), "help": "Numbers of components to try, such as 1-6."},
     "ratios": {"type": Values(), "required": True, "help": "Line ratio of each phase, such as 0.783,0.698."},
+    "read_noise": {"type": float, "help": "Noise of a camera's read-out, counts of the file."},
     "reader": {"help": "Reader of rosettasciio, for endings that several share."},
     "rebin": {"type": click.IntRange(1), "help": "Sum blocks of N x N pixels."},
     "resolution": {"type": float, "help": "Width of the detector at Mn Ka, eV."},
     "save": {"type": _PATH, "help": "File for the corrected image, .npz or .nc."},
     "seed": {"type": _SEED, "default": 0, "show_default": True, "help": "Seed of everything random."},
-    "signal": {"type": Signal(), "help": "Its number or title, as `bayesspec info FILE` lists them."},
+    "signal": {"type": Signal(), "help": "Its number or title, as `bayesspec info` lists them; N,N are summed."},
     "size": {"type": click.IntRange(8), "default": 128, "show_default": True, "help": "Pixels along y and x."},
     "thin": {"is_flag": True, "help": "The sample is a thin film, also below 40 kV."},
     "warmup": {"type": click.IntRange(0), "help": "Sweeps of the sampler before the first draw."},

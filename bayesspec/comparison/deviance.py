@@ -8,12 +8,34 @@ from scipy.special import logsumexp, xlogy
 
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.result import Result
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import AS_IN_FILE, LineMaps
+from bayesspec.workflows.element_maps import element_maps
 
 FLOOR = 1e-3
 """Smallest rate of an entry, as a share of what one component would give: a negative one has no likelihood."""
 _BLOCK_VALUES = 2**22
 """Values of the counts that are worked on at a time: memory."""
+
+
+def maps_like(data: SpectrumImage | LineMaps, result: Result) -> LineMaps:
+    """Count lines as a segmentation did: at the energy axis that the lines show, or at that of the file.
+
+    Parameters
+    ----------
+    data : SpectrumImage or LineMaps
+        Counts; line maps are taken as they are.
+    result : Result
+        Lines, and where they were counted.
+
+    Returns
+    -------
+    LineMaps
+        Counts.
+    """
+    if isinstance(data, LineMaps):
+        return data
+    refined = result.provenance.get("calibration") not in (None, AS_IN_FILE)
+    return element_maps(data, [str(line) for line in result.data["line"].values], calibrate=refined)
 
 
 def phase_deviance(maps: LineMaps, result: Result) -> float:
@@ -107,11 +129,7 @@ def held_out_phases(data: SpectrumImage | LineMaps, result: Result) -> float:
         Each pixel's counts under the compositions of its phases, weighted with their probabilities. The
         compositions are pooled from the counts held out: labels that follow the noise of their own counts mix them.
     """
-    maps = (
-        element_maps(data, [str(line) for line in result.data["line"].values])
-        if isinstance(data, SpectrumImage)
-        else data
-    )
+    maps = maps_like(data, result)
     shares = result.data["probabilities"].values
     counts = maps.window_counts().astype(np.float64)
     use = maps.valid & np.isfinite(shares).all(axis=2) & (counts.sum(axis=2) > 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesspec.comparison.deviance import component_deviance, phase_deviance
+from bayesspec.comparison.deviance import component_deviance, maps_like, phase_deviance
 from bayesspec.comparison.reproducibility import Data, Method, Trial, run_trials, trial_table
 from bayesspec.comparison.scores import ComponentScore, PhaseScore, component_table, phase_table
 from bayesspec.errors import InputError
@@ -18,7 +18,7 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.labels import accuracy, match_components, match_phases, spectral_angle
 from bayesspec.results.result import Result, listed
 from bayesspec.results.table import Table
-from bayesspec.spectroscopy.line_maps import LineMaps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +181,12 @@ def _phase_score(
     truth: Mapping[str, Any] | None,
     maps: dict[tuple[str, ...], LineMaps],
 ) -> PhaseScore:
-    if result.lines not in maps:
-        maps[result.lines] = element_maps(data, result.lines) if isinstance(data, SpectrumImage) else data
+    of = (*result.lines, result.provenance.get("calibration", ""))
+    if of not in maps:
+        maps[of] = maps_like(data, result)
     names = [(line, result.lines[-1]) for line in result.lines[:-1]]
     ratios = {"/".join(pair): result.ratio(*pair) for pair in names}
-    deviance = phase_deviance(maps[result.lines], result)
+    deviance = phase_deviance(maps[of], result)
     if truth is None or "labels" not in truth:
         return PhaseScore(result, ratios, deviance, None, None, {})
     partners = match_phases(result.labels, truth["labels"])

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.camera import countable
+from bayesspec.files.frames import Frames, summed_frames
 from bayesspec.files.hyperspy_signal import LUMINESCENCE, WAVELENGTH_UNIT, Axis, Signal, computed
 from bayesspec.files.nested_metadata import dig
 from bayesspec.files.stated import Stated, in_unit
@@ -56,10 +58,13 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         When there is no energy axis, more than two navigation axes, or the values are no counts.
     """
     stated = stated or Stated()
-    counts, navigation, axis = _arranged(signal)
+    data, navigation, axis, notes = _arranged(signal, stated.frames)
     energy, unit, technique, guesses = calibrated(
         stated.axis(axis), signal.technique, stated=stated.energy_unit is not None
     )
+    found = countable(data, technique, stated)
+    counts = found.counts if np.may_share_memory(found.counts, data) else owned(found.counts)
+    guesses += [*notes, *([found.note] if found.note else [])]
     size, pixel_unit = _pixel(navigation)
     elements, unknown = known_elements(_elements(signal))
     guesses += unknown_elements(unknown)
@@ -70,7 +75,8 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         pixel_size=size,
         pixel_unit=pixel_unit,
         elements=elements,
-        acquisition=_acquisition(signal, technique),
+        acquisition=replace(_acquisition(signal, technique), **found.acquired),  # type: ignore[arg-type]
+        energy_mask=found.excluded,
         name=name if signal.title.strip("_").lower() in _NO_TITLE else signal.title,
     )
     return stated.completed(image), guesses
@@ -153,7 +159,7 @@ def unknown_elements(symbols: Sequence[str]) -> list[str]:
     return [f"{named}, named among the elements, is left out: there is no such element."] if symbols else []
 
 
-def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
+def _arranged(signal: Signal, frames: Frames) -> tuple[npt.NDArray[Any], list[Axis], Axis, tuple[str, ...]]:
     dimension = signal.energy_dimension
     if dimension is None:
         raise InputError(
@@ -166,22 +172,29 @@ def _arranged(signal: Signal) -> tuple[npt.NDArray[Any], list[Axis], Axis]:
     if len(axis.values) > 1 and (np.diff(axis.values) < 0).all():
         data, axis = data[..., ::-1], replace(axis, values=axis.values[::-1])
     navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
+    notes = signal.notes
     if len(navigation) > 2:
-        navigation = _without_axes_of_one(navigation)
+        navigation = _wide_axes(navigation, frames)
         data = data.reshape([*(len(axis.values) for axis in navigation), data.shape[-1]])
-    counts = np.ascontiguousarray(as_counts(data))
-    counts = counts if np.may_share_memory(counts, data) else owned(counts)
-    return counts, navigation, axis
+        if len(navigation) == 3:
+            data, note = summed_frames(as_counts(data), frames)
+            navigation, notes = _shortened(navigation[1:], data.shape), (*notes, note)
+    return np.ascontiguousarray(data), navigation, axis, notes
 
 
-def _without_axes_of_one(navigation: Sequence[Axis]) -> list[Axis]:
+def _shortened(axes: Sequence[Axis], shape: tuple[int, ...]) -> list[Axis]:
+    return [replace(axis, values=axis.values[:n]) for axis, n in zip(axes, shape, strict=False)]
+
+
+def _wide_axes(navigation: Sequence[Axis], frames: Frames) -> list[Axis]:
+    """Axes of more than one value: two of pixels, and one of frames where frames were asked for."""
     wide = [axis for axis in navigation if len(axis.values) > 1]
-    if len(wide) > 2:
+    if len(wide) > (2 if frames is None else 3):
         axes = ", ".join(f"{axis.name or 'unnamed'} ({len(axis.values)})" for axis in wide)
         raise InputError(
             f"{len(wide)} navigation axes: {axes}",
-            "at most two, (y, x)",
-            "bs.from_hyperspy(s.sum(axis=0)), or s.inav[...] to pick one frame",
+            "at most two, (y, x), and one of frames before them",
+            "frames='all' to sum all, or frames=0, frames=slice(0, 5), frames=[0, 2] for some",
         )
     return wide
 

@@ -8,6 +8,23 @@ from pathlib import Path
 
 from bayesspec.errors import InputError, MissingExtraError
 
+IO_PACKAGES = frozenset(
+    [
+        "rosettasciio",
+        "rsciio",
+        "hyperspy",
+        "exspy",
+        "h5py",
+        "numba",
+        "sparse",
+        "zarr",
+        "numcodecs",
+        "msgpack",
+        "tifffile",
+    ]
+)
+"""What the extra ``io`` installs, by the names of imports."""
+
 
 def unreadable_file(file: Path, reader: str, reason: str) -> InputError:
     """Say that a reader failed.
@@ -51,6 +68,24 @@ def empty_file(file: Path) -> InputError:
     )
 
 
+def missing_package(name: str, file: Path) -> MissingExtraError:
+    """Say which package a reader lacks, and what installs it.
+
+    Parameters
+    ----------
+    name : str
+        Name under which it is imported.
+    file : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    MissingExtraError
+        To be raised.
+    """
+    return MissingExtraError(name, f"to read {file.suffix} files", "io" if name.split(".")[0] in IO_PACKAGES else None)
+
+
 @contextmanager
 def named_errors(file: Path, reader: str) -> Iterator[None]:
     """Say which file, reader or package a failure is about.
@@ -77,7 +112,7 @@ def named_errors(file: Path, reader: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise MissingExtraError(error.name or reader, f"to read {file.suffix} files", "io") from error
+        raise missing_package(error.name or reader, file) from error
     except InputError:
         raise
     except Exception as error:

@@ -6,7 +6,7 @@ dictionaries of its reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,12 +73,15 @@ class Signal:
         HyperSpy's metadata as nested dictionaries.
     original : mapping
         The metadata under the names that the manufacturer gave.
+    notes : tuple of str
+        What was done to the data since.
     """
 
     data: Any
     axes: tuple[Axis, ...]
     metadata: Mapping[str, Any]
     original: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -114,13 +117,24 @@ class Signal:
         return stated, sum(len(axis.values) > 1 for axis in self.axes)
 
     def describe(self) -> str:
-        """One line: title, pixels, channels, signal type and dtype."""
+        """One line: title, pixels, channels and their energies, sum, signal type and dtype."""
         shape = [len(axis.values) for axis in self.axes]
         energy = self.energy_dimension
-        channels = "no energy axis" if energy is None else f"{shape.pop(energy)} channels"
+        channels = "no energy axis"
+        if energy is not None:
+            axis = self.axes[energy]
+            ends = f"{axis.values[0]:.4g} to {axis.values[-1]:.4g}"
+            channels = f"{shape.pop(energy)} channels {ends} {axis.unit or '(no unit)'}, {self._sum()}"
         pixels = " x ".join(str(n) for n in shape) or "1"
         dtype = getattr(self.data, "dtype", type(self.data).__name__)
         return f"{self.title!r}: {pixels} pixels, {channels}, {self.signal_type or 'no signal type'}, {dtype}"
+
+    def _sum(self) -> str:
+        """Sum of the values in words."""
+        if np.dtype(getattr(self.data, "dtype", object)).kind not in "uif":
+            return "no counts"
+        total = float(self.data.sum(dtype=np.float64))
+        return f"{total:,.0f} counts" if np.isfinite(total) else "values that are not finite"
 
 
 def from_reader(found: Mapping[str, Any]) -> Signal:
@@ -140,12 +154,31 @@ def from_reader(found: Mapping[str, Any]) -> Signal:
     if isinstance(data, np.ndarray):
         data = owned(data)
     given = list(found["axes"])
-    axes = [axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))]
+    axes = _ordered(given, np.shape(data))
     original = found.get("original_metadata") or {}
     metadata = dict(found.get("metadata") or {})
     for key, value in mapped(found.get("mapping") or {}, original).items():
         put(metadata, key, value)
     return Signal(data, tuple(_read_axis(axis) for axis in axes), metadata, original)
+
+
+def _ordered(given: Sequence[Mapping[str, Any]], shape: tuple[int, ...]) -> list[Mapping[str, Any]]:
+    """Axes in the order of the data: by their index, unless sizes or names say that the index is wrong."""
+    by_index = [axis for _, axis in sorted(enumerate(given), key=lambda pair: pair[1].get("index_in_array", pair[0]))]
+    fitting = [axes for axes in (by_index, list(given)) if [_size(axis) for axis in axes] == list(shape)]
+    if not fitting:
+        sizes = ", ".join(f"{axis.get('name') or 'unnamed'} ({_size(axis)})" for axis in given)
+        raise InputError(
+            f"axes {sizes} for data of shape {shape}", "axes that fit the data", "the file as the instrument saved it"
+        )
+    names = [text(axis.get("name")).lower() for axis in fitting[0]]
+    exchanged = "x" in names and "y" in names and names.index("x") < names.index("y")
+    return fitting[-1] if exchanged else fitting[0]
+
+
+def _size(axis: Mapping[str, Any]) -> int:
+    values = axis.get("axis")
+    return int(axis["size"]) if values is None else len(values)
 
 
 def from_object(signal: Any) -> Signal:

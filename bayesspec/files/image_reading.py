@@ -12,9 +12,11 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.calibration import LONGEST_IN_KEV, calibrated, unknown_elements
+from bayesspec.files.camera import countable
 from bayesspec.files.hyperspy_signal import Axis
 from bayesspec.files.netcdf import opened
 from bayesspec.files.paths import refuse_swollen
+from bayesspec.files.stated import Stated
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.checks import checked_unit, known_elements
 from bayesspec.image.counts import owned
@@ -23,7 +25,9 @@ from bayesspec.image.spectrum_image import SpectrumImage
 _TRUTH = "truth."
 
 
-def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, list[str]]:
+def read_npz(
+    path: Path, energy_unit: str | None = None, stated: Stated | None = None
+) -> tuple[SpectrumImage, list[str]]:
     """Read a spectrum image from a NumPy archive with ``counts`` and ``energy``.
 
     Parameters
@@ -33,6 +37,8 @@ def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage,
         `SpectrumImage` and of `Acquisition`, by name, and ``truth.<name>``.
     energy_unit : {"keV", "eV"} or None
         Unit of the file's energies; ``None`` for the one that it states, or keV where they end below 100.
+    stated : Stated or None
+        What the caller knows of a camera.
 
     Returns
     -------
@@ -52,10 +58,12 @@ def read_npz(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage,
     _require(path, found, "np.savez(path, counts=counts, energy=energy)")
     found["counts"] = owned(found["counts"])
     truth = {name.removeprefix(_TRUTH): found.pop(name) for name in list(found) if name.startswith(_TRUTH)}
-    return _image(path, found, truth, found.get("energy_unit"), energy_unit)
+    return _image(path, found, truth, (found.get("energy_unit"), energy_unit), stated)
 
 
-def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, list[str]]:
+def read_nc(
+    path: Path, energy_unit: str | None = None, stated: Stated | None = None
+) -> tuple[SpectrumImage, list[str]]:
     """Read a spectrum image from a netCDF-4 file with a variable ``counts`` (y, x, energy).
 
     Parameters
@@ -64,6 +72,8 @@ def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, 
         The file, as `save_image` or ``si.to_xarray().to_netcdf(path)`` write it.
     energy_unit : {"keV", "eV"} or None
         Unit of the file's energies; ``None`` for the one that it states, or keV where they end below 100.
+    stated : Stated or None
+        What the caller knows of a camera.
 
     Returns
     -------
@@ -90,7 +100,9 @@ def read_nc(path: Path, energy_unit: str | None = None) -> tuple[SpectrumImage, 
         found |= _pixel(dataset)
     found["counts"] = owned(counts)
     truth = groups.get("truth", xr.Dataset())
-    return _image(path, found, {str(name): truth[name].to_numpy() for name in truth.data_vars}, unit, energy_unit)
+    return _image(
+        path, found, {str(name): truth[name].to_numpy() for name in truth.data_vars}, (unit, energy_unit), stated
+    )
 
 
 def _pixel(dataset: xr.Dataset) -> dict[str, Any]:
@@ -110,7 +122,7 @@ def _require(path: Path, found: Mapping[str, Any], do: str) -> None:
 
 
 def _image(
-    path: Path, found: Mapping[str, Any], truth: Mapping[str, Any], unit: Any, asked: str | None
+    path: Path, found: Mapping[str, Any], truth: Mapping[str, Any], units: tuple[Any, str | None], stated: Stated | None
 ) -> tuple[SpectrumImage, list[str]]:
     acquired = {name: found[name] for name in asdict(Acquisition()) if name in found}
     acquired = {name: str(value) if name == "technique" else float(value) for name, value in acquired.items()}
@@ -118,7 +130,12 @@ def _image(
     fields |= {name: str(found[name]) for name in ("pixel_unit", "name") if name in found}
     if np.size(found.get("pixel_size", ())):
         fields["pixel_size"] = found["pixel_size"]
-    energy, energy_unit, acquired["technique"], guesses = _energy(found, unit, asked)
+    energy, energy_unit, acquired["technique"], guesses = _energy(found, *units)
+    made = countable(np.asarray(fields["counts"]), acquired["technique"], stated or Stated())
+    guesses, acquired = guesses + ([made.note] if made.note else []), acquired | dict(made.acquired)
+    fields["counts"] = made.counts
+    if made.excluded is not None:
+        fields["energy_mask"] = made.excluded | np.asarray(fields.get("energy_mask", False))
     known = {name: _as_given(value) for name, value in truth.items()}
     elements, unknown = known_elements(_elements(found.get("elements", "")))
     guesses = guesses + unknown_elements(unknown)

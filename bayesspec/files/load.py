@@ -18,21 +18,29 @@ import xarray as xr
 from bayesspec.errors import InputError, MissingExtraError, warn
 from bayesspec.files.calibration import spectrum_image
 from bayesspec.files.completeness import check_complete
+from bayesspec.files.edax import is_edax
 from bayesspec.files.file_problems import empty_file, named_errors
+from bayesspec.files.frames import Frames
 from bayesspec.files.hyperspy_signal import from_object
 from bayesspec.files.image_reading import read_nc, read_npz
 from bayesspec.files.labelled_signal import to_dictionary
 from bayesspec.files.paths import existing_file
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.reader_process import Request, read_list, read_signal
-from bayesspec.files.stated import STATED, as_stated
+from bayesspec.files.signal_choice import Picked
+from bayesspec.files.stated import STATED, Stated, as_stated
 from bayesspec.image.spectrum_image import SpectrumImage
 
-READERS: dict[str, Callable[[Path, str | None], tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
+READERS: dict[str, Callable[..., tuple[SpectrumImage, list[str]]]] = {".npz": read_npz, ".nc": read_nc}
 """Readers by the ending of a file: path and unit of energy in, the image and what had to be guessed out."""
 _FOLDERS = (".zspy",)
 _PREFERRED = {"hdf5": "HSPY"}
-_SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .npz .nc"
+_OWN_PLUGINS: tuple[Mapping[str, Any], ...] = (
+    {"name": "Oxford", "api": "bayesspec.files.oxford", "file_extensions": ["h5oina"]},
+    {"name": "EDAX APEX", "api": "bayesspec.files.edax", "file_extensions": ["edaxh5"]},
+)
+"""Readers of formats that rosettasciio lacks, in the form of its own."""
+_SPECTRAL = ".bcf .emd .hspy .zspy .pts .dm3 .dm4 .msa .emsa .spx .spd .rpl .elid .h5oina .edaxh5 .npz .nc"
 
 
 @checked_arguments()
@@ -40,7 +48,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     elements: Sequence[str] | None = None,
-    signal: int | str | None = None,
+    signal: int | str | Sequence[int] | None = None,
     mask: npt.ArrayLike | None = None,
     energy_unit: str | None = None,
     energy_scale: float | None = None,
@@ -51,10 +59,14 @@ def load(
     live_time: float | None = None,
     resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
+    frames: Frames = None,
     reader: str | None = None,
     reader_options: Mapping[str, Any] | None = None,
 ) -> SpectrumImage:
-    """Open a spectrum image: .bcf, .emd, .hspy, .pts, .dm3, .dm4, .msa..., .npz or .nc.
+    """Open a spectrum image: .bcf, .emd, .hspy, .pts, .dm3, .dm4, .msa, .h5oina, .edaxh5..., .npz or .nc.
 
     A file of several signals gives its spectrum image; `signals` lists them all.
 
@@ -64,8 +76,9 @@ def load(
         One file; brackets and asterisks are part of the name.
     elements : sequence of str or None
         Chemical symbols of the elements expected; ``None`` for those that the file states.
-    signal : int or str or None
-        Index or title of the signal to take, where the file holds several.
+    signal : int, str, sequence of int, or None
+        Index or title of the signal to take, where the file holds several; several indices are summed, as those of
+        several detectors. Detectors of one scan are summed where none is asked for.
     mask : array, shape (y, x) or (energy,), bool, or None
         ``True`` where a pixel or channel is excluded, in addition to what the file excludes.
     energy_unit : {"keV", "eV", "nm"} or None
@@ -81,6 +94,11 @@ def load(
         Beam energy in keV, and live time of the whole image in s; ``None`` for those of the file.
     resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for what the file states.
+    gain, offset, read_noise : float or None
+        Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
+        counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
+    frames : "all", int, slice, sequence of int, or None
+        Frames of a stack (frame, y, x, energy) to sum, aligned by whole pixels.
     reader : str or None
         Name of the rosettasciio reader, for endings that several readers share.
     reader_options : mapping or None
@@ -102,7 +120,7 @@ def load(
     Warns
     -----
     UserWarning
-        When the unit of energy or the kind of spectrum had to be guessed.
+        When the unit of energy or the kind of spectrum had to be guessed, or values were turned into counts.
 
     Examples
     --------
@@ -112,13 +130,14 @@ def load(
     (12, 12)
     """
     given = locals()
-    if not isinstance(signal, int | str | None) or isinstance(signal, bool):
+    several = isinstance(signal, list | tuple) and signal and all(isinstance(one, int) for one in signal)
+    if not several and (not isinstance(signal, int | str | None) or isinstance(signal, bool)):
         raise InputError(f"signal={signal!r}", "the number or title of a signal", "bs.signals(path), which lists them")
     stated = as_stated({name: given[name] for name in STATED}, resolution_mn_ka_ev)
     file = existing_file(path, folders=_FOLDERS)
     guesses: list[str] = []
     if file.suffix.lower() in READERS and reader is None:
-        image, guesses = _read_own(file, energy_unit)
+        image, guesses = _read_own(file, stated)
         image = stated.completed(image, axis=True)
     else:
         chosen = read_signal(_request(file, reader, reader_options or {}, signal))
@@ -146,7 +165,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     Returns
     -------
     list of str
-        Index, title, pixels, channels, signal type and dtype of each.
+        Index, title, pixels, channels with their energies, counts, signal type and dtype of each.
 
     Raises
     ------
@@ -164,7 +183,7 @@ def signals(path: str | os.PathLike[str], *, reader: str | None = None) -> list[
     """
     file = existing_file(path, folders=_FOLDERS)
     if file.suffix.lower() in READERS and reader is None:
-        return [f"[0] {_read_own(file, None)[0]!r}"]
+        return [f"[0] {_read_own(file, Stated())[0]!r}"]
     return read_list(_request(file, reader, {}))
 
 
@@ -183,6 +202,10 @@ def from_hyperspy(
     live_time: float | None = None,
     resolution: float | None = None,
     resolution_mn_ka_ev: float | None = None,
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
+    frames: Frames = None,
 ) -> SpectrumImage:
     """Take over a HyperSpy signal in memory.
 
@@ -207,6 +230,11 @@ def from_hyperspy(
         Beam energy in keV, and live time of the whole image in s; ``None`` for those of the metadata.
     resolution, resolution_mn_ka_ev : float or None
         Full width at half maximum of the X-ray detector at Mn Ka, in eV; ``None`` for that of the metadata.
+    gain, offset, read_noise : float or None
+        Counts of the data per electron, value where none came, and standard deviation of the read-out of a camera, in
+        counts of the data. ``None`` finds them where energy losses are no whole numbers; see `camera_noise`.
+    frames : "all", int, slice, sequence of int, or None
+        Frames of a stack (frame, y, x, energy) to sum, aligned by whole pixels.
 
     Returns
     -------
@@ -221,7 +249,7 @@ def from_hyperspy(
     Warns
     -----
     UserWarning
-        When the unit of energy or the kind of spectrum had to be guessed.
+        When the unit of energy or the kind of spectrum had to be guessed, or values were turned into counts.
 
     Examples
     --------
@@ -275,24 +303,31 @@ def to_hyperspy(array: xr.DataArray | SpectrumImage) -> Any:
     return getattr(kinds, kind)(**contents)
 
 
-def _read_own(file: Path, energy_unit: str | None) -> tuple[SpectrumImage, list[str]]:
+def _read_own(file: Path, stated: Stated) -> tuple[SpectrumImage, list[str]]:
+    read = READERS[file.suffix.lower()]
+    more = {"stated": stated} if read in (read_npz, read_nc) else {}
     with named_errors(file, file.suffix[1:]):
-        return READERS[file.suffix.lower()](file, energy_unit)
+        return read(file, stated.energy_unit, **more)
 
 
-def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: int | str | None = None) -> Request:
+def _request(file: Path, reader: str | None, options: Mapping[str, Any], picked: Picked = None) -> Request:
     plugin = _plugin(file, reader)
     check_complete(file)
     return Request(file, plugin["name"], plugin["api"], options, picked)
 
 
 def _plugin(file: Path, reader: str | None) -> Mapping[str, Any]:
+    ending = file.suffix[1:].lower()
+    for own in _OWN_PLUGINS:
+        if reader == own["name"] or (reader is None and ending in own["file_extensions"]):
+            return own
+    if reader is None and ending in ("h5", "hdf5") and is_edax(file):
+        return _OWN_PLUGINS[1]
     try:
         from rsciio import IO_PLUGINS
     except ImportError as error:
         raise MissingExtraError("rosettasciio", f"to read {file.suffix} files", "io") from error
-    ending = file.suffix[1:].lower()
-    every = {one["name"]: one for one in IO_PLUGINS}
+    every = {one["name"]: one for one in (*IO_PLUGINS, *_OWN_PLUGINS)}
     able = [name for name, one in every.items() if ending in map(str.lower, one["file_extensions"])]
     if reader is None and (len(able) == 1 or ending in _PREFERRED):
         return every[_PREFERRED.get(ending, able[0])]

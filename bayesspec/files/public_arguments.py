@@ -565,6 +565,8 @@ _BY_NAME: Mapping[str, Checker] = {
     "resolution_mn_ka_ev": real("resolution_mn_ka_ev", 1.0, 1e4, optional=True),
     "energy_scale": real("energy_scale", 0.0, open_ends=True, optional=True),
     "energy_offset": real("energy_offset", -np.inf, optional=True),
+    "offset": real("offset", -np.inf, optional=True),
+    "read_noise": real("read_noise", 0.0, optional=True),
     "pixel_unit": text("pixel_unit", "pixel_unit='nm'"),
     "resolution": real("resolution", 1.0, 1e4, optional=True),
     "live_time": real("live_time", 0.0, open_ends=True, optional=True),

@@ -25,12 +25,12 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError, MissingExtraError, warn
+from bayesspec.errors import InputError, warn
 from bayesspec.files.completeness import mended
-from bayesspec.files.file_problems import unreadable_file
+from bayesspec.files.file_problems import missing_package, unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
 from bayesspec.files.paths import free_memory, refuse_swollen
-from bayesspec.files.signal_choice import choose, listed
+from bayesspec.files.signal_choice import Picked, choose, listed
 from bayesspec.image.counts import aligned, owned
 
 _START = """
@@ -58,8 +58,8 @@ class Request:
         Name and module of the reader.
     options : mapping
         Keyword arguments of the reader.
-    picked : int, str or None
-        Index or title of the signal to take.
+    picked : int, str, sequence of int, or None
+        Index or title of the signal to take, or indices of those to sum.
     listing : bool
         Whether to describe all signals in place of reading one.
     """
@@ -68,7 +68,7 @@ class Request:
     name: str
     api: str
     options: Mapping[str, Any]
-    picked: int | str | None = None
+    picked: Picked = None
     listing: bool = False
 
 
@@ -143,7 +143,7 @@ def _asked(request: Request) -> _Answer:
     if received.problem is not None:
         raise received.problem
     if received.missing is not None:
-        raise MissingExtraError(received.missing, f"to read {request.file.suffix} files", "io")
+        raise missing_package(received.missing, request.file)
     return received
 
 

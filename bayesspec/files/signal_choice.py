@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from bayesspec.errors import InputError
-from bayesspec.files.hyperspy_signal import Signal
+from bayesspec.files.hyperspy_signal import Signal, computed
+
+Picked = int | str | Sequence[int] | None
+"""What picks a signal."""
 
 _NO_SPECTRUM = "bs.SpectrumImage(array, energy=energy) where you know the energies"
 
@@ -21,20 +27,21 @@ def listed(signals: Sequence[Signal]) -> list[str]:
     Returns
     -------
     list of str
-        Index, title, pixels, channels, signal type and dtype.
+        Index, title, pixels, channels with their energies, counts, signal type and dtype.
     """
     return [f"[{i}] {signal.describe()}" for i, signal in enumerate(signals)]
 
 
-def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Signal:
-    """Choose the spectrum image among the signals of a file.
+def choose(signals: Sequence[Signal], picked: Picked, file: str) -> Signal:
+    """Choose the spectrum image among the signals of a file; those of several detectors of one scan are summed.
 
     Parameters
     ----------
     signals : sequence of Signal
         The signals of the file.
-    picked : int or str or None
-        Index or title of the one to take; ``None`` for the one with energies and the most pixel axes.
+    picked : int, str, sequence of int, or None
+        Index or title of the one to take, or indices of those to sum; ``None`` for the one with energies and the most
+        pixel axes.
     file : str
         Name of the file, for the error.
 
@@ -48,6 +55,8 @@ def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Si
     InputError
         When none or several qualify, or the picked one is missing or no spectrum.
     """
+    if isinstance(picked, list | tuple):
+        return _summed([choose(signals, number, file) for number in picked])
     spectra = [i for i, signal in enumerate(signals) if signal.energy_dimension is not None]
     if picked is None:
         best = max((signals[i].rank for i in spectra), default=None)
@@ -56,6 +65,8 @@ def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Si
         able = [i for i in spectra if picked in (i, signals[i].title)]
     if len(able) == 1:
         return signals[able[0]]
+    if picked is None and able and _of_one_scan([signals[i] for i in able]):
+        return _summed([signals[i] for i in able])
     asked = "" if picked is None else f"signal={picked!r}: "
     listing = "".join(f"\n  {line}" for line in listed(signals))
     remedy = f"bs.load(path, signal={(able or spectra)[0]})" if spectra else _NO_SPECTRUM
@@ -64,3 +75,32 @@ def choose(signals: Sequence[Signal], picked: int | str | None, file: str) -> Si
         "one signal with an energy axis",
         remedy,
     )
+
+
+def _of_one_scan(signals: Sequence[Signal]) -> bool:
+    """Whether these are the detectors of one scan, as a reader says."""
+    scans = {signal.original.get("of") for signal in signals}
+    return len(scans) == 1 and all(signal.original.get("detector") for signal in signals)
+
+
+def _summed(signals: Sequence[Signal]) -> Signal:
+    """Add the counts of detectors that saw the same scan on the same axes."""
+    first = signals[0]
+    for signal in signals[1:]:
+        same = len(signal.axes) == len(first.axes) and all(
+            len(a.values) == len(b.values) and np.allclose(a.values, b.values) and a.unit == b.unit
+            for a, b in zip(signal.axes, first.axes, strict=True)
+        )
+        if not same:
+            raise InputError(
+                f"{first.describe()}, and {signal.describe()}",
+                "signals on the same axes, to be summed",
+                "bs.load(path, signal=0), one of them",
+            )
+    data = np.sum([computed(signal.data) for signal in signals], axis=0, dtype=_wide(first))
+    names = ", ".join(str(signal.original.get("detector") or signal.title or i) for i, signal in enumerate(signals))
+    return replace(first, data=data, notes=(f"The counts of {len(signals)} detectors are summed: {names}.",))
+
+
+def _wide(signal: Signal) -> type[np.generic]:
+    return np.int64 if np.dtype(signal.data.dtype).kind in "ui" else np.float64

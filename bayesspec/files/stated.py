@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.files.frames import Frames
 from bayesspec.files.hyperspy_signal import Axis
 from bayesspec.image.checks import checked_elements, checked_pixel_size, checked_unit
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -38,6 +39,10 @@ class Stated:
         ``True`` where a pixel or channel is excluded.
     beam_energy, live_time, resolution : float or None
         Beam energy in keV, live time of the whole image in s, width of an X-ray detector at Mn Ka in eV.
+    gain, offset, read_noise : float or None
+        What a camera made of electrons, in counts of the file.
+    frames : "all", int, slice, sequence of int, or None
+        Frames of a stack to sum.
     """
 
     energy_unit: str | None = None
@@ -50,6 +55,10 @@ class Stated:
     beam_energy: float | None = None
     live_time: float | None = None
     resolution: float | None = None
+    gain: float | None = None
+    offset: float | None = None
+    read_noise: float | None = None
+    frames: Frames = None
 
     def axis(self, axis: Axis) -> Axis:
         """Put a stated axis in the place of a file's.

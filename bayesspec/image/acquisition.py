@@ -43,6 +43,8 @@ class Acquisition:
         Convergence semi-angle of the beam, in mrad.
     collection_mrad : float or None
         Collection semi-angle of the energy-loss spectrometer, in mrad.
+    camera_gain, camera_offset, camera_read_noise : float or None
+        What a camera made of electrons, in counts of the file; ``None`` where nothing was divided out.
 
     Raises
     ------
@@ -59,6 +61,9 @@ class Acquisition:
     beam_current_na: float | None = None
     convergence_mrad: float | None = None
     collection_mrad: float | None = None
+    camera_gain: float | None = None
+    camera_offset: float | None = None
+    camera_read_noise: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.technique, str) or self.technique not in TECHNIQUES:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpyro import handlers
 
@@ -27,14 +26,14 @@ class ModelSites:
         What the model computes of it.
     parameters : tuple of str
         Parameters without a prior, which are optimised.
-    observed : tuple of str
+    observed : dict of str to tuple of int
         The data.
     """
 
     latent: dict[str, tuple[int, ...]]
     deterministic: dict[str, tuple[int, ...]]
     parameters: tuple[str, ...]
-    observed: tuple[str, ...]
+    observed: dict[str, tuple[int, ...]]
 
     @property
     def size(self) -> int:
@@ -87,7 +86,7 @@ def model_sites(
         {name: np.shape(site["value"]) for name, site in latent.items()},
         {name: np.shape(site["value"]) for name, site in trace.items() if site["type"] == "deterministic"},
         tuple(name for name, site in trace.items() if site["type"] == "param"),
-        tuple(observed),
+        {name: np.shape(site["value"]) for name, site in observed.items()},
     )
 
 
@@ -107,40 +106,3 @@ def _check_data(name: str, site: Mapping[str, Any]) -> None:
             "a model under which the data are possible",
             "a floor below rates, such as rate + 1e-10, or priors nearer to the data",
         )
-
-
-def deterministic_draws(
-    model: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    draws: Mapping[str, Any],
-    names: tuple[str, ...],
-) -> dict[str, Any]:
-    """Compute the deterministic sites of every draw.
-
-    Parameters
-    ----------
-    model : callable
-        NumPyro program.
-    args, kwargs : tuple, mapping
-        Its arguments.
-    draws : mapping of str to array (draw, ...)
-        Draws of the unknown sites.
-    names : tuple of str
-        What to compute.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray (draw, ...)
-        Draws of them.
-    """
-    if not names:
-        return {}
-
-    def of(one: Mapping[str, Any]) -> dict[str, Any]:
-        seeded = handlers.seed(handlers.condition(model, data=dict(one)), jax.random.key_data(jax.random.key(0)))
-        trace = handlers.trace(seeded).get_trace(*args, **dict(kwargs))
-        return {name: trace[name]["value"] for name in names}
-
-    found = jax.lax.map(of, {name: jnp.asarray(values) for name, values in draws.items()})
-    return {name: np.asarray(values) for name, values in found.items()}

@@ -29,9 +29,9 @@ class Status(Enum):
     )
     CLASSICAL_LIMIT = "The iteration limit was reached before the tolerance: raise it (max_iterations)."
     LOW_EFFECTIVE_SAMPLE_SIZE = (
-        "Too few independent draws of a component: ask for fewer components (rank) or more draws (draws); if that does "
-        "not help, the counts identify the components only weakly, so name what is known (background, spectra, "
-        "elements)."
+        "The ends of some intervals are not settled: another seed may move them by more than a tenth of their width; "
+        "means may be used. Ask for more draws (draws) or fewer components (rank), or name what is known (background, "
+        "spectra, elements)."
     )
     FEW_INDEPENDENT_DRAWS = (
         "Too few independent draws: ask for more draws (draws), or sum pixels (rebin); the mean may be used, the ends "

@@ -17,6 +17,7 @@ from numpyro.infer.autoguide import AutoGuide, AutoNormal
 from numpyro.optim import Adam
 
 from bayesspec.errors import InputError
+from bayesspec.inference.model_arguments import VALUES_ASKED, Arguments, divided
 from bayesspec.inference.status import Status
 
 STAGES = 4
@@ -37,14 +38,6 @@ FEWEST_TAKEN = 0.5
 """Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 PROGRAMS = 16
 """Models whose compiled programs are kept."""
-VALUES_ASKED = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
-"""What JAX raises where a program asks for the values of an array, and not for its shape alone."""
-_ARRAY = object()
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class SviResult:
     Parameters
     ----------
     params : dict of str to numpy.ndarray
-        Parameters of the guide (and of the model), by name.
+        Parameters of the guide (and of the model), by name; trees of them where a flow has networks.
     losses : numpy.ndarray (step,), float64
         Negative evidence lower bound at each step of the start that was followed, nats; not finite where the step
         was left out.
@@ -112,7 +105,8 @@ def run_svi(
     key : jax.Array
         Random key.
     guide : callable, optional
-        NumPyro guide; a mean-field normal one when not given.
+        NumPyro guide, or a class of NumPyro's guides, of which one is made of the model: a class compiles once for all
+        fits, a guide of its own once each. A mean-field normal one when not given.
     learning_rate : float
         Step size of Adam in the first stage.
     chunk : int
@@ -146,19 +140,16 @@ def run_svi(
             "positive numbers",
             "chunk=250, max_steps=20_000, starts=4, draws=300",
         )
-    leaves, tree = jax.tree.flatten((args, dict(kwargs or {})))
-    arrays = tuple(leaf for leaf in leaves if _is_array(leaf))
-    fixed = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
-    kinds = tuple(type(leaf) for leaf in leaves)
-    problem = _Problem(model, guide, chunk, draws, tree, fixed, kinds)
+    given, arrays = divided(args, kwargs)
+    problem = _Problem(model, guide, chunk, draws, given)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
     start_key, draw_key, compare_key = jax.random.split(key, 3)
     start_keys = jax.random.key_data(jax.random.split(start_key, starts))
     try:
-        programs = _kept_programs(problem) if _hashable(problem) else _programs(problem)
+        programs = _kept_programs(problem) if given.hashable else _programs(problem)
         begun = programs.begin(start_keys, arrays)
     except VALUES_ASKED:  # a program of its own for these values, and these alone
-        programs, arrays = _programs(replace(problem, fixed=tuple(leaves))), ()
+        programs, arrays = _programs(replace(problem, given=given.with_values(arrays))), ()
         begun = programs.begin(start_keys, arrays)
     run = _Run(programs, arrays, jax.random.key_data(compare_key), max_steps, chunk, progress)
     try:
@@ -183,18 +174,6 @@ def run_svi(
     )
 
 
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray | jax.Array)
-
-
-def _hashable(problem: _Problem) -> bool:
-    try:
-        hash(problem)
-    except TypeError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class _Problem:
     """What programs are compiled for: everything but the values of the arrays among the arguments; 1 is not 1.0."""
@@ -203,20 +182,14 @@ class _Problem:
     guide: Callable[..., Any] | None
     chunk: int
     draws: int
-    tree: Any
-    fixed: tuple[Any, ...]
-    kinds: tuple[type, ...]
-
-    def arguments(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and named arguments, the arrays in their places."""
-        left = iter(arrays)
-        return jax.tree.unflatten(self.tree, [next(left) if leaf is _ARRAY else leaf for leaf in self.fixed])
+    given: Arguments
 
     def prepared(self, key: jax.Array, arrays: tuple[Any, ...], rate: jax.Array | float = 0.0) -> tuple[SVI, Any]:
         """A guide that knows the model, and the state at the start; within a program what is not used costs nothing."""
-        guide = AutoNormal(self.model) if self.guide is None else copy.deepcopy(self.guide)
+        kind = AutoNormal if self.guide is None else self.guide
+        guide = kind(self.model) if isinstance(kind, type) else copy.deepcopy(kind)
         svi = SVI(self.model, guide, Adam(rate), Trace_ELBO())
-        args, kwargs = self.arguments(arrays)
+        args, kwargs = self.given.joined(arrays)
         return svi, svi.init(key, *args, **kwargs)
 
 
@@ -238,7 +211,7 @@ def _programs(problem: _Problem) -> _Programs:
 
     @jax.jit
     def advance(current: Any, rate: jax.Array, arrays: tuple[Any, ...]) -> tuple[Any, tuple[jax.Array, Any]]:
-        svi, (args, kwargs) = problem.prepared(any_key, arrays, rate)[0], problem.arguments(arrays)
+        svi, (args, kwargs) = problem.prepared(any_key, arrays, rate)[0], problem.given.joined(arrays)
 
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
@@ -254,7 +227,7 @@ def _programs(problem: _Problem) -> _Programs:
 
     @jax.jit
     def losses(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> jax.Array:
-        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.given.joined(arrays)
         keys = jax.random.key_data(jax.random.split(jax.random.wrap_key_data(key), PARTICLES))
 
         def of(one: dict[str, Any]) -> jax.Array:
@@ -264,7 +237,7 @@ def _programs(problem: _Problem) -> _Programs:
 
     @jax.jit
     def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
-        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.arguments(arrays)
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.given.joined(arrays)
         if isinstance(svi.guide, AutoGuide):
             sites = svi.guide.sample_posterior(key, params, sample_shape=(problem.draws,))
         else:
@@ -376,8 +349,8 @@ def _chosen(which: npt.NDArray[np.bool_], new: Any, old: Any) -> Any:
 
 
 def _size(params: Mapping[str, Any]) -> int:
-    return sum(int(np.size(value)) for value in params.values())
+    return sum(int(np.size(value)) for value in jax.tree.leaves(dict(params)))
 
 
 def _to_numpy(tree: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.asarray(jnp.asarray(value)) for name, value in tree.items()}
+    return dict(jax.tree.map(np.asarray, dict(tree)))

@@ -1,5 +1,6 @@
 """Figures of results: each function takes a result and returns a matplotlib Figure."""
 
+from bayesspec.plot.calibration import calibration
 from bayesspec.plot.checks import checks
 from bayesspec.plot.compare import comparison
 from bayesspec.plot.dose_plan import dose_plan
@@ -15,6 +16,7 @@ from bayesspec.plot.thickness import thickness
 
 __all__ = [
     "abundance_maps",
+    "calibration",
     "checks",
     "comparison",
     "component_spectra",

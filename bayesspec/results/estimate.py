@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,12 @@ from bayesspec.image.arguments import checked_prob
 PROB = 0.95
 """Probability of an interval where none is asked for."""
 WIDEST = 2.0
-"""Width of the 95 % interval together with the feasible band over its own, above which the counts do not determine a
-quantity: how often what they are said to determine holds is shown by `python benchmarks/identifiability.py`."""
+"""Width of the 95 % interval together with the feasible band over its own, up to which the counts determine a quantity
+as well as the prior did: how often what is said to be determined holds is shown by
+`python benchmarks/identifiability.py`."""
+NARROW = 0.4
+"""Width of the same interval over the value, up to which they determine it for the purpose of a measurement, however
+much of it is the band (python benchmarks/identifiability.py --case minerals)."""
 BANDED = "equal-tailed, together with the feasible band"
 """Kind of the intervals of quantities with a feasible band."""
 
@@ -408,32 +413,43 @@ def line_ratio(intensities: xr.DataArray, name: str) -> Estimate:
     return ratio_of(above, below, name)
 
 
-def to_arviz(draws: xr.Dataset, observed: xr.Dataset | None = None) -> Any:
+def to_arviz(groups: Mapping[str, xr.Dataset], chains: int = 1) -> Any:
     """Hand draws to ArviZ.
 
     Parameters
     ----------
-    draws : xarray.Dataset, dims (draw, ...)
-        Posterior draws.
-    observed : xarray.Dataset or None
-        What was observed.
+    groups : mapping of str to xarray.Dataset
+        Datasets by the names that ArviZ has for them, ``"posterior"`` first; where there is a dim draw it holds one
+        chain after the other.
+    chains : int
+        How many chains.
 
     Returns
     -------
     arviz.InferenceData or xarray.DataTree
-        Groups ``posterior`` and ``observed_data``, dims (chain, draw, ...): the former up to ArviZ 0.x, the
-        latter from 1.0.
+        The groups with dims (chain, draw, ...): the former up to ArviZ 0.x, the latter from 1.0.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.x announces 1.0 at import
         import arviz as az
 
-    groups: dict[str, Any] = {"posterior": draws.expand_dims("chain").assign_coords(chain=[0])}
-    if observed is not None:
-        groups["observed_data"] = observed
+    divided: dict[str, Any] = {name: _by_chain(group, chains) for name, group in groups.items()}
     if az.__version__.startswith("0."):
-        return az.InferenceData(**groups)
-    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+        return az.InferenceData(**divided)
+    return xr.DataTree.from_dict({f"/{name}": group for name, group in divided.items()})
+
+
+def _by_chain(group: xr.Dataset, chains: int) -> xr.Dataset:
+    if "draw" not in group.dims:
+        return group
+    number = group.sizes["draw"] // chains
+    table = {
+        name: (("chain", "draw", *values.dims[1:]), values.values.reshape(chains, number, *values.shape[1:]))
+        for name, values in ((name, values.transpose("draw", ...)) for name, values in group.data_vars.items())
+        if "draw" in values.dims
+    }
+    bare = group.drop_vars([name for name in [*table, "draw"] if name in group.variables])
+    return bare.assign(table).assign_coords(chain=np.arange(chains), draw=np.arange(number))
 
 
 # Quantities that the counts alone may not determine: draws together with what is feasible
@@ -459,16 +475,25 @@ class BandedEstimate(Estimate):
         Feasible band.
     reliable : xarray.DataArray, dims (...), bool
         Whether the draws are enough to tell an interval.
+    noise : xarray.DataArray, dims (...), float64, or None
+        Standard deviation of the quantity in any one of the factorisations, by which both ends of the band are
+        uncertain; ``None`` for 0.
     """
 
     lower: xr.DataArray
     upper: xr.DataArray
     reliable: xr.DataArray
+    noise: xr.DataArray | None = None
 
     @property
     def identified(self) -> xr.DataArray:
-        """Whether the counts determine the quantity, the band included, to its interval, dims (...), bool."""
-        return (self._wider() <= WIDEST) & self.reliable
+        """Whether the counts determine the quantity, the band included, dims (...), bool.
+
+        To twice the interval that the draws alone have, or to a fifth of its value to both sides.
+        """
+        low, high = self.interval(PROB)
+        narrow = (high - low) <= NARROW * abs(self.mean)
+        return ((self._wider() <= WIDEST) | narrow) & np.isfinite(high - low) & self.reliable
 
     @property
     def sd(self) -> xr.DataArray:
@@ -476,7 +501,7 @@ class BandedEstimate(Estimate):
         return (super().sd * self._wider()).where(self.identified)
 
     def interval(self, prob: float = PROB) -> tuple[xr.DataArray, xr.DataArray]:
-        """What the equal-tailed credible interval and the feasible band span.
+        """What the equal-tailed credible interval and the feasible band span, the noise of the band's ends included.
 
         Parameters
         ----------
@@ -492,10 +517,17 @@ class BandedEstimate(Estimate):
         ------
         InputError
             When `prob` is not between 0 and 1.
+
+        Notes
+        -----
+        Source: intervals of what is identified in part only, Imbens & Manski (2004),
+        doi:10.1111/j.1468-0262.2004.00555.x.
         """
         low, high = super().interval(prob)
         attrs: dict[str, Any] = {"prob": prob, "interval": BANDED}
-        low, high = low.where(~(self.lower < low), self.lower), high.where(~(self.upper > high), self.upper)
+        reach = 0.0 if self.noise is None else NormalDist().inv_cdf((1 + prob) / 2) * self.noise
+        lowest, highest = self.lower - reach, self.upper + reach
+        low, high = low.where(~(lowest < low), lowest), high.where(~(highest > high), highest)
         return self._ended(low).assign_attrs(attrs), self._ended(high).assign_attrs(attrs)
 
     def _wider(self) -> xr.DataArray:

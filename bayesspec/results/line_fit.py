@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, line_name
 from bayesspec.results.estimate import PROB, Estimate, ratio_of
 from bayesspec.results.line_result import LineResult
+from bayesspec.results.result import Result, poisson_counts
 from bayesspec.results.schema import Schema, Variable
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -278,6 +281,56 @@ class LineFit(LineResult):
         for line in self.lines if lines is None else lines:
             first.setdefault(line.split("_")[0], line)
         return theoretical_k_factors(list(first.values()), beam_energy_kev=float(beam))
+
+    # What simulated repeats need of it
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """Counts in the lines, and the ratio of every line to the last.
+
+        Returns
+        -------
+        dict of str to Estimate
+            Dims (line,) and none.
+        """
+        below = self.lines[-1]
+        ratios = {f"{line}/{below}": self.ratio(line, below) for line in self.lines if line != below}
+        return {"counts": self.intensities, **ratios}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """The fitted curve as the rate of one spectrum; channels that were not fitted keep their counts.
+
+        Parameters
+        ----------
+        data : SpectrumImage
+            The image whose sum was fitted.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        LineFit, SpectrumImage
+            The truth, intensities the means of the draws, and a spectrum of Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When it is another image.
+        """
+        spectrum = replace(data, counts=data.sum_spectrum()[None, None], mask=None)
+        rates = np.full(spectrum.shape, np.nan)
+        rates[0, 0, self._channels(spectrum)] = self.data["rate"].values
+        one = self.data[["intensity_draws", "other_draws"]].mean("draw", keep_attrs=True).expand_dims("draw")
+        truth = type(self)(self.data.drop_dims("draw").assign(one))
+        return truth, poisson_counts(spectrum, rates, rng)
+
+    def _channels(self, spectrum: Any) -> npt.NDArray[np.intp]:
+        """Channels of the spectrum that were fitted: found by their counts, as a calibration moves energies."""
+        counts, own = spectrum.counts[0, 0].astype(np.int64), self.data["counts"].values.astype(np.int64)
+        used = np.flatnonzero(spectrum.valid_channels)
+        for start in range(len(used) - len(own) + 1):
+            if np.array_equal(counts[used[start : start + len(own)]], own):
+                return used[start : start + len(own)]
+        raise InputError("an image with other counts than those that were fitted", "the same", "like=si")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.verdict}; {self.intensities}>"

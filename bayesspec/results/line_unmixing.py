@@ -242,7 +242,14 @@ class LineUnmixing(Unmixing):
     def _feasible_intensities(self, lines: Sequence[str]) -> xr.DataArray | None:
         return self.data["feasible_lines"].sel(line=list(lines))
 
-    def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
+    def _banded(
+        self,
+        draws: xr.DataArray,
+        name: str,
+        feasible: xr.DataArray | None,
+        held: xr.DataArray | None = None,
+        error: float = 0.0,
+    ) -> Estimate:
         if feasible is None:
             return self.own(Estimate(draws, name, positive=True))
         low, high = feasible.min("transform"), feasible.max("transform")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from bayesspec.errors import InputError
 from bayesspec.results.estimate import PROB, Estimate
@@ -40,6 +42,16 @@ class ModelFit(Result):
     def pareto_k(self) -> float:
         """How far the family of a variational fit is from the posterior, float; above 0.7 too far. NaN without one."""
         return float(self.provenance.get("Pareto-k", np.nan))
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """All sites.
+
+        Returns
+        -------
+        dict of str to Estimate
+            With the dims that the model gives them.
+        """
+        return {site: self[site] for site in self.sites}
 
     def table(self, reference: str | None = None) -> Table:
         """Values and intervals of all sites; of large ones their range.

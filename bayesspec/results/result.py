@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +88,8 @@ class Result(SavedPart):
 
     Attributes
     ----------
+    model_groups : mapping of str to callable
+        What `to_arviz` hands on beside the posterior, made when it is asked for; not kept in files.
     kind : str
         Name of the kind in files; `bs.open` finds the class by it.
     schema : Schema
@@ -115,6 +117,10 @@ class Result(SavedPart):
 
     def __init__(self, data: xr.Dataset) -> None:
         self.data = data.assign_attrs(result=self.kind)
+        self.model_groups: Mapping[str, Callable[[], xr.Dataset]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"model_groups": {}}  # the model can be one that no other process can import
 
     def __init_subclass__(cls, **other: Any) -> None:
         super().__init_subclass__(**other)
@@ -413,6 +419,60 @@ class Result(SavedPart):
         """
         return None
 
+    # What simulated repeats need of it: bs.calibrate
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """What it reports with intervals, each by its name.
+
+        Returns
+        -------
+        dict of str to Estimate or xarray.Dataset
+            Datasets have ``mean``, ``lower`` and ``upper``, and their probability in ``attrs["prob"]``; empty where
+            this kind of result has none to judge.
+        """
+        return {}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """A truth like this result, and counts simulated from it.
+
+        Parameters
+        ----------
+        data : SpectrumImage or LineMaps
+            The counts that the result is of; the new ones are like them.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        Result, SpectrumImage or LineMaps
+            A result of this kind whose `quantities` are true, and Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When this kind of result tells no rates to simulate from.
+        """
+        raise InputError(
+            f"{type(self).__name__} by {self.method}, which counts cannot be simulated from",
+            "a segmentation, an unmixing, a fit of lines or edges, or a model of your own",
+            "bs.calibrate(bs.segment, like=si)",
+        )
+
+    def matched(self, truth: Result) -> Result | None:
+        """The result with its phases or components in the order of the truth.
+
+        Parameters
+        ----------
+        truth : Result
+            From `replicate`.
+
+        Returns
+        -------
+        Result or None
+            ``None`` where their numbers differ.
+        """
+        return self if self.number == truth.number else None
+
     # What is shown of it
 
     def facts(self, reference: str | None = None) -> list[str]:
@@ -560,16 +620,58 @@ class Result(SavedPart):
         """
         return {name.removesuffix("_mean"): to_hyperspy(self.data[name]) for name in self.pictures}
 
-    def to_arviz(self) -> Any:
-        """Hand the posterior draws to ArviZ.
+    def to_arviz(self, groups: Sequence[str] | None = None) -> Any:
+        """Hand draws to ArviZ, for ``az.summary``, ``az.loo``, ``az.compare`` and its figures.
+
+        Parameters
+        ----------
+        groups : sequence of str or None
+            Which groups; ``None`` for all that there are. Every result with draws has ``"posterior"``. One of
+            ``bs.fit`` of a model of your own has ``"observed_data"``, ``"log_likelihood"`` (by pixel),
+            ``"posterior_predictive"`` and ``"prior"``, and with NUTS ``"sample_stats"``, made when they are asked for;
+            files do not hold them.
 
         Returns
         -------
         arviz.InferenceData or xarray.DataTree
-            Group ``posterior`` with dims (chain, draw, ...).
+            Groups with dims (chain, draw, ...): the former up to ArviZ 0.x, the latter from 1.0.
+
+        Raises
+        ------
+        InputError
+            When a group is asked for that there is not.
         """
         draws = {str(name): values for name, values in self.data.data_vars.items() if "draw" in values.dims}
-        return to_arviz(xr.Dataset(draws))
+        there = {"posterior": lambda: xr.Dataset(draws), **self.model_groups}
+        missing = [group for group in groups or () if group not in there]
+        if missing:
+            raise InputError(
+                f"no group {missing[0]!r}", f"one of {list(there)}, or a result fresh from bs.fit", "fit.to_arviz()"
+            )
+        asked = there if groups is None else groups
+        return to_arviz({name: there[name]() for name in asked}, int(self.provenance.get("chains", 1)))
+
+
+def poisson_counts(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: np.random.Generator) -> SpectrumImage:
+    """Simulate an image like another one.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        The other: its axes, masks and metadata are kept, and its counts where `rates` are not finite or excluded.
+    rates : array, shape (y, x, energy), float64
+        Expected counts.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    SpectrumImage
+        Poisson counts.
+    """
+    known = np.isfinite(rates) & image.valid[..., None] & image.valid_channels
+    counts = np.where(known, rng.poisson(np.where(known, np.maximum(rates, 0.0), 0.0)), image.counts)
+    return replace(image, counts=counts, truth=None, made_from=(), name=f"like {image.name}")
 
 
 def listed(

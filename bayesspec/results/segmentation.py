@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
-from bayesspec.labels import accuracy
+from bayesspec.labels import accuracy, interior, match_phases
 from bayesspec.results.dataset import Frame
 from bayesspec.results.dose_plan import DOSES, DosePlan, plan
 from bayesspec.results.drawing import Drawing
@@ -24,13 +24,13 @@ from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import PhaseComparison, compare
 from bayesspec.results.prediction import Prediction
-from bayesspec.results.result import Result
+from bayesspec.results.result import Result, poisson_counts
 from bayesspec.results.schema import Schema, Values, Variable
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
-from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.spectroscopy.line_maps import LineMaps, window_maps
 from bayesspec.spectroscopy.thin_film import Film
-from bayesspec.spectroscopy.windows import drawn_intensities
+from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
 DOUBT = 0.04  # share of labels in doubt from which the intervals of areas were short in simulations
 FROM_DRAWS = "bs.Segmentation.from_draws(maps, composition_draws, probabilities, method='mine')"
@@ -38,6 +38,10 @@ BOUNDARIES = "phase_boundaries"
 """Model in which pixels hold two phases: probabilities are shares."""
 LEAST_SHARE = 1e-9
 """Smallest share of a line in the counts of a phase that is taken for a prediction: none has no likelihood."""
+THICKNESS_PIXELS = 2.0
+"""Width of the Gaussian, in pixels, with which the counts are smoothed to a thickness to simulate."""
+FEWEST_INSIDE = 30
+"""Pixels inside a phase from which its spectrum is taken from these alone."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -205,6 +209,7 @@ class Segmentation(LineResult):
                 **(settings or {}),
                 "lines": list(maps.lines),
                 "counts_per_pixel": maps.counts_per_pixel,
+                "calibration": maps.calibration,
                 "acquisition": asdict(maps.acquisition),
             },
             selection=selection,
@@ -409,8 +414,8 @@ class Segmentation(LineResult):
             )
         pair = self.checked_lines([numerator, denominator])
         labels, counts = self.labels.values, self.data["counts"].sum("line").values
-        around = gaussian_filter((labels >= 0) * 1.0, 2).clip(1e-9)
-        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), 2) / around
+        around = gaussian_filter((labels >= 0) * 1.0, THICKNESS_PIXELS).clip(1e-9)
+        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), THICKNESS_PIXELS) / around
         thickness = np.where(labels >= 0, dose / dose[labels >= 0].mean(), 0.0)
         total = float(self.provenance["counts_per_pixel"]) * (labels >= 0).sum()
         live = self.provenance["acquisition"]["live_time_s"]
@@ -516,6 +521,120 @@ class Segmentation(LineResult):
             Such as ``"98.5 %"``.
         """
         return f"{100 * value:.1f} %"
+
+    # What simulated repeats need of it
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """Areas, and the ratio of every line to the last.
+
+        Returns
+        -------
+        dict of str to Estimate
+            Dims (phase,).
+        """
+        above, below = self._against(None)
+        return {"area": self.fractions} | {f"{line}/{below}": self.ratio(line, below) for line in above}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """Phases where they were found: one draw of their compositions, or the mean spectra of their interior.
+
+        The thickness is that of the counts around a pixel, smoothed. A scatter within phases is not simulated.
+
+        Parameters
+        ----------
+        data : SpectrumImage or LineMaps
+            The counts that were segmented.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        Segmentation, SpectrumImage or LineMaps
+            The truth, and Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When the ratios are not resolved, or the image was not counted in windows.
+        """
+        held, dose = self._held_and_dose(data)
+        if isinstance(data, LineMaps):
+            compositions = self._one_composition(rng)
+            rates = dose[..., None] * (np.nan_to_num(held) @ compositions)
+            counts = np.where(data.valid[..., None], rng.poisson(rates), data.window_counts())
+            n = len(data.lines)
+            made: Any = replace(
+                data, counts=counts[..., :n], side_counts=counts[..., n:], truth=None, image_checksum=""
+            )
+            maps = data
+        else:
+            maps = window_maps(data, list(self.lines))
+            windows = line_windows(data, list(self.lines))
+            spectra = self._phase_spectra(data)
+            compositions = np.asarray(windows.sums(spectra, np.float64), np.float64)
+            compositions /= compositions.sum(axis=1, keepdims=True)
+            made = poisson_counts(data, dose[..., None] * (np.nan_to_num(held) @ spectra), rng)
+        if len(maps.windows) != compositions.shape[1]:
+            raise InputError(
+                f"{compositions.shape[1]} windows in place of {len(maps.windows)}",
+                "the maps that were segmented",
+                "bs.calibrate(bs.segment, like=bs.spectral_maps(si))",
+            )
+        shares = np.nanmean(held.reshape(-1, self.n_phases), axis=0)
+        truth = Segmentation.from_draws(maps, compositions, held, method="truth", fraction_draws=shares[None])
+        return truth, made
+
+    def _held_and_dose(self, data: Any) -> tuple[Floats, Floats]:
+        """What every pixel holds (y, x, phase), NaN without a phase, and counts around it (y, x), smoothed."""
+        known, _, held, _ = self._counted()
+        whole = np.full((*known.shape, self.n_phases), np.nan)
+        whole[known] = held
+        counts = data.window_counts() if isinstance(data, LineMaps) else data.counts[..., data.valid_channels]
+        around = gaussian_filter(known * 1.0, THICKNESS_PIXELS).clip(1e-9)
+        totals = np.where(known, counts.sum(axis=2, dtype=np.float64), 0.0)
+        return whole, gaussian_filter(totals, THICKNESS_PIXELS) / around
+
+    def _one_composition(self, rng: np.random.Generator) -> Floats:
+        """One draw of the compositions (phase, window)."""
+        name = "composition_draws" if "composition_draws" in self.data else "intensity_draws"
+        draws = self.data[name].values
+        drawn = np.maximum(draws[rng.integers(len(draws))], LEAST_SHARE)
+        if not np.isfinite(drawn).all():
+            raise InputError(
+                f"{self.n_phases} phase(s) whose ratios are not resolved: {self.verdict}",
+                "phases to simulate",
+                "like= an image with more counts, or phases=1",
+            )
+        return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+    def _phase_spectra(self, image: SpectrumImage) -> Floats:
+        """Mean spectrum of every phase (phase, energy), of its interior where it has one; each sums to 1."""
+        labels, inside = self.labels.values, interior(self.labels.values)
+        spectra = np.zeros((self.n_phases, image.shape[2]))
+        for k in range(self.n_phases):
+            own = (labels == k) & inside if ((labels == k) & inside).sum() >= FEWEST_INSIDE else labels == k
+            spectra[k] = np.where(image.valid_channels, image.counts[own].sum(axis=0, dtype=np.float64), 0.0)
+        if not (spectra.sum(axis=1) > 0).all():
+            raise InputError(f"a phase without a pixel: {self.verdict}", "phases to simulate", "phases=1")
+        return spectra / spectra.sum(axis=1, keepdims=True)
+
+    def matched(self, truth: Result) -> Result | None:
+        """The segmentation with its phases in the order of the truth, paired by the pixels that they share.
+
+        Parameters
+        ----------
+        truth : Segmentation
+            From `replicate`.
+
+        Returns
+        -------
+        Segmentation or None
+            ``None`` where their numbers differ.
+        """
+        if self.number != truth.number:
+            return None
+        partner = match_phases(self.labels, truth.data["labels"])
+        return Segmentation(self.data.isel(phase=np.argsort(partner)).assign_coords(phase=np.arange(self.number)))
 
     # What is shown of it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from scipy.linalg import subspace_angles
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, integer, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.posterior import LARGEST_ERROR
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
 from bayesspec.results.component import Component
@@ -21,7 +23,7 @@ from bayesspec.results.drawing import Drawing
 from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, line_ratio
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.prediction import MOST_LEVERAGE, Prediction, prediction, rate_floor, row_blocks
-from bayesspec.results.result import Result
+from bayesspec.results.result import Result, poisson_counts
 from bayesspec.results.schema import IMAGE, INTERVAL, STATISTICS, Schema, Values, Variable, statistics
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -29,12 +31,14 @@ from bayesspec.spectroscopy.line_maps import default_lines
 from bayesspec.spectroscopy.thin_film import Film
 from bayesspec.spectroscopy.windows import drawn_intensities, line_windows
 
-FEWEST_EFFECTIVE = 20.0
-"""Effective draws of a component below which no interval of it is told."""
 FROM_DRAWS = "bs.Unmixing.from_draws(image, spectra_draws, abundances, method='mine')"
 SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
+WINDOW_ERROR = 0.01
+"""Relative error of ratios that windows measure, since lines are not quite as wide and as divided as tables say: 1.3 %
+at most, .8 % on average, where the detector is 6 % sharper at O_Ka than its resolution at Mn_Ka says and minor lines
+are missing (python benchmarks/identifiability.py --case minerals --counts 20000)."""
 
 # Lines of components: intensities, ratios and compositions with intervals, or bands where these are not known
 
@@ -55,14 +59,33 @@ class ComponentLines(LineResult):
         """Names of the lines of `intensities`, tuple of str: the highest recorded alpha line of every element."""
         return tuple(default_lines(self.sum_image))
 
-    def _banded(self, draws: xr.DataArray, name: str, feasible: xr.DataArray | None) -> Estimate:
-        """Estimate with the range of the same quantity over all feasible factorisations."""
+    def _banded(
+        self,
+        draws: xr.DataArray,
+        name: str,
+        feasible: xr.DataArray | None,
+        held: xr.DataArray | None = None,
+        error: float = WINDOW_ERROR,
+    ) -> Estimate:
+        """Estimate with its range over all feasible factorisations.
+
+        The noise of its ends is that of `held`, the draws in one of them, and a relative error.
+        """
         if feasible is None or draws.sizes["draw"] < 2:
             return self.own(Estimate(draws, name, positive=True))
-        reliable = self.data["effective_draws"] >= FEWEST_EFFECTIVE
+        settled = self.data.get("interval_error", xr.full_like(self.data["component"], np.inf, float))
+        reliable = settled <= LARGEST_ERROR
         low, high = feasible.min("transform", skipna=False), feasible.max("transform", skipna=False)
         shaped = reliable & xr.ones_like(low, bool)
-        return self.own(BandedEstimate(draws, name, low, high, shaped, positive=True))
+        noise = None if held is None else self._noise(draws, held, error)
+        return self.own(BandedEstimate(draws, name, low, high, shaped, noise, positive=True))
+
+    @staticmethod
+    def _noise(draws: xr.DataArray, held: xr.DataArray, error: float) -> xr.DataArray:
+        """Standard deviation of one factorisation with a relative error; what is infinite adds nothing."""
+        parts = Estimate(held, "noise").sd, error * abs(draws.mean("draw"))
+        squares = [part.where(np.isfinite(part), 0.0) ** 2 for part in parts]
+        return (squares[0] + squares[1]) ** 0.5
 
     @property
     def _feasible_spectra(self) -> xr.DataArray | None:
@@ -70,10 +93,28 @@ class ComponentLines(LineResult):
         if "feasible_transforms" not in self.data:
             return None
         transforms = self.data["feasible_transforms"].values[:, : self.rank]
+        return xr.DataArray(transforms @ self._feasible_parts, dims=("transform", "component", "energy"))
+
+    @property
+    def _feasible_parts(self) -> npt.NDArray[np.float64]:
+        """Spectra that the feasible transforms act on, shapes of the background last, (part, energy)."""
         parts = self.data["spectra_mean"].values.astype(np.float64)
-        if "background_shapes" in self.data:
-            parts = np.concatenate([parts, self.data["background_shapes"].values])
-        return xr.DataArray(transforms @ parts, dims=("transform", "component", "energy"))
+        shapes = self.data["background_shapes"].values if "background_shapes" in self.data else parts[:0]
+        return np.concatenate([parts, shapes])
+
+    def _mixing(self) -> npt.NDArray[np.float64]:
+        """How each drawn spectrum is combined of those that fit, by least squares, (draw, component, part)."""
+        parts, draws = self._feasible_parts, self.data["spectra_draws"].values.astype(np.float64)
+        weighted = parts / np.maximum(parts.mean(axis=0), 1e-12)
+        return np.asarray((draws @ weighted.T) @ np.linalg.pinv(weighted @ parts.T), np.float64)
+
+    def _held_lines(self, lines: Sequence[str]) -> xr.DataArray | None:
+        """Joint draws of line intensities in one and the same factorisation: what noise alone leaves open."""
+        if "feasible_transforms" not in self.data or self.data.sizes["draw"] < 2:
+            return None
+        draws, parts = self.data["spectra_draws"], self._feasible_parts
+        held = parts[: self.rank] + draws.values - self._mixing() @ parts
+        return self._intensities(draws.copy(data=held), lines, drawn=True)
 
     @property
     def sum_image(self) -> SpectrumImage:
@@ -100,7 +141,8 @@ class ComponentLines(LineResult):
         InputError
             When a line is not known, outside the axis, or cannot be told from another.
         """
-        return self._banded(self._line_draws(lines), "share of a component's counts", self._feasible_intensities(lines))
+        feasible, held = self._feasible_intensities(lines), self._held_lines(lines)
+        return self._banded(self._line_draws(lines), "share of a component's counts", feasible, held)
 
     def _line_draws(self, lines: Sequence[str]) -> xr.DataArray:
         """Joint draws of line intensities, dims (draw, component, line)."""
@@ -145,7 +187,8 @@ class ComponentLines(LineResult):
         if feasible is None:
             return draws
         limits = line_ratio(feasible.rename(transform="draw"), name).draws.rename(draw="transform")
-        return self._banded(draws.draws, name, limits)
+        held = self._held_lines([numerator, denominator])
+        return self._banded(draws.draws, name, limits, None if held is None else line_ratio(held, name).draws)
 
     @checked_arguments()
     def band(self, numerator: str, denominator: str) -> xr.Dataset:
@@ -205,8 +248,15 @@ class ComponentLines(LineResult):
             return found
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in k_factors.items()}
         limits = self._composition(feasible.clip(0.0).rename(transform="draw"), exact, seed, film and film.exact())
+        lines = self._held_lines(list(k_factors))
+        held = None if lines is None else self._composition(lines, k_factors, seed, film)
         return {
-            name: self._banded(estimate.draws, name, limits[name].draws.rename(draw="transform"))
+            name: self._banded(
+                estimate.draws,
+                name,
+                limits[name].draws.rename(draw="transform"),
+                None if held is None else held[name].draws,
+            )
             for name, estimate in found.items()
         }
 
@@ -231,6 +281,12 @@ class Unmixing(ComponentLines):
             "effective_draws": Variable(
                 ("component",), "independent draws that the draws are worth", needed=False, low=0.0
             ),
+            "interval_error": Variable(
+                ("component",),
+                "Monte Carlo error of the ends of intervals, the largest, as a part of their width",
+                needed=False,
+                low=0.0,
+            ),
             "stability": Variable(
                 ("component",), "mean cosine with the same component in fits from other starts", needed=False
             ),
@@ -253,6 +309,12 @@ class Unmixing(ComponentLines):
             ),
             "feasible_fractions": Variable(
                 ("transform", "component"), "share of all counts in each component, in these", needed=False
+            ),
+            "narrowed_widths": Variable(
+                ("knowledge", "component"),
+                "width of the band of the share of all counts in each component, were this known",
+                needed=False,
+                low=0.0,
             ),
             "feasible_spectra_lower": Variable(
                 ("component", "energy"), "band of the spectra over these, its noise included", SHARE, needed=False
@@ -439,7 +501,11 @@ class Unmixing(ComponentLines):
             everything = everything + self.data["background_total_draws"].sum("background")
         shares = totals / everything
         feasible = self.data.get("feasible_fractions")
-        return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
+        if feasible is None or "feasible_transforms" not in self.data or totals.sizes["draw"] < 2:
+            return self._banded(shares, "fraction of counts", None if feasible is None else feasible.clip(0.0, 1.0))
+        moved = np.einsum("dk,dkp->dp", totals.values, self._mixing())[:, : self.rank]
+        held = totals.copy(data=moved) / everything
+        return self._banded(shares, "fraction of counts", feasible.clip(0.0, 1.0), held, 0.0)
 
     @checked_arguments()
     def component(self, number: int) -> Component:
@@ -501,6 +567,11 @@ class Unmixing(ComponentLines):
         from other starts; dims (component,). ``spectra_lower``, ``spectra_upper``: the band of
         every entry of the spectra, widened by its noise, dims (component, energy).
 
+        Where a share is not identified also, dims (component,): ``helps``, the single piece of knowledge that would
+        narrow its band most, the spectrum of a component (of pixels that hold it alone, or of a reference, for
+        ``bs.unmix(..., spectra=)``) or more counts; ``helped_width``, how wide the band would be then; and
+        ``narrowed_widths``, dims (knowledge, component), the same for each of them.
+
         Raises
         ------
         InputError
@@ -521,6 +592,11 @@ class Unmixing(ComponentLines):
         }
         if "stability" in self.data:
             table["stability"] = self.data["stability"]
+        if "narrowed_widths" in self.data:
+            widths = self.data["narrowed_widths"]
+            best = widths.argmin("knowledge")
+            table |= {"narrowed_widths": widths, "helped_width": widths.isel(knowledge=best).drop_vars("knowledge")}
+            table["helps"] = best.copy(data=widths["knowledge"].values[best.values])
         return xr.Dataset(table, attrs={"band": "all factorisations that fit as well, within the noise"})
 
     # What it predicts
@@ -598,6 +674,83 @@ class Unmixing(ComponentLines):
             return other.agreement(self)
         return matched_angle(np.asarray(self.comparable_spectra()), theirs)
 
+    # What simulated repeats need of it
+
+    def quantities(self) -> Mapping[str, Estimate | xr.Dataset]:
+        """Shares of the counts, spectra and abundances, and the ratio of every line to the last.
+
+        Returns
+        -------
+        dict of str to Estimate or xarray.Dataset
+            Dims (component,), (component, energy) and (y, x, component).
+        """
+        found: dict[str, Estimate | xr.Dataset] = {"share of counts": self.fractions}
+        with contextlib.suppress(InputError):  # no elements, or lines that the axis does not hold apart
+            for line in self.lines[:-1]:
+                found[f"{line}/{self.lines[-1]}"] = self.ratio(line, self.lines[-1])
+        return found | {"spectra": self.spectra, "abundances": self.abundances}
+
+    def replicate(self, data: Any, rng: np.random.Generator) -> tuple[Result, Any]:
+        """One draw of the spectra with the mean abundances, and the mean background.
+
+        Parameters
+        ----------
+        data : SpectrumImage
+            The image that was unmixed.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        Unmixing, SpectrumImage
+            The truth, and Poisson counts.
+
+        Raises
+        ------
+        InputError
+            When it is another image, or the spectra have negative values.
+        """
+        image = self.own_image(data)
+        draws = self.data["spectra_draws"].values
+        kept: dict[str, Values] = {}
+        spectra = draws[rng.integers(len(draws))].astype(np.float64)
+        abundances = self.data["abundances_mean"].values.astype(np.float64)
+        if (spectra < 0).any():
+            raise InputError(f"negative spectra by {self.method}", "rates of counts", "bs.calibrate(bs.unmix, like=si)")
+        spectra /= np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
+        rates = abundances @ spectra
+        coords: dict[str, Any] = {}
+        if "background_shapes" in self.data:
+            totals = self.data["background_total_draws"].mean("draw").values
+            mixed = (totals / totals.sum()) @ self.data["background_shapes"].values
+            rates = rates + self.data["background_mean"].values[..., None] * mixed
+            kept = {"background_shapes": self.data["background_shapes"], "background_total_draws": totals[None]}
+            coords = {"background": self.data["background"]} if "background" in self.data.coords else {}
+        truth = Unmixing.from_draws(image, spectra, abundances, method="truth", variables=kept, coords=coords)
+        return truth, poisson_counts(image, rates, rng)
+
+    def matched(self, truth: Result) -> Result | None:
+        """The unmixing with its components in the order of the truth, paired by their spectra.
+
+        Parameters
+        ----------
+        truth : Unmixing
+            From `replicate`.
+
+        Returns
+        -------
+        Unmixing or None
+            ``None`` where their numbers differ.
+        """
+        if self.number != truth.number:
+            return None
+        order = np.argsort(match_components(self.data["spectra_mean"], truth.data["spectra_mean"]))
+        data = self.data.isel(component=order).assign_coords(component=np.arange(self.number))
+        if "feasible_transforms" in data:  # its parts are the components, then the shapes of the background
+            parts = np.append(order, np.arange(len(order), data.sizes["part"]))
+            data = data.isel(part=parts).isel(from_part=parts)
+        return type(self)(data)
+
     # What is shown of it
 
     @property
@@ -618,7 +771,20 @@ class Unmixing(ComponentLines):
             Sentences.
         """
         share = () if self._negative else 100 * self.fractions.draws.mean("draw").values
-        return super().facts(reference) + [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
+        held = [f"Component {i} holds {s:.1f} % of the counts." for i, s in enumerate(share)]
+        return super().facts(reference) + held + self._would_help()
+
+    def _would_help(self) -> list[str]:
+        """What would narrow the share of each component that is not identified."""
+        if "narrowed_widths" not in self.data:
+            return []
+        table = self.identifiability
+        widths = table["upper"] - table["lower"]
+        return [
+            f"The share of component {k} is open by {100 * float(widths[k]):.2g} % of the counts; it takes "
+            f"{table['helps'].values[k]} to narrow that most, to about {100 * float(table['helped_width'][k]):.2g} %."
+            for k in np.flatnonzero(~table["identified"].values)
+        ]
 
     def doubts(self) -> list[str]:
         """What must not be concluded: spectra that are negative in places.

@@ -206,7 +206,7 @@ def edge_design(image: SpectrumImage, onsets: dict[str, float]) -> tuple[LineDes
     Returns
     -------
     design : LineDesign
-        Edges' parts first, ``families`` one an edge; then power laws.
+        Edges' parts first, ``families`` one an edge; then power laws, and what the read noise of a camera adds.
     spans : tuple of (int, int)
         First and last-but-one column of each edge.
     """
@@ -221,10 +221,12 @@ def edge_design(image: SpectrumImage, onsets: dict[str, float]) -> tuple[LineDes
         later = [e for level, e in levels.items() if level[1:] != "1" and onset + STEPS_EV < e < free]
         parts.append(edge_parts(energy, onset, later, FREE * (following - EARLY_EV - onset)))
     background = np.stack([(energy / energy.min()) ** -r for r in BACKGROUND_EXPONENTS], axis=1)
+    names = tuple(f"power law {r:g}" for r in BACKGROUND_EXPONENTS)
+    if image.acquisition.camera_read_noise:  # it stands in every channel alike
+        background, names = np.column_stack([background, np.ones(len(energy))]), (*names, "read noise")
     background = background / background.sum(axis=0)
     ends = np.cumsum([0, *(part.shape[1] for part in parts)])
     families = tuple(LineFamily(name, name.split("_")[0], (e / 1e3,), (1.0,)) for name, e in onsets.items())
-    names = tuple(f"power law {r:g}" for r in BACKGROUND_EXPONENTS)
     design = LineDesign(families, names, np.column_stack([*parts, background]), channels, energy)
     return design, tuple(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
 

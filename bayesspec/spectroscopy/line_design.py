@@ -30,6 +30,10 @@ TAIL_BELOW_KEV = 2.0
 """Energy, in keV, below which a Ka line has a tail of charge collected in part."""
 TAIL_KEV = 0.08
 """Mean energy, in keV, that events of the tail have lost: it falls exponentially."""
+FEWEST_FOR_TAIL = 1000.0
+"""Counts of a line in the summed spectrum from which on the tail found there becomes part of its shape."""
+LARGEST_TAIL = 1.5
+"""Counts of a tail over those of its line, at most."""
 TAIL_POINTS = 24
 """Quantiles of the loss by which the tail is summed: numerical accuracy."""
 SILICON_KA_KEV = 1.740
@@ -167,6 +171,30 @@ def with_families(
         matrix=np.column_stack([design.matrix[:, :n], *shapes, *tails, design.matrix[:, n:]]),
         unnamed=design.unnamed + len(families),
     )
+
+
+def lines_with_tails(design: LineDesign, intensities: Floats) -> Floats:
+    """Columns of the lines, each with its tail as the summed spectrum shows it.
+
+    Parameters
+    ----------
+    design : LineDesign
+        Lines, tails and continuum.
+    intensities : array, shape (column,), float64
+        Their intensities in the summed spectrum.
+
+    Returns
+    -------
+    array, shape (channel, line), float64
+        Counts per channel of one count in the named line.
+    """
+    places = {name: design.n_lines + i for i, name in enumerate(design.backgrounds)}
+    matrix = design.matrix[:, : design.n_lines].copy()
+    for column, line in enumerate(design.lines):
+        tail = places.get(f"tail of {line}")
+        if tail is not None and intensities[column] > FEWEST_FOR_TAIL:
+            matrix[:, column] += min(intensities[tail] / intensities[column], LARGEST_TAIL) * design.matrix[:, tail]
+    return matrix
 
 
 def has_tail(family: LineFamily) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError, warn
-from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved
 from bayesspec.image.arguments import checked_names
 from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
@@ -19,11 +18,11 @@ from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
 from bayesspec.inference.counting_noise import counting_noise
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
-from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.spectroscopy.windows import line_windows
 from bayesspec.spectroscopy.xray_lines import default_line
 
+AS_IN_FILE = "as in the file"
+"""What is said of energy axis and resolution that were not refined."""
 _ELEMENT_MAPS = "bs.element_maps(si, lines=[...]), which makes all of it"
 
 
@@ -61,9 +60,13 @@ class LineMaps(Saved):
         The simulated truth; ``None`` for measured data.
     response_errors : array, shape (factor, line, line + side), or None
         Changes of the response, one standard deviation each and independent of each other, that the shape of the
-        background leaves open; the same in all pixels. ``None`` where it is known.
+        background, energy axis and resolution leave open; the same in all pixels. ``None`` where it is known.
     image_checksum : str
         Checksum of the counts of the image that the maps were made of; empty where there is none.
+    calibration : str
+        Energy axis and resolution that the response is made for, in words; empty where there is no energy axis.
+    remarks : str
+        What the verdict of a result must say of the counts.
     noise : str
         What of the noise is not that of single events, and what was done: hot channels and pixels left out, a gain
         divided out. Empty where nothing was found.
@@ -87,6 +90,8 @@ class LineMaps(Saved):
     truth: Mapping[str, Any] | None = None
     response_errors: npt.NDArray[np.float64] | None = None
     image_checksum: str = ""
+    calibration: str = ""
+    remarks: str = ""
     noise: str = ""
 
     def __post_init__(self) -> None:
@@ -243,23 +248,30 @@ def counting_maps(maps: LineMaps) -> LineMaps:
     return replace(maps, counts=lines, side_counts=sides, mask=np.asarray(maps.mask) | found.hot, noise=noise)
 
 
-@checked_arguments()
-def element_maps(
-    image: SpectrumImage, lines: Sequence[str] | None = None, *, elements: Sequence[str] | None = None
+def window_maps(
+    image: SpectrumImage,
+    lines: Sequence[str],
+    *,
+    shapes: Sequence[Mapping[str, npt.NDArray[np.float64]]] = (),
+    calibration: str = AS_IN_FILE,
+    remarks: str = "",
+    noise: str = "",
 ) -> LineMaps:
-    """Count the photons of each line, and of the background and overlapping lines beside it.
+    """Count in windows around lines and beside them, at the energy axis and resolution that the image states.
 
-    The noise is asked first, as `bs.poisson_check` does: hot channels and pixels are left out, a gain is divided out,
-    and ``noise`` of the maps says so.
+    Hot pixels are left out, a gain is divided out, and ``noise`` of the maps says so.
 
     Parameters
     ----------
     image : SpectrumImage
         An EDS image.
-    lines : sequence of str or None
-        Lines such as ``["Fe_Ka", "O_Ka"]``; ``None`` takes the highest recorded alpha line of every element.
-    elements : sequence of str or None
-        Elements, where no lines are given; ``None`` takes those of the image.
+    lines : sequence of str
+        Lines such as ``["Fe_Ka", "O_Ka"]``.
+    shapes : sequence of mapping of str to array, shape (energy,), float64
+        Spectra of one count in each line as they were found, then with independent errors, one standard deviation each;
+        none for those of the tables.
+    calibration, remarks, noise : str
+        As ``LineMaps`` holds them, the last of what was found before.
 
     Returns
     -------
@@ -269,24 +281,9 @@ def element_maps(
     Raises
     ------
     InputError
-        When there are neither lines nor elements, or when a line cannot be measured.
-
-    Examples
-    --------
-    >>> import bayesspec as bs
-    >>> si = bs.simulate.iron_oxides(300, (12, 12), seed=0)
-    >>> maps = bs.element_maps(si, ["Fe_Ka", "O_Ka"])
-    >>> maps.counts.shape
-    (12, 12, 2)
+        When a line cannot be measured.
     """
-    lines = list(lines) if lines is not None else default_lines(image, elements)
-    if image.acquisition.resolution_mn_ka_ev is None:
-        warn(
-            f"the detector's resolution is not known: {ASSUMED_RESOLUTION_EV:.0f} eV at Mn Ka is assumed; "
-            "give bs.load(..., resolution_mn_ka_ev=...) to change it"
-        )
-    image, hot = without_hot_channels(image)
-    windows = line_windows(image, lines)
+    windows = line_windows(image, lines, shapes=shapes)
     counts = windows.sums(image.counts)
     maps = LineMaps(
         counts=counts[:, :, : len(lines)],
@@ -302,7 +299,9 @@ def element_maps(
         image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
-        noise=hot,
+        calibration=calibration,
+        remarks=remarks,
+        noise=noise,
     )
     return counting_maps(maps)
 

@@ -20,6 +20,9 @@ TABULATED = (0.0, 0.0)
 """Lines where the axis has them, as wide as the detector's resolution says."""
 PEAK_ERRORS = {"K": 0.05, "L": 0.5, "M": 0.5}
 """Relative error of a minor peak of a family, by shell (python benchmarks/spectra.py oxide)."""
+SOFT_PEAK_KEV, SOFT_PEAK_ERROR = 1.0, 1.0
+"""Energy, in keV, below which a minor peak is known that well only: binding and self-absorption change the L lines of
+3d metals by as much (python benchmarks/spectra.py oxide)."""
 SOFT_TAIL_ERROR = 0.03
 """Share of a soft line in its tail within which no tail is told from a fitted one."""
 TAIL_ERROR = 0.01
@@ -34,6 +37,8 @@ SAME_PEAK_FWHM = 0.15
 """Transitions nearer than this share of the width to each other are one peak, whose shape tables know well enough."""
 STEP_KEV = 1e-3
 """Step, in keV, of the difference that stands for the derivative by the energy of a line."""
+LEAST_FACTOR = 0.1
+"""Size of a change of the shapes, in standard deviations of the spectrum's noise, below which it is left out: cost."""
 LEAST_WEIGHT = 1e-3
 """Transitions below this share of the strongest one of a family are left out of its errors: cost."""
 
@@ -45,8 +50,8 @@ def shape_errors(
     channels: npt.NDArray[np.int64],
     resolution_mn_ka_ev: float,
     errors: tuple[float, float] = REFINED,
-) -> Floats:
-    """Changes of the expected counts that are as likely as not, for every fitted family.
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Changes of the expected counts that the shapes of the families leave open.
 
     Parameters
     ----------
@@ -65,16 +70,65 @@ def shape_errors(
 
     Returns
     -------
-    array, shape (channel, error), float64
+    changes : array, shape (channel, error), float64
         One standard deviation each: shift, width, tail, and every peak but the strongest.
+    owners : array, shape (error,), int64
+        Place of the family whose shape each changes; -1 for the error of a soft tail, which is a column of its own.
     """
-    changes = [
-        change
-        for family, counts in zip(families, intensities, strict=True)
-        if counts > LEAST_COUNTS
-        for change in _changes(family, float(counts), energy_kev, resolution_mn_ka_ev, errors)
-    ]
-    return np.column_stack(changes)[channels] if changes else np.zeros((len(channels), 0))
+    found = []
+    for place, (family, counts) in enumerate(zip(families, intensities, strict=True)):
+        if counts > LEAST_COUNTS:
+            own = _changes(family, float(counts), energy_kev, resolution_mn_ka_ev, errors)
+            found += [(change, place) for change in own]
+            if has_tail(family):
+                found[-1] = found[-1][0], -1
+    if not found:
+        return np.zeros((len(channels), 0)), np.zeros(0, np.int64)
+    changes, owners = zip(*found, strict=True)
+    return np.column_stack(changes)[channels], np.array(owners)
+
+
+def fitted_shapes(
+    matrix: Floats,
+    intensities: Floats,
+    changes: Floats,
+    deviates: Floats,
+    covariance: Floats,
+    rate: Floats,
+) -> tuple[Floats, ...]:
+    """Shapes of the families as a spectrum shows them, and what they may be instead.
+
+    Parameters
+    ----------
+    matrix : array, shape (channel, family), float64
+        Counts per channel of one count, by tables and calibration.
+    intensities : array, shape (family,), float64
+        Counts in each.
+    changes : array, shape (error, channel, family), float64
+        Changes of the expected counts, one prior standard deviation each.
+    deviates : array, shape (error,), float64
+        The changes that were found, in prior standard deviations, relative to the matrix.
+    covariance : array, shape (error, error), float64
+        Their posterior covariance.
+    rate : array, shape (channel,), float64
+        Expected counts.
+
+    Returns
+    -------
+    tuple of array, each of shape (channel, family), float64
+        The shapes, then one each with an independent factor of the covariance one standard deviation off; those that
+        stay below a tenth of the noise of the spectrum are left out.
+    """
+    known = intensities > LEAST_COUNTS
+    per_count = np.where(known, 1.0 / np.maximum(intensities, 1.0), 0.0)
+    found = np.maximum(matrix + np.tensordot(deviates, changes, axes=1) * per_count, 0.0)
+    values, vectors = np.linalg.eigh(covariance)
+    factors = np.tensordot((vectors * np.sqrt(np.maximum(values, 0.0))).T, changes, axes=1)
+    noise = factors / np.sqrt(np.maximum(rate, 1.0))[:, None]
+    noise = noise.reshape(len(factors), -1)
+    sizes, turns = np.linalg.eigh(noise @ noise.T)
+    kept = np.tensordot(turns[:, sizes > LEAST_FACTOR**2].T, factors, axes=1)
+    return (found, *(np.maximum(found + one * per_count, 0.0) for one in kept))
 
 
 def continuum_errors(energy_kev: Floats, continuum: Floats) -> Floats:
@@ -128,12 +182,8 @@ def design_errors(
     n = design.n_lines
     smooth = [n + i for i, name in enumerate(design.backgrounds) if name.startswith("continuum")]
     continuum = design.matrix[:, smooth] @ intensities[smooth]
-    return np.column_stack(
-        [
-            shape_errors(design.families, intensities[:n], energy_kev, design.channels, resolution_mn_ka_ev, errors),
-            continuum_errors(energy_kev[design.channels], continuum),
-        ]
-    )
+    lines, _ = shape_errors(design.families, intensities[:n], energy_kev, design.channels, resolution_mn_ka_ev, errors)
+    return np.column_stack([lines, continuum_errors(energy_kev[design.channels], continuum)])
 
 
 def _changes(
@@ -147,6 +197,8 @@ def _changes(
         return gaussian_shares(at, of, energy, width)
 
     def relative(peak: npt.NDArray[np.int64]) -> float:
+        if energies[peak].max() < SOFT_PEAK_KEV:
+            return SOFT_PEAK_ERROR
         return own if energies[peak].max() > 0.5 * hardest else PEAK_ERRORS["L"]
 
     here = shape(energies, weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,8 @@ class LineWindows:
     response : array, shape (line, window), float64
         Line intensity (whole line) per expected count of each window: the inverse of the overlap matrix.
     errors : array, shape (factor, line, window), float64
-        Changes of the response that the background's shape leaves open, one standard deviation each, independent.
+        Changes of the response that the shapes of background and lines leave open, one standard deviation each,
+        independent.
     """
 
     lines: tuple[str, ...]
@@ -117,7 +118,13 @@ def drawn_responses(
     return drawn
 
 
-def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = WIDTH_FWHM) -> LineWindows:
+def line_windows(
+    image: SpectrumImage,
+    lines: Sequence[str],
+    *,
+    width: float = WIDTH_FWHM,
+    shapes: Sequence[Mapping[str, npt.NDArray[np.float64]]] = (),
+) -> LineWindows:
     """Place the windows of some lines and of the background beside them.
 
     Every other alpha line of the elements concerned gets a window of its own, so that its tail under a
@@ -131,6 +138,9 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
         Lines to quantify, such as ``["Fe_Ka", "O_Ka"]``.
     width : float
         Full width of a line's window in units of its full width at half maximum.
+    shapes : sequence of mapping of str to array, shape (energy,), float64
+        Spectra of one count in each line as they were found, then with independent errors, one standard deviation each;
+        lines that are not among them are those of the tables.
 
     Returns
     -------
@@ -151,14 +161,18 @@ def line_windows(image: SpectrumImage, lines: Sequence[str], *, width: float = W
     sides, weights, open_weights = side_windows(image, peaks, own, fwhm)
     names = [line.name for line in peaks] + [f"background {i}" for i in range(len(sides))]
     channels = tuple(own + sides)
-    matrix = np.zeros((len(channels), len(channels)))
-    for column, line in enumerate(peaks):
-        matrix[:, column] = _fractions(image, line, channels, {other.name for other in peaks})
-    matrix[:, len(peaks) :] = np.vstack([weights, np.eye(len(sides))])
+    background = np.vstack([weights, np.eye(len(sides))])
+    tabulated = _tabulated(image, peaks)
+    matrix, *changed = (
+        np.column_stack([_overlap(tabulated | {k: of[k] for k in tabulated if k in of}, channels), background])
+        for of in (shapes or ({},))
+    )
     _check_separable(matrix[: len(peaks), : len(peaks)], [line.name for line in peaks])
     inverse = np.asarray(np.linalg.inv(matrix), np.float64)
     response = inverse[: len(asked)]
-    errors = -response[:, : len(peaks)] @ open_weights @ inverse[len(peaks) :]
+    shape = -response[:, : len(peaks)] @ open_weights @ inverse[len(peaks) :]
+    detector = [np.linalg.inv(other)[: len(asked)] - response for other in changed]
+    errors = np.concatenate([shape, np.reshape(detector, (-1, *response.shape))])
     return LineWindows(tuple(lines), tuple(names), channels, response, errors)
 
 
@@ -227,15 +241,22 @@ def _peak_channels(
     return own
 
 
-def _fractions(
-    image: SpectrumImage, line: XrayLine, windows: Sequence[npt.NDArray[np.int64]], named: set[str]
+def _tabulated(image: SpectrumImage, peaks: list[XrayLine]) -> dict[str, npt.NDArray[np.float64]]:
+    """Spectrum of every line, its satellites included unless they are lines of their own."""
+    named = {line.name for line in peaks}
+    found = {}
+    for line in peaks:
+        parts = list(line.members) + [(e, w) for f, e, w in line.satellites if f"{line.element}_{f}" not in named]
+        energies, weights = np.array(parts).T
+        found[line.name] = gaussian_shares(energies, weights, image.energy, resolution(image))
+    return found
+
+
+def _overlap(
+    shapes: Mapping[str, npt.NDArray[np.float64]], windows: Sequence[npt.NDArray[np.int64]]
 ) -> npt.NDArray[np.float64]:
-    """Share of a line in each window, its satellites included unless they are lines of their own."""
-    element = line.element
-    parts = list(line.members) + [(e, w) for f, e, w in line.satellites if f"{element}_{f}" not in named]
-    energies, weights = np.array(parts).T
-    shares = gaussian_shares(energies, weights, image.energy, resolution(image))
-    return np.array([shares[window].sum() for window in windows])
+    """Share of every line in each window (window, line)."""
+    return np.array([[shape[window].sum() for shape in shapes.values()] for window in windows])
 
 
 def _check_separable(overlap: npt.NDArray[np.float64], names: list[str]) -> None:

@@ -12,17 +12,14 @@ from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.spectroscopy.edge_design import fixed_edges
-from bayesspec.spectroscopy.line_design import LineDesign, line_design
-from bayesspec.workflows.calibrate_energy import calibrate_energy
+from bayesspec.spectroscopy.line_design import LineDesign, lines_with_tails
+from bayesspec.spectroscopy.line_maps import AS_IN_FILE
 from bayesspec.workflows.divide_gain import poisson_counts
+from bayesspec.workflows.line_model import line_model
 
 Floats = npt.NDArray[np.float64]
 LOSS = 0.02
 """Share of the information on the intensities that is given up, on average, when channels are joined: for speed."""
-FEWEST_FOR_TAIL = 1000.0
-"""Counts of a line in the summed spectrum from which on the tail found there becomes part of its shape."""
-LARGEST_TAIL = 1.5
-"""Counts of a tail over those of its line, at most."""
 SOFT_KEV = 2.5
 """Energy, in keV, about which the continuum is divided into a soft and a hard part."""
 MANY_COUNTS = 500.0
@@ -138,12 +135,27 @@ class CondensedDesign:
         First channel of each bin, counted along ``design.channels``.
     intensities : array, shape (column,), float64
         Intensities in the summed spectrum.
+    other_matrices : tuple of array, each of shape (bin, column), float64
+        The columns at other calibrations: each an independent factor of it one standard deviation off.
+    changes : array, shape (factor, column), float64
+        Changes of the intensities in the summed spectrum with these factors.
+    note, remarks : str
+        The calibration in words, and what a verdict must say.
     """
 
     image: SpectrumImage
     design: LineDesign
     starts: npt.NDArray[np.int64]
     intensities: Floats
+    other_matrices: tuple[Floats, ...]
+    changes: Floats
+    note: str = AS_IN_FILE
+    remarks: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the lines that were asked for, the first columns, tuple of str."""
+        return self.design.lines[: self.design.n_named]
 
     @property
     def matrix(self) -> Floats:
@@ -170,7 +182,7 @@ def condensed_design(
     elements: Sequence[str] | None = None,
     lines: Sequence[str] = (),
     *,
-    calibrate: bool = False,
+    calibrate: bool = True,
     continua: int | None = None,
     loss: float = 0.02,
 ) -> CondensedDesign:
@@ -206,20 +218,26 @@ def condensed_design(
         image = poisson_counts(image)
         design = fixed_edges(image, elements, lines)
         found = fit_intensities(design.matrix, image.sum_spectrum()[design.channels])
-        return CondensedDesign(image, design, _bins(design, found, loss), found.intensities)
-    if calibrate:
-        calibration = calibrate_energy(image, elements, lines)
-        image, design = calibration.image, calibration.design
-    else:
-        design = line_design(image, elements, lines)
-    counts = image.sum_spectrum()[design.channels]
+        return CondensedDesign(
+            image, design, _bins(design, found, loss), found.intensities, (), np.zeros((0, len(found.intensities)))
+        )
+    model = line_model(image, elements, lines, calibrate=calibrate)
+    counts = image.sum_spectrum()[model.design.channels]
     if not counts.sum():
         raise InputError(f"no counts in {image.name!r} over the lines", "an image with counts", "another mask or crop")
-    fit = fit_intensities(design.matrix, counts)
     two = image.counts_per_pixel > MANY_COUNTS if continua is None else continua == 2
-    condensed = _condensed(design, fit, two=two)
+    condensed, *others = (
+        _condensed(design, fit_intensities(design.matrix, counts), two=two) for design in model.designs
+    )
     again = fit_intensities(condensed.matrix, counts)
-    return CondensedDesign(image, condensed, _bins(condensed, again, loss), again.intensities)
+    starts = _bins(condensed, again, loss)
+    changed = [fit_intensities(other.matrix, counts).intensities - again.intensities for other in others]
+    changes = np.reshape(changed, (-1, len(again.intensities)))
+    matrices = tuple(np.asarray(bin_sums(other.matrix.T, starts)).T for other in others)
+    unnamed = f"; a line that nobody named {'; '.join(map(str, model.unnamed))}" if model.unnamed else ""
+    return CondensedDesign(
+        model.image, condensed, starts, again.intensities, matrices, changes, model.note, model.remarks + unnamed
+    )
 
 
 def _bins(design: LineDesign, fit: PoissonLineFit, loss: float) -> npt.NDArray[np.int64]:
@@ -228,14 +246,9 @@ def _bins(design: LineDesign, fit: PoissonLineFit, loss: float) -> npt.NDArray[n
 
 
 def _condensed(design: LineDesign, fit: PoissonLineFit, *, two: bool) -> LineDesign:
-    others = {name: design.n_lines + i for i, name in enumerate(design.backgrounds)}
-    matrix = design.matrix[:, : design.n_lines].copy()
-    for column, line in enumerate(design.lines):
-        tail = others.get(f"tail of {line}")
-        if tail is not None and fit.intensities[column] > FEWEST_FOR_TAIL:
-            ratio = min(fit.intensities[tail] / fit.intensities[column], LARGEST_TAIL)
-            matrix[:, column] += ratio * design.matrix[:, tail]
-    continuum = [i for name, i in others.items() if name.startswith(("continuum", "pile-up"))]
+    matrix = lines_with_tails(design, fit.intensities)
+    others = enumerate(design.backgrounds, design.n_lines)
+    continuum = [i for i, name in others if name.startswith(("continuum", "pile-up"))]
     curve = design.matrix[:, continuum] @ fit.intensities[continuum]
     if not curve.sum() > 0:
         curve = design.matrix[:, continuum].sum(axis=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -18,8 +20,9 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import as_image, checked_arguments
 from bayesspec.image.checksum import checksum
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.model_sites import ModelSites, deterministic_draws, model_sites
+from bayesspec.inference.model_sites import ModelSites, model_sites
 from bayesspec.inference.nuts import run_nuts
+from bayesspec.inference.predictive import deterministic_draws, log_likelihoods, observed_values, simulated
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.status import Status
 from bayesspec.inference.svi import run_svi
@@ -58,6 +61,9 @@ NUTS_MOST_VALUES = 1_000_000
 """Values of the data up to which it does."""
 STARTS = 4
 """Starts of a variational fit: from one, two of three Poisson factorisations end in a wrong optimum."""
+MOST_PREDICTED = 2**26
+"""Most counts that are predicted for ArviZ, all draws together: of more draws some are left out, evenly. A quarter of a
+GiB."""
 MEMORY_SHARE = 0.5
 """Share of the machine's memory that the draws may take."""
 
@@ -180,7 +186,9 @@ def fit(
             model.model, (data.counts,), hyperparameters, found.draws, tuple(sites.deterministic)
         )
     settings = {"seed": seed, "draws": draws, "inference": f"{how}: {why}", **found.settings}
-    return as_it_ended(_result(model, data, found, {**found.draws, **more}, METHODS[how], settings), strict=strict)
+    result = _result(model, data, found, {**found.draws, **more}, METHODS[how], settings)
+    result.model_groups = _groups(model, data, hyperparameters, sites, found, seed)
+    return as_it_ended(result, strict=strict)
 
 
 # The data: what the model gets, and where it lies
@@ -267,6 +275,7 @@ class _Posterior:
     draws: dict[str, npt.NDArray[Any]]
     status: Status
     settings: dict[str, Any]
+    statistics: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def _posterior(
@@ -281,8 +290,8 @@ def _posterior(
     if how == "nuts":
         sampled = run_nuts(model.model, (data.counts,), hyperparameters, key=key, draws=options["draws"])
         told = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
-        return _Posterior(sampled.draws, sampled.status, told)
-    family = guide if how in ("guide", "svi") else GUIDES[how](model.model)
+        return _Posterior(sampled.draws, sampled.status, told | {"chains": sampled.chains}, sampled.statistics)
+    family = guide if how == "guide" else GUIDES[how]
     with tqdm(total=options["max_steps"], desc=f"fit, {how}", disable=None, leave=False) as bar:
         found = run_svi(
             model.model,
@@ -344,6 +353,62 @@ def _result(
     )
 
 
+def _groups(
+    model: Model,
+    data: _Data,
+    hyperparameters: Mapping[str, Any],
+    sites: ModelSites,
+    found: _Posterior,
+    seed: int,
+) -> dict[str, Callable[[], xr.Dataset]]:
+    """What ArviZ asks for beside the posterior, each made when it is asked for."""
+    program, args = model.model, (data.counts,)
+    observed, size = tuple(sites.observed), max(1, sum(math.prod(shape) for shape in sites.observed.values()))
+    number, chains = len(next(iter(found.draws.values()))), int(found.settings.get("chains", 1))
+    step = max(1, -(-number * size // MOST_PREDICTED))
+    thinned = {
+        name: values.reshape(chains, -1, *values.shape[1:])[:, ::step].reshape(-1, *values.shape[1:])
+        for name, values in found.draws.items()
+    }
+    kept = len(next(iter(thinned.values())))
+
+    def labelled(values: Mapping[str, npt.NDArray[Any]], *, drawn: bool = True) -> xr.Dataset:
+        arrays = {name: _of_site(name, array, model, data, drawn=drawn) for name, array in values.items()}
+        coords = {name: value for name, value in data.frame.coords.items() if _used(value, name, arrays)}
+        return xr.Dataset(arrays, coords={name: value for name, value in coords.items() if _fits(value, name, arrays)})
+
+    def predicted(names: tuple[str, ...], of: str, number: int, draws: Any = None) -> xr.Dataset:
+        key = random_key(seed_for(seed, f"{data.frame.checksum} {of}"))
+        return labelled(simulated(program, args, hyperparameters, names, key=key, number=number, draws=draws))
+
+    groups: dict[str, Callable[[], xr.Dataset]] = {
+        "observed_data": lambda: labelled(observed_values(program, args, hyperparameters, observed), drawn=False),
+        "log_likelihood": lambda: labelled(log_likelihoods(program, args, hyperparameters, found.draws, observed)),
+        "posterior_predictive": lambda: predicted(observed, "data", kept, thinned),
+        "prior": lambda: predicted((*sites.latent, *sites.deterministic), "prior", number),
+    }
+    if found.statistics:
+        groups["sample_stats"] = lambda: labelled(found.statistics)
+    return groups
+
+
+def _of_site(name: str, values: Any, model: Model, data: _Data, *, drawn: bool) -> xr.DataArray:
+    """Label a site; one of the data by the dims of the counts, its last left out where it was summed over."""
+    own: tuple[str, ...] = tuple(model.DIMS.get(name, ()))
+    dims = np.ndim(values) - drawn
+    if not own and data.image is not None:
+        own = _dims_of(model, data)[:dims]
+    if len(own) != dims:
+        own = own[:dims] if len(own) > dims else tuple(f"{name}_dim_{i}" for i in range(dims))
+    return xr.DataArray(values, dims=("draw", *own) if drawn else own)
+
+
+def _fits(value: Any, name: str, arrays: Mapping[str, xr.DataArray]) -> bool:
+    """Whether a coordinate is as long as the dim is in every array."""
+    dim, length = (value[0], len(value[1])) if isinstance(value, tuple) else (name, len(value))
+    return all(array.sizes.get(dim, length) == length for array in arrays.values())
+
+
 def _is_factorisation(draws: Mapping[str, Any], data: _Data) -> bool:
     if not {"spectra", "abundances"} <= set(draws):
         return False
@@ -359,6 +424,80 @@ def _used(value: Any, name: str, sites: Mapping[str, xr.DataArray]) -> bool:
 
 def _labelled(name: str, values: Any, dims: Mapping[str, Sequence[str]]) -> xr.DataArray:
     return xr.DataArray(values, dims=("draw", *dims.get(name, ())))
+
+
+# Counts simulated from a model, with their truth
+
+
+def replicate_of(
+    model: Model,
+    counts: Any,
+    hyperparameters: Mapping[str, Any],
+    *,
+    key: jax.Array,
+    sites: Mapping[str, Any] | None = None,
+) -> tuple[Result, Any]:
+    """Simulate counts from a model.
+
+    Parameters
+    ----------
+    model : module or object with ``DIMS`` and ``model``
+        The generative model.
+    counts : SpectrumImage, LineMaps or array
+        What the simulated counts shall be like.
+    hyperparameters : mapping
+        Further arguments of the model.
+    key : jax.Array
+        Random key.
+    sites : mapping of str to array, or None
+        True values of the unknown sites; ``None`` to draw them from the prior.
+
+    Returns
+    -------
+    Result, SpectrumImage, LineMaps or array
+        The truth, as a result of one draw, and the counts.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be fitted, or no site, or more than one, has the shape of the counts.
+    """
+    _check_model(model)
+    data = _data(model, counts)
+    of_sites, of_data = jax.random.split(key)
+    with _own_model(model):
+        found = model_sites(model.model, (data.counts,), hyperparameters, key=of_sites)
+        _check_dims(model, found, data)
+        observed = [name for name, shape in found.observed.items() if shape == data.counts.shape]
+        if len(observed) != 1:
+            raise InputError(
+                f"{len(observed)} observed sites of the shape {data.counts.shape} of the counts",
+                "one, which simulated counts are taken from",
+                "numpyro.sample('counts', ..., obs=counts)",
+            )
+        known = {name: np.asarray(sites[name])[None] for name in found.latent} if sites is not None else None
+        names = (*found.latent, *found.deterministic, *observed)
+        drawn = simulated(model.model, (data.counts,), hyperparameters, names, key=of_data, number=1, draws=known)
+    made = drawn.pop(observed[0])[0]
+    truth = _result(model, data, _Posterior({}, Status.CONVERGED, {}), drawn, "truth", {})
+    return truth, _like(counts, data, made)
+
+
+def _like(counts: Any, data: _Data, made: npt.NDArray[Any]) -> Any:
+    """Simulated values in the place of the counts that the model was given."""
+    if data.image is None:
+        return made.astype(data.counts.dtype) if data.counts.dtype.kind == "f" else made
+    image = data.image
+    whole = np.array(image.counts if isinstance(image, SpectrumImage) else image.window_counts(), np.float64)
+    channels = image.valid_channels if isinstance(image, SpectrumImage) else np.ones(whole.shape[2], bool)
+    flat = made.reshape(-1, int(channels.sum()))
+    part = whole[image.valid]
+    part[:, channels] = flat
+    whole[image.valid] = part
+    if isinstance(image, SpectrumImage):
+        return replace(image, counts=whole, truth=None, made_from=())
+    n = len(image.lines)
+    return replace(image, counts=whole[..., :n], side_counts=whole[..., n:], truth=None, image_checksum="")
 
 
 # Models that cannot be fitted

@@ -125,7 +125,7 @@ def _result(model: LineModel, drawn: npt.NDArray[np.float64], settings: dict[str
         ),
         name=image.name,
         method="Poisson line fit",
-        verdict=f"{n} lines" + _notes(misfit, model.unnamed),
+        verdict=f"{n} lines{model.remarks}" + _notes(misfit, model.unnamed),
         status=Status.CONVERGED if fit.converged else Status.NOT_SETTLED,
         settings=settings,
         attrs={

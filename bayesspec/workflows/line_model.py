@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
+from bayesspec.errors import warn
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, UncertainFit, fit_uncertain, whitening
+from bayesspec.results.estimate import format_uncertain
 from bayesspec.spectroscopy.detector import (
     ASSUMED_RESOLUTION_EV,
     FANO_SLOPE_EV,
@@ -21,8 +23,26 @@ from bayesspec.spectroscopy.detector import (
     fwhm_kev,
     spread_gaussians,
 )
-from bayesspec.spectroscopy.line_design import LineDesign, line_design, with_escape, with_families
-from bayesspec.spectroscopy.shape_errors import AS_FILED, LEAST_COUNTS, REFINED, TABULATED, design_errors
+from bayesspec.spectroscopy.line_catalogue import strongest_kev
+from bayesspec.spectroscopy.line_design import (
+    LOWEST_LINE_KEV,
+    LineDesign,
+    line_design,
+    lines_with_tails,
+    with_escape,
+    with_families,
+)
+from bayesspec.spectroscopy.line_families import element_families
+from bayesspec.spectroscopy.line_maps import AS_IN_FILE
+from bayesspec.spectroscopy.shape_errors import (
+    AS_FILED,
+    LEAST_COUNTS,
+    REFINED,
+    TABULATED,
+    design_errors,
+    fitted_shapes,
+    shape_errors,
+)
 from bayesspec.spectroscopy.unnamed_lines import UnnamedLine, with_unnamed_lines
 from bayesspec.workflows.calibrate_energy import (
     LARGEST,
@@ -33,14 +53,14 @@ from bayesspec.workflows.calibrate_energy import (
 )
 
 Floats = npt.NDArray[np.float64]
-
-
 FILE_OFFSET_EV, FILE_GAIN, FILE_SLOPE_EV = 5.0, 5e-4, 0.4
 """How well the axis of a file is taken to be known (python benchmarks/spectra.py oxide)."""
 FILE_WIDTH, ASSUMED_WIDTH_EV = 0.05, 10.0
 """The same for the resolution: relative, or in eV where 130 eV is assumed."""
 CALIBRATED = 4
 """Parameters of a calibration: offset, gain, resolution and slope of the squared width."""
+NO_BEAM = "the file states no beam energy: every line of the elements is taken to be excited"
+UNSETTLED = "the search for axis and resolution did not settle"
 STEP_SD = 0.02
 """Step of the differences that stand for derivatives, in prior standard deviations."""
 STEPS = 20
@@ -51,6 +71,11 @@ LEAST_GAIN = 0.01
 """Gain in the sum of squares below which a search ends."""
 SETTLED = 0.05
 """Change of the calibration, in its standard deviations, at which the search has settled."""
+SAID_EV, SAID_WIDTH, SAID_SD = 1.0, 0.02, 2.0
+"""Corrections of the axis in eV and of the resolution, relative, that a verdict names, and standard deviations that
+they must be: smaller ones move no ratio by a per cent (python benchmarks/spectra.py oxide)."""
+OPEN_EV = 5.0
+"""Standard deviation of an assumed resolution, in eV, above which the lines have not shown it: a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +84,8 @@ class LineModel:
 
     Parameters
     ----------
+    source : SpectrumImage
+        The image as it came.
     image : SpectrumImage
         The image, with its axis and resolution refined where it was calibrated.
     design : LineDesign
@@ -72,19 +99,125 @@ class LineModel:
     changes : array, shape (column, 4), float64
         Changes of the intensities with four independent factors of the calibration, one standard deviation each; no
         factor where nothing was refined.
+    shapes : array, shape (channel, line), float64
+        Shapes of the lines as the spectrum shows them: those of the design with the errors of minor peaks as found.
+    other_shapes : tuple of array, each of shape (channel, line), float64
+        The same with independent errors of calibration and shapes, one standard deviation each.
+    left_out : tuple of str
+        Elements that have no line among the energies that were recorded and excited.
     """
 
+    source: SpectrumImage
     image: SpectrumImage
     design: LineDesign
     unnamed: tuple[UnnamedLine, ...]
     calibration: EnergyCalibration | None
     found: UncertainFit
     changes: Floats
+    shapes: Floats
+    other_shapes: tuple[Floats, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
         """The calibration in words."""
-        return "as in the file" if self.calibration is None else repr(self.calibration)
+        return AS_IN_FILE if self.calibration is None else repr(self.calibration)
+
+    @property
+    def remarks(self) -> str:
+        """What a verdict says of elements, beam and calibration: what is missing, and corrections that matter."""
+        missing = "" if not self.left_out else f"; {no_line(self.source, self.left_out)}"
+        if self.source.acquisition.beam_energy_kev is None:
+            missing += f"; {NO_BEAM}"
+        if self.calibration is None:
+            return missing
+        return missing + _correction(self) + _width(self) + ("" if self.calibration.converged else f"; {UNSETTLED}")
+
+    @property
+    def designs(self) -> tuple[LineDesign, ...]:
+        """The design with the lines as found, then with every independent error of their shapes."""
+        others = self.design.matrix[:, self.design.n_lines :]
+        return tuple(
+            replace(self.design, matrix=np.column_stack([lines, others])) for lines in (self.shapes, *self.other_shapes)
+        )
+
+    @property
+    def line_spectra(self) -> list[dict[str, Floats]]:
+        """Spectrum of one count in each line (energy,), tails included, for each of the designs."""
+        found = []
+        for design in self.designs:
+            whole = np.zeros((len(self.image.energy), design.n_lines))
+            whole[design.channels] = lines_with_tails(design, self.found.fit.intensities)
+            found.append(dict(zip(design.lines, whole.T, strict=True)))
+        return found
+
+
+def _correction(model: LineModel) -> str:
+    """The correction of the axis at the strongest line, where it matters."""
+    assert model.calibration is not None
+    counts = model.found.fit.intensities[: model.design.n_lines]
+    if not counts.any():
+        return ""
+    strongest = model.design.families[int(counts.argmax())]
+    at = np.array([1.0, 1e3 * strongest_kev(strongest), 0.0, 0.0])
+    shift = float(at @ (model.calibration.theta - [0.0, 1.0, 0.0, 0.0]))
+    sd = float(np.sqrt(at @ model.calibration.covariance @ at))
+    if abs(shift) < max(SAID_EV, SAID_SD * sd):
+        return ""
+    return f"; energy axis corrected by {format_uncertain(shift, sd)} eV at {strongest.name}"
+
+
+def _width(model: LineModel) -> str:
+    """The resolution, where it is not what the file says, or the file says none."""
+    assert model.calibration is not None
+    stated, (value, sd) = model.source.acquisition.resolution_mn_ka_ev, model.calibration.resolution_mn_ka_ev
+    found = f"; resolution {format_uncertain(value, sd)} eV at Mn Ka"
+    if stated is None:
+        return f"{found}, which the file does not state"
+    if abs(value - stated) < max(SAID_WIDTH * stated, SAID_SD * sd):
+        return ""
+    return f"{found} where the file states {stated:.4g} eV"
+
+
+def recorded_elements(image: SpectrumImage, elements: Iterable[str]) -> list[str]:
+    """Elements that have a line on the axis of an image.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Energy axis and beam.
+    elements : iterable of str
+        Chemical symbols.
+
+    Returns
+    -------
+    list of str
+        Each once.
+    """
+    beam = image.acquisition.beam_energy_kev
+    low, high = max(float(image.energy[0]), LOWEST_LINE_KEV), float(image.energy[-1])
+    top = high if beam is None else min(high, beam)
+    return [element for element in dict.fromkeys(elements) if element_families(element, low, top, beam)]
+
+
+def no_line(image: SpectrumImage, elements: Sequence[str]) -> str:
+    """Say which elements are left out, and why.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Energy axis and beam.
+    elements : sequence of str
+        Chemical symbols.
+
+    Returns
+    -------
+    str
+        Words for a verdict and a warning.
+    """
+    axis, beam = f"{image.energy[0]:.3g} and {image.energy[-1]:.4g} keV", image.acquisition.beam_energy_kev
+    excited = "" if beam is None else f" that {beam:g} keV excite"
+    return f"no line of {', '.join(elements)} between {axis}{excited}: left out"
 
 
 def line_model(
@@ -121,12 +254,22 @@ def line_model(
     Raises
     ------
     InputError
-        When no element is named, or an element or line is not known or not recorded.
+        When no element is named, none of them or a line is not recorded, or one is not known.
+
+    Warns
+    -----
+    UserWarning
+        When an element has no line among the energies that are recorded, or the resolution is neither stated nor shown.
     """
+    asked = list(elements) if elements is not None else list(image.elements)
+    named = recorded_elements(image, asked) or asked
+    left_out = tuple(element for element in asked if element not in named)
+    if left_out:
+        warn(no_line(image, left_out))
     with warnings.catch_warnings():
         if calibrate:
             warnings.simplefilter("ignore")  # an unknown resolution is what is being found
-        design = line_design(image, elements, lines)
+        design = line_design(image, named, lines)
     if escape:
         design = with_escape(design, image)
     counts = image.sum_spectrum()[design.channels].astype(np.float64)
@@ -136,18 +279,63 @@ def line_model(
         resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
         errors = design_errors(found, start.intensities, image.energy, resolution, TABULATED)
         fit = fit_uncertain(found.matrix, counts, errors, start.intensities)
-        return LineModel(image, found, tuple(unnamed), None, fit, np.zeros((len(start.intensities), 0)))
+        owned = _owned(found, start.intensities, image.energy, resolution, len(errors.T))
+        nothing = np.zeros((len(start.intensities), 0))
+        shapes, *others = _shapes(found, fit, owned)
+        return LineModel(image, image, found, tuple(unnamed), None, fit, nothing, shapes, tuple(others), left_out)
     source, unnamed = with_unnamed_lines(image, design, counts, AS_FILED)
-    calibration, fit, changes = refined(image, source)
+    fitted = refined(image, source)
+    calibration = fitted.calibration
     again, later = with_unnamed_lines(calibration.image, _without_unnamed(calibration.design, design), counts)
     if later or unnamed:
         resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
         source, unnamed = with_families(design, again.families[design.n_lines :], image, resolution), later
-        calibration, fit, changes = refined(image, source)
-    return LineModel(calibration.image, calibration.design, tuple(unnamed), calibration, fit, changes)
+        fitted = refined(image, source)
+        calibration = fitted.calibration
+    if image.acquisition.resolution_mn_ka_ev is None and calibration.resolution_mn_ka_ev[1] > OPEN_EV:
+        warn(
+            f"the detector's resolution is not known, and the lines do not show it: {ASSUMED_RESOLUTION_EV:.0f} eV at "
+            f"Mn Ka is assumed, to {ASSUMED_WIDTH_EV:.0f} eV; give bs.load(..., resolution_mn_ka_ev=...)"
+        )
+    shapes, *others = fitted.shapes
+    return LineModel(
+        image,
+        calibration.image,
+        calibration.design,
+        tuple(unnamed),
+        calibration,
+        fitted.fit,
+        fitted.changes,
+        shapes,
+        tuple(others),
+        left_out,
+    )
 
 
-def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration, UncertainFit, Floats]:
+class Refined(NamedTuple):
+    """A spectrum fitted with axis and resolution refined.
+
+    Parameters
+    ----------
+    calibration : EnergyCalibration
+        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They
+        are the result where there are no counts in the lines.
+    fit : UncertainFit
+        Intensities, with the shapes of the lines and the calibration integrated out.
+    changes : array, shape (column, 4), float64
+        Changes of the intensities with four independent factors of the calibration, one standard deviation each.
+    shapes : tuple of array, each of shape (channel, line), float64
+        Shapes of the lines as found, then with independent errors of calibration and shapes, one standard deviation
+        each.
+    """
+
+    calibration: EnergyCalibration
+    fit: UncertainFit
+    changes: Floats
+    shapes: tuple[Floats, ...]
+
+
+def refined(image: SpectrumImage, design: LineDesign) -> Refined:
     """Refine axis and resolution from the file's on the summed spectrum, and fit it.
 
     Parameters
@@ -159,13 +347,8 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
 
     Returns
     -------
-    calibration : EnergyCalibration
-        Normal priors about the file's values: 5 eV, .05 %, 5 % of the resolution, or 10 eV where it is assumed. They
-        are the result where there are no counts in the lines.
-    fit : UncertainFit
-        Intensities, with the shapes of the lines and the calibration integrated out.
-    changes : array, shape (column, 4), float64
-        Changes of the intensities with four independent factors of the calibration, one standard deviation each.
+    Refined
+        Calibration, fit and shapes.
     """
     counts = image.sum_spectrum()[design.channels].astype(np.float64)
     intensities = fit_intensities(design.matrix, counts).intensities
@@ -187,7 +370,8 @@ def refined(image: SpectrumImage, design: LineDesign) -> tuple[EnergyCalibration
     theta = at[:CALIBRATED]
     known = calibration_of(image, design, theta, covariance[:CALIBRATED, :CALIBRATED], 0.0, converged=converged)
     known = replace(known, design=replace(known.design, matrix=problem.matrix(at)))
-    return known, found, _changes(problem, at, known, found)
+    changed = _changes(problem, at, known, found)
+    return Refined(known, found, changed, _shapes(known.design, found, problem.owned(at, intensities, shapes), len(at)))
 
 
 class _Prior(NamedTuple):
@@ -254,6 +438,19 @@ class _Problem:
         resolution = float(np.clip(at[2], *WIDTHS_EV))
         return design_errors(self.design, intensities, axis_at(self.image, at), resolution, TABULATED)
 
+    def owned(self, at: Floats, intensities: Floats, shapes: Floats) -> Floats:
+        """Changes of the counts of every family (error, channel, family): parameters, then what else is open."""
+        used, n = self.prior.families.tolist(), len(self.prior.families)
+        found = np.zeros((len(at), len(self.counts), self.design.n_lines))
+        for i in range(len(at)):
+            step = STEP_SD * self.prior.sd[i] * (np.arange(len(at)) == i)
+            for family in used if i < CALIBRATED else [used[(i - CALIBRATED) % n]]:
+                ahead, behind = (self._moved(at + sign * step, [family], [intensities[family]]) for sign in (1.0, -1.0))
+                found[i, :, family] = (ahead - behind) / (2 * STEP_SD)
+        resolution = float(np.clip(at[2], *WIDTHS_EV))
+        others = _owned(self.design, intensities, axis_at(self.image, at), resolution, shapes.shape[1])
+        return np.concatenate([found, others])
+
     def descended(
         self, at: Floats, white: Callable[[Floats], Floats], free: npt.NDArray[np.bool_]
     ) -> tuple[Floats, Floats]:
@@ -299,6 +496,26 @@ class _Problem:
             replace(found, fit=replace(found.fit, rate=rate)),
             sd[:, None] * found.deviate_covariance[:n, :n] * sd,
         )
+
+
+def _owned(design: LineDesign, intensities: Floats, energy: Floats, resolution: float, number: int) -> Floats:
+    """Errors of the shapes that belong to a family (error, channel, family); nothing in the other ones of a number."""
+    columns, owners = shape_errors(
+        design.families, intensities[: design.n_lines], energy, design.channels, resolution, TABULATED
+    )
+    found = np.zeros((number, len(design.channels), design.n_lines))
+    shaped = np.flatnonzero(owners >= 0)
+    found[shaped, :, owners[shaped]] = columns.T[shaped]
+    return found
+
+
+def _shapes(design: LineDesign, found: UncertainFit, changes: Floats, moved: int = 0) -> tuple[Floats, ...]:
+    """Shapes of the lines as found, and with independent errors; the design is at the first, moved, ones already."""
+    n, deviates = design.n_lines, found.deviates.copy()
+    deviates[:moved] = 0.0
+    return fitted_shapes(
+        design.matrix[:, :n], found.fit.intensities[:n], changes, deviates, found.deviate_covariance, found.fit.rate
+    )
 
 
 def _changes(problem: _Problem, at: Floats, calibration: EnergyCalibration, found: UncertainFit) -> Floats:

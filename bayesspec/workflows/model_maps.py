@@ -26,13 +26,14 @@ def model_maps(
     elements: Sequence[str] | None = None,
     lines: Sequence[str] = (),
     *,
-    calibrate: bool = False,
+    calibrate: bool = True,
 ) -> IntensityMaps:
     """Map line intensities by fitting every pixel's spectrum: overlapping lines and continuum are told apart.
 
-    Maximum likelihood of Poisson counts, intensities not negative, all pixels in one batch. At few counts a pixel
-    such maps are for looking at: not being negative makes their mean too large. Ratios are measured by
-    ``bs.segment`` and ``bs.unmix``, or ``bs.fit_lines`` on the sum.
+    Maximum likelihood of Poisson counts, intensities not negative, all pixels in one batch, with the covariance of the
+    lines in every pixel, which ratios and compositions carry. At few counts not being negative makes the mean of a map
+    too large: ratios of areas are measured by ``bs.segment`` and ``bs.unmix``, or ``bs.fit_lines`` on the sum, and
+    ``bs.ratio_map`` takes neighbouring pixels together.
 
     Parameters
     ----------
@@ -43,12 +44,13 @@ def model_maps(
     lines : sequence of str
         Lines to map on their own, apart from the rest of their shell.
     calibrate : bool
-        Refine energy axis and resolution on the summed spectrum first.
+        Refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines`` does; what the lines leave
+        open of them is part of the standard deviations.
 
     Returns
     -------
     IntensityMaps
-        Intensities and standard deviations.
+        Intensities with standard deviations, covariances and intervals, and ratios of single pixels.
 
     Raises
     ------
@@ -70,19 +72,29 @@ def model_maps(
             bar.total = total
             bar.update(done - bar.n)
 
-        intensities, variances, converged = fit_pixels(counts, condensed.matrix, progress=progress)
-    n, acquisition = condensed.design.n_lines, asdict(image.acquisition)
+        n = len(condensed.lines)
+        intensities, covariance, converged = fit_pixels(counts, condensed.matrix, kept=n, progress=progress)
+    relative = (condensed.changes / np.maximum(condensed.intensities, 1.0))[:, :n].astype(np.float32)
+    for i, common in enumerate(relative.T @ relative):
+        covariance[:, i] += common * intensities[:, :n] * intensities[:, [i]]
+    acquisition = asdict(condensed.image.acquisition)
     return IntensityMaps.from_values(
         {
             "intensities": intensities[:, :n],
-            "sd": np.sqrt(variances[:, :n]),
-            "continuum": intensities[:, n:].sum(axis=1),
+            "sd": np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)),
+            "covariance": covariance,
+            "continuum": intensities[:, condensed.design.n_lines :].sum(axis=1),
         },
-        Frame.of(image).with_coords(line=list(condensed.design.lines)),
+        Frame.of(image).with_coords(line=list(condensed.lines), other_line=list(condensed.lines)),
         name=image.name,
         method="Poisson line maps",
-        verdict=f"{n} lines",
+        verdict=f"{n} lines{condensed.remarks}",
         status=Status.CONVERGED if converged else Status.NOT_SETTLED,
-        settings={"prior": PRIOR, "bins": len(condensed.starts), "acquisition": acquisition},
+        settings={
+            "prior": PRIOR,
+            "bins": len(condensed.starts),
+            "calibration": condensed.note,
+            "acquisition": acquisition,
+        },
         attrs={"acquisition": json.dumps(acquisition)},
     )

@@ -22,8 +22,9 @@ from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.table import interval_text
-from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
 from bayesspec.spectroscopy.windows import drawn_responses
+from bayesspec.workflows.element_maps import element_maps
 
 MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
@@ -114,9 +115,15 @@ def ratio_map(
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio[:, maps.valid], maps.noise),
+        verdict=_verdict(numerator, denominator, ratio[:, maps.valid], maps),
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={
+            "prior": PRIOR,
+            "seed": seed,
+            "draws": draws,
+            "windows": list(maps.windows),
+            "calibration": maps.calibration,
+        },
         attrs=_attrs(numerator, denominator),
     )
     return as_it_ended(result, strict=strict)
@@ -191,9 +198,15 @@ def profile(
         Frame({"distance": distance}, checksum=Frame.of(maps).checksum),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio, maps.noise),
+        verdict=_verdict(numerator, denominator, ratio, maps),
         status=fields.status,
-        settings={"prior": PRIOR, "seed": seed, "draws": draws, "windows": list(maps.windows)},
+        settings={
+            "prior": PRIOR,
+            "seed": seed,
+            "draws": draws,
+            "windows": list(maps.windows),
+            "calibration": maps.calibration,
+        },
         attrs=_attrs(numerator, denominator) | {"path": json.dumps(np.asarray(path).tolist()), "across": across},
     )
     return as_it_ended(result, strict=strict)
@@ -357,9 +370,9 @@ def _spread(used: Floats) -> Floats:
     return np.where(seen.all(axis=1), spread, np.inf)
 
 
-def _verdict(numerator: str, denominator: str, used: Floats, noise: str) -> str:
-    """Say whether the ratio varies, and by how much; then what is wrong with the noise."""
-    return _variation(numerator, denominator, used) + (f"; {noise}" if noise else "")
+def _verdict(numerator: str, denominator: str, used: Floats, maps: LineMaps) -> str:
+    """Say whether the ratio varies, and by how much; then what must be said of the counts and their noise."""
+    return _variation(numerator, denominator, used) + maps.remarks + (f"; {maps.noise}" if maps.noise else "")
 
 
 def _variation(numerator: str, denominator: str, used: Floats) -> str:

@@ -131,6 +131,7 @@ def segment(
     lines: Sequence[str] | None = None,
     elements: Sequence[str] | None = None,
     method: str = "windows",
+    calibrate: bool = True,
     seed: int = 0,
     draws: int = 1000,
     strict: bool = False,
@@ -159,6 +160,9 @@ def segment(
     method : {"windows", "spectra"}
         For a SpectrumImage: count in windows around the lines (``bs.element_maps``), or fit the line families of
         the elements and a continuum to the whole spectrum (``bs.spectral_maps``), which tells overlapping lines apart.
+    calibrate : bool
+        For a SpectrumImage: refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines`` does;
+        what the lines leave open of them is part of every interval, and the verdict names corrections that matter.
     seed : int
         Seed of the posterior draws and of the division into fitted and held-out counts.
     draws : int
@@ -195,7 +199,7 @@ def segment(
     >>> bool((abs(sorted(ratio.mean.values) - np.array([0.698, 0.783])) < 0.02).all())
     True
     """
-    maps = maps_of(data, lines, elements, method) if isinstance(data, SpectrumImage) else data
+    maps = maps_of(data, lines, elements, method, calibrate=calibrate) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
     _check(maps)
@@ -283,7 +287,7 @@ def _result(
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
         compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
-    verdict += dark + (f"; {maps.noise}" if maps.noise else "")
+    verdict += dark + maps.remarks + (f"; {maps.noise}" if maps.noise else "")
     return Segmentation.from_draws(
         maps,
         compositions,

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps, element_maps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
 from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.workflows.condensed_design import condensed_design
+from bayesspec.workflows.element_maps import element_maps
 
 WORST_SHARE = 0.995
 """Share of the information on a line that the other columns may take before two lines are said to coincide."""
@@ -26,7 +27,7 @@ def spectral_maps(
     elements: Sequence[str] | None = None,
     lines: Sequence[str] = (),
     *,
-    calibrate: bool = False,
+    calibrate: bool = True,
 ) -> LineMaps:
     """Divide the spectrum into bins that tell lines and continuum apart, and count.
 
@@ -44,7 +45,8 @@ def spectral_maps(
     lines : sequence of str
         Lines that are columns of their own.
     calibrate : bool
-        Refine energy axis and resolution on the summed spectrum first.
+        Refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines`` does; what the lines leave
+        open of them is part of every interval.
 
     Returns
     -------
@@ -65,8 +67,10 @@ def spectral_maps(
     """
     image, hot = without_hot_channels(image)
     condensed = condensed_design(image, elements, lines, calibrate=calibrate, continua=2, loss=LOSS)
-    matrix, names = condensed.matrix, condensed.design.lines
-    response = least_squares(matrix, matrix @ condensed.intensities, names)
+    matrix, names = condensed.matrix, condensed.lines
+    rate = matrix @ condensed.intensities
+    response = least_squares(matrix, rate, names)
+    errors = [least_squares(other, rate, names) - response for other in condensed.other_matrices]
     order = _order(matrix[:, : len(names)])
     counts = condensed.counts()[:, :, order]
     energy = condensed.design.energy[condensed.starts]
@@ -76,6 +80,7 @@ def spectral_maps(
         side_counts=counts[:, :, len(names) :],
         sides=tuple(f"from {energy[i]:.5g} {image.energy_unit}" for i in order[len(names) :]),
         response=response[:, order],
+        response_errors=np.stack(errors)[:, :, order] if errors else None,
         mask=image.mask,
         pixel_size=image.pixel_size,
         pixel_unit=image.pixel_unit,
@@ -83,6 +88,8 @@ def spectral_maps(
         image_checksum=image.checksum,
         name=image.name,
         truth=image.truth,
+        calibration=condensed.note,
+        remarks=condensed.remarks,
         noise=hot,
     )
     return counting_maps(maps)
@@ -144,7 +151,9 @@ def _order(lines: npt.NDArray[np.float64]) -> list[int]:
     return order + [i for i in range(len(lines)) if i not in order]
 
 
-def maps_of(image: SpectrumImage, lines: Sequence[str] | None, elements: Sequence[str] | None, method: str) -> LineMaps:
+def maps_of(
+    image: SpectrumImage, lines: Sequence[str] | None, elements: Sequence[str] | None, method: str, *, calibrate: bool
+) -> LineMaps:
     """Count by one of the two methods.
 
     Parameters
@@ -155,6 +164,8 @@ def maps_of(image: SpectrumImage, lines: Sequence[str] | None, elements: Sequenc
         What to measure.
     method : {"windows", "spectra"}
         `element_maps` or `spectral_maps`.
+    calibrate : bool
+        Refine energy axis and resolution first.
 
     Returns
     -------
@@ -167,7 +178,9 @@ def maps_of(image: SpectrumImage, lines: Sequence[str] | None, elements: Sequenc
         When the method is neither, or a line cannot be measured.
     """
     if method == "spectra":
-        return spectral_maps(image, elements if elements is not None or not lines else (), lines or ())
+        return spectral_maps(
+            image, elements if elements is not None or not lines else (), lines or (), calibrate=calibrate
+        )
     if method != "windows":
         raise InputError(f"method={method!r}", "'windows' or 'spectra'", "bs.segment(si, method='spectra')")
-    return element_maps(image, lines, elements=elements)
+    return element_maps(image, lines, elements=elements, calibrate=calibrate)

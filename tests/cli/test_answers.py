@@ -9,6 +9,15 @@ from bayesspec.cli.answers import in_options
     ("python", "options"),
     [
         ("bs.load(path, signal=2)", "--signal 2"),
+        (
+            "bs.SpectrumImage(a, energy=e) where you know the energies",
+            "bayesspec.SpectrumImage in Python where you know the energies",
+        ),
+        (
+            "energy_scale=0.01, energy_offset=0.0, energy_unit='keV'",
+            "--energy-scale 0.01, --energy-offset 0.0, --energy-unit keV",
+        ),
+        ("bs.fit_lines(si)", "bayesspec lines FILE"),
         ("bs.load('/tmp/a b.npz')", "'/tmp/a b.npz'"),
         (
             "bs.element_maps(si, lines=['Fe_Ka', 'O_Ka']) or bs.load(path, elements=['Fe'])",

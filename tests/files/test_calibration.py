@@ -185,7 +185,8 @@ def test_several_images_are_listed():
     signals = [from_reader(found(metadata={"General": {"title": title}})) for title in ("first", "second")]
     with pytest.raises(InputError, match="2 spectra to choose from in 'file.emd'") as raised:
         choose(signals, None, "file.emd")
-    assert "[0] 'first': 4 x 3 pixels, 6 channels, EDS_TEM, uint8" in raised.value.found
+    assert "[0] 'first': 4 x 3 pixels, 6 channels 0.2 to 0.25 keV, " in raised.value.found
+    assert f"{found()['data'].sum():,} counts, EDS_TEM, uint8" in raised.value.found
     assert "[1] 'second'" in raised.value.found
     assert choose(signals, "second", "file.emd") is signals[1]
 
@@ -226,3 +227,33 @@ def test_wavelengths(step, name, signal_type):
 def test_a_wavelength_is_no_energy():
     with pytest.raises(InputError, match="an axis in nm"):
         spectrum_image(from_reader(found()), name="file", stated=Stated(energy_unit="nm"))
+
+
+def test_a_stack_is_summed_as_asked():
+    axes = [{"name": "frame"}, {"units": "nm", "scale": 2.0}, {"units": "nm", "scale": 2.0}, ENERGY]
+    raw = found((5, 4, 3, 6), axes)
+    for frames, kept in (("all", slice(None)), (2, slice(2, 3)), (slice(1, 4), slice(1, 4)), ([0, 4], [0, 4])):
+        si, notes = spectrum_image(from_reader(raw), name="file", stated=Stated(frames=frames))
+        np.testing.assert_array_equal(si.counts, raw["data"][kept].sum(axis=0))
+        assert "of 5 frames are summed" in notes[-1]
+        assert si.pixel_size == (2.0, 2.0)
+    with pytest.raises(InputError, match="frames=7 of 5"):
+        spectrum_image(from_reader(raw), name="file", stated=Stated(frames=7))
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 6), (3, 3, 6)])
+def test_axes_whose_index_is_exchanged(shape):
+    """As a reader gives energy losses of Velox: y first, with the index of x."""
+    axes = [{"name": "y", "units": "nm", "scale": 5.0}, {"name": "x", "units": "nm", "scale": 2.0}, ENERGY]
+    raw = found(shape, axes)
+    raw["axes"][0]["index_in_array"], raw["axes"][1]["index_in_array"], raw["axes"][2]["index_in_array"] = 1, 0, 2
+    si, _ = spectrum_image(from_reader(raw), name="file")
+    assert si.pixel_size == (5.0, 2.0)
+    np.testing.assert_array_equal(si.counts, raw["data"])
+
+
+def test_axes_that_do_not_fit_the_data_are_refused():
+    raw = found((4, 3, 6))
+    raw["axes"][0]["size"] = 5
+    with pytest.raises(InputError, match=r"axes unnamed \(5\), unnamed \(3\), Energy \(6\) for data of shape"):
+        from_reader(raw)

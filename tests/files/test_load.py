@@ -1,5 +1,7 @@
 import shutil
 import sys
+import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import xarray as xr
 
 from bayesspec.errors import InputError, MissingExtraError
+from bayesspec.files.file_problems import missing_package
 from bayesspec.files.image_writing import save_image
 from bayesspec.files.load import load, signals, to_hyperspy
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -216,3 +219,27 @@ def test_an_axis_can_be_stated_for_every_file(tmp_path: Path, name: str) -> None
         load(path, energy_scale=0)
     with pytest.raises(InputError, match="resolution=130.0 and resolution_mn_ka_ev=130.0"):
         load(path, resolution=130, resolution_mn_ka_ev=130)
+
+
+def test_the_extra_installs_what_its_packages_are_said_to_come_from() -> None:
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    io = " ".join(declared["optional-dependencies"]["io"])
+    assert all(name in io for name in ("rosettasciio[", "zspy", "hdf5", "eds-stream", "speed", "tifffile", "exspy"))
+    assert "pip install 'bayesspec[io]'" in str(missing_package("zarr", Path("scan.zspy")))
+    assert str(missing_package("mrcz", Path("scan.mrcz"))).endswith("Type: pip install mrcz")
+
+
+def test_a_map_in_zarr(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    counts = np.random.default_rng(0).poisson(2.0, (3, 4, 50)).astype(np.uint8)
+    axes = [
+        {"name": name, "units": unit, "scale": scale, "offset": 0.0, "size": n, "navigate": name != "Energy"}
+        for name, unit, scale, n in (("y", "nm", 2.0, 3), ("x", "nm", 2.0, 4), ("Energy", "keV", 0.01, 50))
+    ]
+    signal = {"data": counts, "axes": axes, "metadata": {"Signal": {"signal_type": "EDS_TEM"}, "General": {}}}
+    signal |= {"original_metadata": {}, "learning_results": {}, "models": {}, "package_info": {}}
+    writer = pytest.importorskip("rsciio.zspy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zarr, about its own next version
+        writer.file_writer(str(tmp_path / "map.zspy"), signal, close_file=True)
+    np.testing.assert_array_equal(load(tmp_path / "map.zspy").counts, counts)

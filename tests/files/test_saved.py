@@ -13,7 +13,7 @@ import bayesspec as bs
 from bayesspec.files.netcdf import sealed
 from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.results.estimate import BandedEstimate
-from bayesspec.results.intensity_maps import MappedEstimate
+from bayesspec.results.intensity_maps import MappedEstimate, RatioOfPixels
 from bayesspec.results.line_unmixing import RangedEstimate
 from bayesspec.results.result import Result
 from bayesspec.workflows.identify_lines import FoundElement
@@ -66,6 +66,9 @@ OBJECTS: dict[str, Callable[..., Any]] = {
     "BandedEstimate": lambda image, maps, seg: banded(),
     "RangedEstimate": lambda image, maps, seg: ranged(),
     "MappedEstimate": lambda image, maps, seg: mapped(),
+    "RatioOfPixels": lambda image, maps, seg: RatioOfPixels(
+        mapped().draws, "Fe/O", mapped().spread, xr.concat([1 + mapped().spread] * 5, "moment")
+    ),
     "DosePlan": lambda image, maps, seg: bs.plan_dose((0.5, 2.0), shape=(8, 8), doses=[100.0], seed=0),
     "PhaseComparison": lambda image, maps, seg: seg.compare_phases(0, 1),
     "SampleComparison": lambda image, maps, seg: bs.compare_samples(seg, seg, "Fe_Ka", "O_Ka"),

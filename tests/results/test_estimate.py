@@ -77,7 +77,7 @@ def test_ratio_keeps_the_covariance_and_opens_where_nothing_is_detected() -> Non
 def test_arviz_summarises_the_draws() -> None:
     rng = np.random.default_rng(1)
     draws = xr.Dataset({"ratio": (("draw", "phase"), rng.normal(3.0, 1.0, (500, 2)))})
-    handed = to_arviz(draws)
+    handed = to_arviz({"posterior": draws})
     posterior = handed["posterior"]
     assert dict(posterior.sizes) == {"chain": 1, "draw": 500, "phase": 2}
     np.testing.assert_allclose(posterior["ratio"].mean(("chain", "draw")), 3.0, atol=0.3)

@@ -3,6 +3,7 @@ import pytest
 
 from bayesspec import InputError
 from bayesspec.spectroscopy.line_families import element_families, families_of
+from bayesspec.spectroscopy.xray_lines import xray_line
 
 
 def names(element: str, low: float = 0.2, high: float = 20.0, beam: float | None = 200.0) -> list[str]:
@@ -68,3 +69,11 @@ def test_unresolved_subshells_follow_the_yields() -> None:
     energies, weights = np.array(lower.energies_kev), np.array(lower.weights)
     beta = weights[(energies > 0.71) & (energies < 0.73)].sum() / weights[(energies > 0.70) & (energies < 0.71)].sum()
     assert beta == pytest.approx(0.2936, abs=0.002)  # L2 of two places, yield .0036, against L3 of four, .0063
+
+
+def test_minor_m_lines_of_platinum_are_part_of_its_family() -> None:
+    family = next(f for f in element_families("Pt", 0.2, 10.0) if f.name == "Pt_Ma")
+    weights = dict(zip(np.round(family.energies_kev, 2).tolist(), family.weights, strict=True))
+    assert weights[1.6] == pytest.approx(0.06)  # Mz, taken for Lu Ma where it is missing
+    assert weights[2.7] == pytest.approx(0.01)  # M2N4, taken for Rh La
+    assert "Mz" in {name for name, _, _ in xray_line("Pt_Ma").satellites}

@@ -1,13 +1,17 @@
 """Any NumPyro model, fitted by what suits it, and labelled."""
 
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from jax import monitoring
+from scipy.stats import poisson
 
 import bayesspec as bs
 from bayesspec.models import composition_mixture, poisson_nmf, poisson_pca
@@ -34,6 +38,103 @@ def test_conjugate_model_is_recovered_with_its_dims(inference: str) -> None:
     assert fit.converged
     assert fit.method == ("NUTS" if inference == "auto" else fitting.METHODS[inference])
     assert "rate, line 1" in fit.table().to_text() or "rate" in fit.table().to_text()
+
+
+@pytest.mark.parametrize("inference", ["full-rank", "flow", "laplace", "nuts"])
+def test_a_second_fit_of_the_same_shapes_compiles_nothing(inference: str) -> None:
+    compiled: list[str] = []
+
+    def note(event: str, seconds: float, **about: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(str(about.get("fun_name", "unknown")))
+
+    def with_total(counts: Any, *, scale: float) -> None:
+        rate = numpyro.sample("rate", dist.Gamma(1.0, 1.0 / scale).expand([counts.shape[1]]).to_event(1))
+        numpyro.deterministic("total", rate.sum())
+        numpyro.sample("counts", dist.Poisson(jnp.broadcast_to(rate, counts.shape)).to_event(2), obs=counts)
+
+    model = SimpleNamespace(DIMS={"rate": ("line",)}, model=with_total)
+    options: dict[str, Any] = {"inference": inference, "draws": 8, "max_steps": 250, "starts": 1, "scale": 30.0}
+    bs.fit(model, COUNTS, seed=0, **options)
+    monitoring.register_event_duration_secs_listener(note)
+    bs.fit(model, COUNTS + 1, seed=1, **options)
+    assert not compiled
+
+
+class TwoImages:
+    """Rates of lines in pixels that share a mean, as a hierarchical model has them."""
+
+    DIMS = {"mean": ("energy",), "rate": ("pixel", "energy")}
+
+    @staticmethod
+    def model(counts: Any, *, pooled: bool = False) -> None:
+        mean = numpyro.sample("mean", dist.LogNormal(1.0, 1.0).expand([counts.shape[1]]).to_event(1))
+        rate = jnp.broadcast_to(mean, counts.shape)
+        if not pooled:
+            rate = numpyro.sample("rate", dist.Gamma(5.0, 5.0 / rate).to_event(2))
+        numpyro.sample("counts", dist.Poisson(rate).to_event(2), obs=counts)
+
+
+@pytest.fixture(scope="module")
+def two_fits() -> dict[str, Any]:
+    rates = 4 * np.random.default_rng(0).gamma(5.0, 0.2, (3, 4, 2))
+    si = bs.SpectrumImage(np.random.default_rng(1).poisson(rates), energy=[1.0, 2.0], name="pixels")
+    return {name: bs.fit(TwoImages, si, seed=0, draws=400, pooled=name == "pooled") for name in ("free", "pooled")}
+
+
+def test_arviz_has_chains_and_all_groups(two_fits: dict[str, Any], tmp_path: Any) -> None:
+    handed = two_fits["free"].to_arviz()
+    sizes = {name: dict(handed[name][variable].sizes) for name, variable in GROUPS.items()}
+    assert sizes["posterior"] == sizes["prior"] == {"chain": 4, "draw": 100, "energy": 2}
+    assert sizes["posterior_predictive"] == {"chain": 4, "draw": 100, "pixel": 12, "energy": 2}
+    assert sizes["log_likelihood"] == {"chain": 4, "draw": 100, "pixel": 12}
+    assert sizes["observed_data"] == {"pixel": 12, "energy": 2}
+    assert sizes["sample_stats"] == {"chain": 4, "draw": 100}
+    opened = bs.open(two_fits["free"].save(tmp_path / "fit.nc"))
+    assert opened.to_arviz()["posterior"]["mean"].sizes["chain"] == 4
+    with pytest.raises(bs.InputError, match="no group 'prior'"):
+        opened.to_arviz(["prior"])
+
+
+GROUPS = {
+    "posterior": "mean",
+    "prior": "mean",
+    "posterior_predictive": "counts",
+    "log_likelihood": "counts",
+    "observed_data": "counts",
+    "sample_stats": "diverging",
+}
+
+
+def test_likelihoods_and_predictions_are_those_of_the_model(two_fits: dict[str, Any]) -> None:
+    handed = two_fits["pooled"].to_arviz()
+    mean, counts = handed["posterior"]["mean"].values, handed["observed_data"]["counts"].values
+    expected = poisson.logpmf(counts, mean[:, :, None]).sum(axis=-1)
+    np.testing.assert_allclose(handed["log_likelihood"]["counts"].values, expected, rtol=1e-4)
+    predicted = handed["posterior_predictive"]["counts"].values
+    np.testing.assert_allclose(predicted.mean(axis=(0, 1, 2)), mean.mean(axis=(0, 1)), rtol=0.03)
+    np.testing.assert_allclose(np.log(handed["prior"]["mean"].values).std(), 1.0, rtol=0.1)
+
+
+def test_arviz_summarises_compares_and_draws(two_fits: dict[str, Any]) -> None:
+    import arviz as az
+
+    old = az.__version__.startswith("0.")
+    handed = {name: fit.to_arviz() for name, fit in two_fits.items()}
+    summary = az.summary(handed["pooled"], var_names=["mean"])
+    assert (summary["r_hat"].astype(float) < 1.05).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what ArviZ says of high Pareto-k
+        loo = az.loo(handed["pooled"])
+        table = az.compare(handed)
+    assert np.isfinite(loo.elpd_loo if old else loo.elpd)
+    assert set(table.index) == {"free", "pooled"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the figures' own
+        az.plot_trace(handed["pooled"], var_names=["mean"])
+        az.plot_rank(handed["pooled"], var_names=["mean"])
+        (az.plot_ppc if old else az.plot_ppc_dist)(handed["pooled"])
+    plt.close("all")
 
 
 class SmoothNmf:

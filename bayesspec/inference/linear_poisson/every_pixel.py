@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -67,9 +68,9 @@ def _accelerated(
     return jnp.where((loss(ahead) <= loss(second))[:, None], ahead, second)
 
 
-@jax.jit
-def _variances(matrix: jax.Array, intensities: jax.Array, typical: jax.Array) -> jax.Array:
-    """Diagonal of the inverse expected information of every pixel."""
+@partial(jax.jit, static_argnames="kept")
+def _covariances(matrix: jax.Array, intensities: jax.Array, typical: jax.Array, kept: int) -> jax.Array:
+    """Inverse expected information of every pixel, for the first columns."""
     columns = matrix.shape[1]
     pairs = (matrix[:, :, None] * matrix[:, None, :]).reshape(matrix.shape[0], -1)
 
@@ -81,7 +82,8 @@ def _variances(matrix: jax.Array, intensities: jax.Array, typical: jax.Array) ->
         lower = jnp.linalg.cholesky(scaled)
         identity = jnp.broadcast_to(jnp.eye(columns, dtype=w.dtype)[None], lower.shape)
         inverse = jax.lax.linalg.triangular_solve(lower, identity, left_side=True, lower=True)
-        return jnp.square(inverse).sum(axis=1) * jnp.square(scale)
+        inverse = (inverse * scale[:, None, :])[:, :, :kept]
+        return jnp.einsum("pki,pkj->pij", inverse, inverse)
 
     return jax.lax.map(block, intensities)
 
@@ -90,6 +92,7 @@ def fit_pixels(
     counts: npt.NDArray[np.number],
     matrix: npt.NDArray[np.float64],
     *,
+    kept: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], bool]:
     """Maximise the Poisson likelihood of the intensities in every pixel, none negative.
@@ -102,6 +105,8 @@ def fit_pixels(
         Counts.
     matrix : array, shape (bin, column), float64
         Expected counts per unit of intensity, not negative.
+    kept : int or None
+        Number of columns, the first ones, whose covariances are wanted; ``None`` for all.
     progress : callable (done, total), optional
         Called now and then.
 
@@ -109,9 +114,9 @@ def fit_pixels(
     -------
     intensities : array, shape (pixel, column), float32
         Intensities.
-    variances : array, shape (pixel, column), float32
-        Diagonal of the inverse expected information, one count of the mean spectrum added to the rate, so that a
-        pixel without counts has the variance of about one count in place of none.
+    covariances : array, shape (pixel, kept, kept), float32
+        Inverse expected information, one count of the mean spectrum added to the rate, so that a pixel without counts
+        has the variance of about one count in place of none.
     converged : bool
         Whether a further step would gain less than 1e-4 nats a pixel.
 
@@ -146,9 +151,11 @@ def fit_pixels(
         if progress is not None:
             progress(done, MOST_STEPS)
     typical = jnp.asarray((mean + 1e-3 * mean.mean() + 1e-12) / (mean.sum() * 1.001 + 1e-9), jnp.float32)
-    variances = np.asarray(_variances(design, w, typical)).reshape(-1, columns)[:pixels] / scale**2
+    n = columns if kept is None else kept
+    covariances = np.array(_covariances(design, w, typical, n), np.float32).reshape(blocks * size, n, n)[:pixels]
+    covariances /= np.outer(scale[:n], scale[:n])
     intensities = np.asarray(w).reshape(-1, columns)[:pixels] / scale
-    return intensities.astype(np.float32), variances.astype(np.float32), gain <= TOLERANCE
+    return intensities.astype(np.float32), covariances, gain <= TOLERANCE
 
 
 def _check(counts: npt.NDArray[np.number], matrix: npt.NDArray[np.float64]) -> None:

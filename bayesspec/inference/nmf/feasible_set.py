@@ -5,7 +5,8 @@ non-negative. With rows of T that sum to one the spectra stay normalised. The co
 factorisations apart, so what differs between them is not known from the counts alone. Noise blurs the borders:
 an entry may be negative by `TOLERANCE` standard deviations of its own noise. Abundances are averaged over groups
 of pixels with similar shares, and channels are added over runs as well as taken singly: sums of what is
-non-negative are non-negative, and have less noise.
+non-negative are non-negative, and have less noise. Which pixels are averaged must not depend on their noise, or the
+borders come out too narrow: see `independent_groups`.
 """
 
 from __future__ import annotations
@@ -85,10 +86,12 @@ class FeasibleSet:
         # shapes of one background are too alike to be told apart in a group: their sum is looked at
         self._together = np.eye(components)[:, : known + (background > 0)]
         self._together[known:, known:] = 1.0
-        self.totals = (groups.abundances * groups.pixels[:, None])[-groups.finest :].sum(axis=0)
+        self._measured = groups.abundances if groups.measured is None else groups.measured
+        self.totals = np.maximum((self._measured * groups.pixels[:, None])[-groups.finest :].sum(axis=0), FLOOR)
         mean = np.maximum(groups.abundances @ self.spectra, FLOOR)
         self._pixel_noise = _inverses(np.einsum("kc,lc,gc->gkl", self.spectra, self.spectra, 1 / mean, optimize=True))
         self._pixel_noise /= groups.pixels[:, None, None]
+        self._pixel_noise = self._pixel_noise if groups.covariance is None else groups.covariance
         fine, n = groups.abundances[-groups.finest :], groups.pixels[-groups.finest :]
         by_channel = np.einsum("gk,gl,gc->ckl", fine * n[:, None], fine, 1 / mean[-groups.finest :], optimize=True)
         channel_noise = _inverses(by_channel)
@@ -153,7 +156,7 @@ class FeasibleSet:
         spread = np.einsum("kl,clm,km->ck", top, self._run_noise, top, optimize=True)
         blur = np.einsum("lk,glm,mk->gk", inverse, self._pixel_noise, inverse, optimize=True)
         noise, blur = (np.sqrt(np.maximum(part, FLOOR**2)) for part in (spread, blur))
-        return (self.runs @ top.T, noise), (self.groups.abundances @ inverse, blur)
+        return (self.runs @ top.T, noise), (self._measured @ inverse, blur)
 
     def wander(self, steps: int, rng: np.random.Generator) -> list[Array]:
         """Feasible transforms far from the identity and from each other.
@@ -323,6 +326,25 @@ def fractions(feasible: FeasibleSet, transforms: Array) -> Array:
     """
     totals = feasible.totals / feasible.totals.sum()
     return np.stack([totals @ np.linalg.inv(matrix) for matrix in transforms])
+
+
+def fraction_widths(feasible: FeasibleSet) -> Array:
+    """Width of the band of the share of the counts in each component.
+
+    Parameters
+    ----------
+    feasible : FeasibleSet
+        What is feasible.
+
+    Returns
+    -------
+    numpy.ndarray (component,), float64
+        Largest less smallest share.
+    """
+    if not len(feasible.pairs):
+        return np.zeros(feasible.components)
+    ends = [feasible.extreme(_fraction(feasible, k, sign)) for k in range(feasible.components) for sign in (-1.0, 1.0)]
+    return np.asarray(np.ptp(fractions(feasible, np.stack(ends)), axis=0), np.float64)
 
 
 def _fraction(feasible: FeasibleSet, k: int, sign: float) -> Callable[[Array], tuple[float, Array]]:

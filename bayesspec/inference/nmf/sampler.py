@@ -281,7 +281,7 @@ def sample(
     Monte-Carlo algorithms (the proposal).
     """
     known = Counts.of(counts)
-    thin = int(np.clip(THINNED_ENTRIES // known.matrix.size, 1, 5)) if thin is None else thin
+    thin = sweeps_per_draw(known) if thin is None else thin
     _check(known.shape, mode, draws, warmup, thin)
     prior, stages = prior or NmfPrior(), warmup_stages((known.filled, known.shape[1]), warmup)
     total = sum(sweeps for _, sweeps in stages) + draws * thin
@@ -291,6 +291,11 @@ def sample(
         chain = _warm_up(known, mode, prior, shapes, stages, warm_key, tick)
         kept, moments, accepted, complete = _keep(chain, draws, thin, draw_key, tick)
     return summarise(chain.blocks.join, mode, kept, moments, accepted, probs, complete=complete)
+
+
+def sweeps_per_draw(counts: Counts) -> int:
+    """Sweeps for a kept draw where none are asked for: five on small counts, one on large."""
+    return int(np.clip(THINNED_ENTRIES // counts.matrix.size, 1, 5))
 
 
 def _ticker(total: int, progress: Callable[[int, int], None] | None) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.stats import norm
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -127,15 +128,15 @@ def line_unmixing_result(
     totals = each.sum() * np.stack(parts)[:, order]
     intensities = weights * totals[..., None] / condensed.matrix.sum(axis=0)
     reach = np.sqrt(2 * allowed_drop(best.weights, settings["prob"])) * (sds[0] / parts[0])[order]
-    families = condensed.design.families
+    families = condensed.design.families[: len(condensed.lines)]
     shown = principal_columns(families)
     return LineUnmixing.from_draws(
         image,
-        **_components(image, condensed, intensities, reach),
+        **_components(image, condensed, intensities, reach, settings["prob"]),
         abundances={"mean": share[:, order] * each[:, None]},
         method="Poisson line unmixing",
         status=Status.CONVERGED if best.converged else Status.ITERATION_LIMIT,
-        verdict=verdict + _open_questions(intensities[..., shown], families),
+        verdict=verdict + condensed.remarks + _open_questions(intensities[..., shown], families),
         prob=settings["prob"],
         interval="joint likelihood ranges",
         selection=xr.Dataset({"verdict": ("candidate", ["as asked"])}, coords={"candidate": [len(order)]}),
@@ -145,26 +146,32 @@ def line_unmixing_result(
             "prior": PRIOR,
             "pixels summed": f"{settings['block']} x {settings['block']}",
             "points of the distribution of the shares": len(best.probabilities),
-            "acquisition": asdict(image.acquisition),
+            "calibration": condensed.note,
+            "acquisition": asdict(condensed.image.acquisition),
         },
-        coords={"line": list(condensed.design.lines)},
+        coords={"line": list(condensed.lines)},
         elements=list(dict.fromkeys(family.element for family in families)),
     )
 
 
-def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: Floats, reach: Floats) -> dict[str, Any]:
+def _components(
+    image: SpectrumImage, condensed: CondensedDesign, intensities: Floats, reach: Floats, prob: float
+) -> dict[str, Any]:
     """Arguments of ``from_draws``: the most likely lines, totals and spectra as the only draw, and what ranges hold.
 
-    Counts and fractions at the ends reach further by the uncertainty of each component's amount, relative to it.
+    Counts and fractions at the ends reach further by the uncertainty of each component's amount, relative to it, and
+    counts of lines by what axis and resolution leave open of them.
     """
-    design, n = condensed.design, condensed.design.n_lines
+    design, n = condensed.design, len(condensed.lines)
     spectra = np.zeros((*intensities.shape[:2], image.shape[2]), np.float32)
     curves = intensities @ design.matrix.T
     totals = curves.sum(axis=2)
     spectra[:, :, design.channels] = curves / np.maximum(totals, 1e-300)[..., None]
     amounts = np.stack([np.maximum(1 - reach, 0.0), np.ones_like(reach), 1 + reach])
     ranged = (amounts[:, None, :, None] * intensities[:, :, :n]).reshape(-1, len(reach), n)
-    ranged[:, :, np.setdiff1d(np.arange(n), principal_columns(design.families))] = np.nan
+    others = _calibrations(condensed, prob)[:, None, None]
+    ranged = (others * ranged).reshape(-1, len(reach), n)
+    ranged[:, :, np.setdiff1d(np.arange(n), principal_columns(design.families[:n]))] = np.nan
     fractions = amounts[:, None] * totals / totals.sum(axis=1, keepdims=True)
     return {
         "spectra_draws": spectra[:1],
@@ -173,11 +180,18 @@ def _components(image: SpectrumImage, condensed: CondensedDesign, intensities: F
             "line_draws": intensities[:1, :, :n],
             "continuum_draws": intensities[:1, :, n:].sum(axis=2),
             "feasible_lines": ranged,
-            "feasible_fractions": np.minimum(fractions, 1.0).reshape(-1, len(reach)),
+            "feasible_fractions": np.tile(np.minimum(fractions, 1.0).reshape(-1, len(reach)), (len(others), 1)),
             "spectra_lower": spectra.min(axis=0),
             "spectra_upper": spectra.max(axis=0),
         },
     }
+
+
+def _calibrations(condensed: CondensedDesign, prob: float) -> Floats:
+    """Counts of the lines at other calibrations, relative to those at the likeliest (calibration, line)."""
+    n = len(condensed.lines)
+    reach = norm.ppf(0.5 + prob / 2) * condensed.changes[:, :n] / np.maximum(condensed.intensities[:n], 1.0)
+    return np.maximum(np.concatenate([np.ones((1, n)), 1 + reach, 1 - reach]), 0.0)
 
 
 def _open_questions(intensities: Floats, families: Sequence[LineFamily]) -> str:
@@ -197,6 +211,7 @@ def unmix_lines(
     seed: int,
     verdict: str,
     prob: float,
+    calibrate: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> LineUnmixing:
     """Find components made of the lines of given elements.
@@ -215,6 +230,8 @@ def unmix_lines(
         How the number of components was chosen, in words.
     prob : float
         Probability of the ranges.
+    calibrate : bool
+        Refine energy axis and resolution first.
     progress : callable (done, total), optional
         Called after each step.
 
@@ -228,13 +245,13 @@ def unmix_lines(
     InputError
         When an element is not known or not recorded, or there are fewer pixels than components.
     """
-    condensed = condensed_design(image, elements, continua=2)
+    condensed = condensed_design(image, elements, calibrate=calibrate, continua=2)
     rng = np.random.default_rng(seed)
     whole = condensed.counts()
     summed, block = _summed(whole, image)
-    if not 1 <= rank <= min(len(summed), condensed.design.n_lines):
+    if not 1 <= rank <= min(len(summed), len(condensed.lines)):
         raise InputError(
-            f"rank={rank} for {len(summed)} pixels and {condensed.design.n_lines} lines",
+            f"rank={rank} for {len(summed)} pixels and {len(condensed.lines)} lines",
             "no more components than pixels or lines",
             "bs.unmix(si, rank=3, elements=[...])",
         )
@@ -243,7 +260,7 @@ def unmix_lines(
     best, ends = profile_ends(
         problem,
         max(fits, key=lambda fit: fit.log_likelihood),
-        line_shares(rank, condensed.design.families, condensed.matrix.shape[1]),
+        line_shares(rank, condensed.design.families[: len(condensed.lines)], condensed.matrix.shape[1]),
         prob,
         progress=progress,
     )
@@ -264,7 +281,7 @@ def _summed(counts: npt.NDArray[Any], image: SpectrumImage, most: int = MOST_PIX
 def _starts(whole: npt.NDArray[Any], condensed: CondensedDesign, rank: int, rng: np.random.Generator) -> list[Floats]:
     """Spectra of places that lie far apart: the successive projections, and two draws of places far from each other."""
     counts = _summed(whole, condensed.image, most=min(MOST_PLACES, int(whole.sum() / COUNTS_OF_PLACE)))[0]
-    intensities = np.asarray(fit_pixels(counts, condensed.matrix)[0], np.float64)
+    intensities = np.asarray(fit_pixels(counts, condensed.matrix, kept=0)[0], np.float64)
     totals = intensities.sum(axis=1, keepdims=True)
     kept = intensities[(totals[:, 0] >= np.quantile(totals, 0.3)) & (totals[:, 0] > 0)]
     if not len(kept):

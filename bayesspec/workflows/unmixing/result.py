@@ -10,18 +10,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fractions
-from bayesspec.inference.nmf.pixel_groups import group_pixels
-from bayesspec.inference.nmf.posterior import NmfPosterior
+from bayesspec.inference.nmf.posterior import LARGEST_ERROR, NmfPosterior
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import BANDED
 from bayesspec.results.unmixing import Unmixing
+from bayesspec.workflows.unmixing.bands import Band
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 from bayesspec.workflows.unmixing.sampling import UnmixingFit
 
-NOISE_WIDTH = 1.96
-"""Standard deviations of its own noise by which the band of an entry of a spectrum is widened."""
 Variables = dict[str, Any]
 
 
@@ -53,7 +50,6 @@ def unmixing_result(
         The result.
     """
     mode, posterior, known = fit.mode, fit.posterior, fit.known
-    complete = posterior.status is not Status.INTERRUPTED
     n = posterior.spectra.shape[1] - len(known.background)
     moments = _moments(posterior, n, fit.maps)
     result = Unmixing.from_draws(
@@ -62,7 +58,7 @@ def unmixing_result(
         {name: values[:, :n] for name, values in moments.items()},
         method="Poisson NMF",
         total_draws=posterior.totals[:, :n],
-        status=posterior.status if mode.status.ok or not complete else mode.status,
+        status=_status(fit),
         verdict=verdict,
         prob=prob,
         selection=table,
@@ -78,14 +74,27 @@ def unmixing_result(
         },
         variables={
             "effective_draws": _least_effective(posterior)[:n],
+            **({} if fit.interval_errors is None else {"interval_error": fit.interval_errors}),
             **({} if mode.stability is None else {"stability": mode.stability[:n]}),
             **_background(posterior, moments, known),
-            **(_feasible(image, posterior, known, int(fit.settings["seed"])) if complete else {}),
+            **(_feasible(image, fit.band) if fit.band is not None else {}),
         },
+        coords={"knowledge": list(fit.band.narrowed)} if fit.band is not None and fit.band.narrowed else None,
     )
-    if not complete:
+    if fit.band is None:
         return result
     return Unmixing(_widened(result, posterior, image).assign_attrs(verdict=verdict + _identified_note(result)))
+
+
+def _status(fit: UnmixingFit) -> Status:
+    """How mode and sampling ended; the ends of the intervals are settled when the band is counted in."""
+    if fit.interval_errors is None:
+        return fit.posterior.status
+    for status in (fit.mode.status, fit.posterior.status):
+        if not status.ok and status is not Status.LOW_EFFECTIVE_SAMPLE_SIZE:
+            return status
+    settled = fit.interval_errors.max() <= LARGEST_ERROR
+    return Status.CONVERGED if settled else Status.LOW_EFFECTIVE_SAMPLE_SIZE
 
 
 def _widened(result: Unmixing, posterior: NmfPosterior, image: SpectrumImage) -> xr.Dataset:
@@ -119,13 +128,24 @@ def _feasible_abundances(
 
 
 def _identified_note(result: Unmixing) -> str:
-    """Name the components whose share the counts do not determine; a clause for the verdict."""
+    """Name the components whose share the counts do not determine, and what would; a clause for the verdict."""
     unknown = np.flatnonzero(~result.identifiability["identified"].values)
     if not len(unknown):
         return ""
     who = ", ".join(map(str, unknown))
     what = f"component {who} is" if len(unknown) == 1 else f"components {who} are"
-    return f"; {what} not identified by the counts alone: bands in place of intervals"
+    return f"; {what} not identified by the counts alone: bands in place of intervals{_elements_note(result)}"
+
+
+def _elements_note(result: Unmixing) -> str:
+    """Say that lines of known elements leave less open than free spectra do; a clause for the verdict."""
+    image = result.sum_image
+    if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
+        return ""
+    elements = list(image.elements) or "bs.identify_lines(si).elements"
+    return (
+        f"; made of the lines of known elements they leave less open: bs.unmix(si, {result.rank}, elements={elements})"
+    )
 
 
 def _least_effective(posterior: NmfPosterior) -> npt.NDArray[np.float64]:
@@ -161,23 +181,15 @@ def _background(
     }
 
 
-def _feasible(image: SpectrumImage, posterior: NmfPosterior, known: KnownSpectra, seed: int) -> Variables:
+def _feasible(image: SpectrumImage, band: Band) -> Variables:
     """Factorisations at the limits of what fits as well, and the band of the spectra over them."""
-    spectra = posterior.spectra.mean(axis=0, dtype=np.float64)
-    components = len(spectra)
-    groups = group_pixels(posterior.abundance_mean[:, :components], seed)
-    background = len(known.background)
-    feasible = FeasibleSet(groups, spectra, posterior.n_fixed, background, seen=known.counts)
-    transforms, n = extreme_transforms(feasible, seed), components - background
-    limits = transforms[:, :n] @ spectra
-    noise = NOISE_WIDTH * feasible.spectra_noise[:n]
-    noise[feasible.free :] = 0.0
-    low, high = (np.zeros((n, image.shape[2]), np.float32) for _ in range(2))
-    low[:, image.valid_channels] = np.maximum(limits.min(axis=0) - noise, 0.0)
-    high[:, image.valid_channels] = np.maximum(limits.max(axis=0), 0.0) + noise
+    low, high = (np.zeros((band.fractions.shape[1], image.shape[2]), np.float32) for _ in range(2))
+    low[:, image.valid_channels] = band.spectra_lower
+    high[:, image.valid_channels] = band.spectra_upper
     return {
-        "feasible_transforms": transforms,
-        "feasible_fractions": fractions(feasible, transforms)[:, :n],
+        "feasible_transforms": band.transforms,
+        "feasible_fractions": band.fractions,
+        **({"narrowed_widths": np.stack(list(band.narrowed.values()))} if band.narrowed else {}),
         "feasible_spectra_lower": low,
         "feasible_spectra_upper": high,
     }

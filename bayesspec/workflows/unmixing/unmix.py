@@ -44,6 +44,7 @@ def unmix(
     draws: int = 200,
     warmup: int = 60,
     prob: float = PROB,
+    calibrate: bool = True,
     strict: bool = False,
 ) -> Unmixing | PrincipalComponents:
     """Find component spectra and their abundances, how many there are, and their uncertainty.
@@ -54,7 +55,8 @@ def unmix(
     pixels hold fewer than 500 counts, or are more than 4096, the spectra are sampled on sums over blocks of pixels.
     The sampling starts at the fit whose spectra lie closest together among all that are as good. What other spectra and
     abundances fit as well is found too: where the counts alone do not determine a component, the verdict says
-    so and its band stands in place of an interval.
+    so and its band stands in place of an interval; ``identifiability`` says what would narrow it. Where the ends of
+    intervals are not settled it samples again, four times as long.
 
     Parameters
     ----------
@@ -91,6 +93,9 @@ def unmix(
         Sweeps of the sampler before the first draw.
     prob : float
         Probability of the intervals.
+    calibrate : bool
+        With `elements`, for EDS: refine energy axis and resolution on the summed spectrum first, as ``bs.fit_lines``
+        does; what the lines leave open of them is part of the ranges.
     strict : bool
         Raise when the fit did not end as it should, in place of saying so in ``status``.
 
@@ -143,7 +148,16 @@ def unmix(
     result: Unmixing
     if elements is not None:
         with progress_bar(f"components, rank {chosen}") as progress:
-            result = unmix_lines(image, chosen, elements, seed=seed, verdict=verdict, prob=prob, progress=progress)
+            result = unmix_lines(
+                image,
+                chosen,
+                elements,
+                seed=seed,
+                verdict=verdict,
+                prob=prob,
+                calibrate=calibrate,
+                progress=progress,
+            )
     else:
         sampling = Sampling(seed, draws, warmup, prob, neighbours)
         fit = fit_components(counts, chosen, known, sampling, key)

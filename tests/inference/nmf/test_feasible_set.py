@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from bayesspec.image.counts import Counts
 from bayesspec.inference.nmf.feasible_set import BLUR, TOLERANCE, FeasibleSet, extreme_transforms, fractions
-from bayesspec.inference.nmf.pixel_groups import group_pixels
+from bayesspec.inference.nmf.pixel_groups import group_pixels, independent_groups
 
 
 def factors(purity: float, components: int = 3, counts: float = 1e4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -123,3 +124,42 @@ def test_groups_keep_the_totals() -> None:
     finest = (groups.abundances * groups.pixels[:, None])[-groups.finest :]
     np.testing.assert_allclose(finest.sum(axis=0), abundances.sum(axis=0))
     assert groups.pixels[-groups.finest :].sum() == len(abundances)
+
+
+def least_sigmas(counts: float, seed: int, *, independent: bool) -> float:
+    """How far below zero, in standard deviations, the true factors seem to be: half the pixels hold one component."""
+    rng = np.random.default_rng(seed)
+    spectra = rng.dirichlet(np.ones(60), 2)
+    share = np.where(np.arange(400) < 200, 0.0, rng.uniform(0.2, 1.0, 400))
+    data = rng.poisson(counts * np.stack([share, 1 - share], axis=1) @ spectra)
+    if independent:
+        groups = independent_groups(Counts.of(data), spectra, seed)
+    else:
+        weighted = spectra / spectra.mean(axis=0)
+        groups = group_pixels(data @ weighted.T @ np.linalg.inv(weighted @ spectra.T), seed)
+    (_, _), (means, noise) = FeasibleSet(groups, spectra).factors(np.eye(2))
+    return float((means / noise).min())
+
+
+def test_the_truth_is_feasible_where_the_noise_does_not_choose_the_groups() -> None:
+    apart = [least_sigmas(300.0, seed, independent=True) for seed in range(20)]
+    same = [least_sigmas(300.0, seed, independent=False) for seed in range(20)]
+    assert np.mean(np.array(apart) > -TOLERANCE) >= 0.9
+    assert np.mean(np.array(same) > -TOLERANCE) <= 0.1
+
+
+def test_measured_groups_have_the_noise_that_they_say() -> None:
+    rng = np.random.default_rng(0)
+    spectra = rng.dirichlet(np.ones(300), 2)
+    truth = np.stack([np.repeat([0.0, 100.0, 400.0], 200), np.full(600, 150.0)], axis=1)
+    off = []
+    for seed in range(30):
+        groups = independent_groups(Counts.of(rng.poisson(truth @ spectra)), spectra, seed)
+        assert groups.measured is not None
+        assert groups.covariance is not None
+        n = groups.finest
+        total = (groups.pixels[-n:, None] * groups.measured[-n:]).sum(axis=0)
+        variance = (groups.pixels[-n:, None, None] ** 2 * groups.covariance[-n:]).sum(axis=0)
+        off.append((total - truth.sum(axis=0)) / np.sqrt(np.diag(variance)))
+    assert abs(np.mean(off)) < 0.3
+    assert np.std(off) == pytest.approx(1.0, abs=0.25)

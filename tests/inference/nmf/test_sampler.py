@@ -23,7 +23,7 @@ from bayesspec.inference.nmf.mixing_moves import (
     slopes,
 )
 from bayesspec.inference.nmf.mode import fit_mode
-from bayesspec.inference.nmf.posterior import effective_sample_size, gamma_quantiles
+from bayesspec.inference.nmf.posterior import effective_sample_size, end_errors, gamma_quantiles
 from bayesspec.inference.nmf.prior import NmfPrior, draw_shape_and_rate, log_joint
 from bayesspec.inference.nmf.sampler import Chain, sample, warmup_stages
 from bayesspec.inference.status import Status
@@ -257,6 +257,19 @@ def test_effective_sample_size_of_an_autoregression():
     sizes = effective_sample_size(chain)
     assert sizes[0] == pytest.approx(20000 * 0.1 / 1.9, rel=0.2)
     assert sizes[1] == pytest.approx(20000, rel=0.1)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.8])
+def test_errors_of_the_ends_of_intervals_are_their_scatter_between_chains(memory):
+    rng = np.random.default_rng(0)
+    chains = rng.normal(size=(400, 300))
+    for t in range(1, len(chains)):
+        chains[t] = memory * chains[t - 1] + np.sqrt(1 - memory**2) * chains[t]
+    ends, errors = end_errors(chains, 0.9)
+    assert ends.shape == errors.shape == (2, 300)
+    np.testing.assert_allclose(ends.mean(axis=1), [-1.645, 1.645], atol=0.1)
+    np.testing.assert_allclose(np.median(errors, axis=1), ends.std(axis=1), rtol=0.35)
+    assert not end_errors(np.ones((50, 2)), 0.9)[1].any()
 
 
 def test_effective_sample_size_of_what_hardly_moves_and_of_few_draws():

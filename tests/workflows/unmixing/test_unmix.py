@@ -97,7 +97,20 @@ def test_ratios_carry_what_is_not_known_of_the_background_shape(fit: bs.Unmixing
     expected = np.sqrt(np.square(change[..., 0] - change[..., 1]).sum(axis=0))[best]
     found = same.ratio("Si_Ka", "O_Ka")
     assert expected > 1e-5
-    assert float(found.sd[best] / found.mean[best]) == pytest.approx(expected, rel=0.25)
+    own = found.draws.std("draw", ddof=1)
+    assert float(own[best] / found.mean[best]) == pytest.approx(expected, rel=0.25)
+
+
+def test_the_band_stays_part_of_the_interval_where_a_line_is_not_detected(fit: bs.Unmixing) -> None:
+    draws = fit.data["spectra_draws"].copy(deep=True)
+    draws[0] = 0.0  # a draw without any line: its ratios are infinite
+    found = type(fit)(fit.data.assign(spectra_draws=draws)).ratio("Si_Ka", "O_Ka")
+    whole = fit.ratio("Si_Ka", "O_Ka")
+    assert np.isinf(found.mean).any()
+    assert np.isfinite(found.interval()[0]).all()
+    np.testing.assert_array_less(found.interval()[0], fit.band("Si_Ka", "O_Ka")["lower"] + 1e-9)
+    assert not found.identified[np.isinf(found.mean)].any()
+    assert np.isfinite(whole.interval()[1]).all()
 
 
 def test_draws_are_joint_and_can_be_thinned(fit: bs.Unmixing) -> None:
@@ -152,6 +165,54 @@ def test_what_the_counts_cannot_tell_is_said(fit: bs.Unmixing) -> None:
     assert (band["lower"] <= fit.ratio("Si_Ka", "O_Ka").mean).all()
     with pytest.raises(bs.InputError, match="no background|without a background"):
         fit.background  # noqa: B018
+
+
+def mixed_everywhere(side: int = 16) -> tuple[bs.SpectrumImage, np.ndarray]:
+    """Two components that no pixel holds alone, of line-like spectra without a continuum."""
+    rng = np.random.default_rng(0)
+    spectra = rng.dirichlet(np.full(80, 0.4), 2)
+    share = np.clip(np.linspace(0.25, 0.75, side), 0, 1)[None] * np.ones((side, 1))
+    counts = rng.poisson(3000 * np.stack([share, 1 - share], axis=-1) @ spectra)
+    return bs.SpectrumImage(counts, energy=200.0 + np.arange(80.0), energy_unit="eV"), spectra
+
+
+def test_what_would_narrow_a_share_is_said_and_does() -> None:
+    image, spectra = mixed_everywhere()
+    fit = bs.unmix(image, 2, seed=0, draws=60, warmup=40, neighbours=False)
+    table = fit.identifiability
+    assert not table["identified"].any()
+    assert "not identified" in fit.verdict
+    assert "elements=" not in fit.verdict  # of energy losses
+    width = table["upper"] - table["lower"]
+    assert table["narrowed_widths"].sizes == {"knowledge": 3, "component": 2}
+    assert (table["helped_width"] < 0.7 * width).all()
+    assert all("the spectrum of component" in what for what in table["helps"].values)
+    assert sum("to narrow that most" in fact for fact in fit.facts()) == 2
+    known = int(table["helps"].values[0].split()[-1])
+    reference = spectra[np.argmax(spectra @ fit.spectra["mean"].values[known])]
+    again = bs.unmix(image, 2, spectra=reference, seed=0, draws=60, warmup=40, neighbours=False).identifiability
+    assert float((again["upper"] - again["lower"])[0]) < 1.6 * float(table["helped_width"][0]) + 0.02
+    assert float((again["upper"] - again["lower"])[0]) < 0.8 * float(width[0])
+
+
+def test_the_status_does_not_depend_on_the_seed() -> None:
+    image = mixed_everywhere(12)[0]
+    fits = [bs.unmix(image, 2, seed=seed, draws=60, warmup=40, neighbours=False) for seed in range(5)]
+    assert {fit.status for fit in fits} == {str(bs.Status.CONVERGED)}
+    assert max(float(fit.data["interval_error"].max()) for fit in fits) < 0.1
+    assert len({tuple(fit.identifiability["identified"].values) for fit in fits}) == 1
+
+
+def test_an_image_of_elements_that_is_not_identified_says_that_their_lines_leave_less_open() -> None:
+    energy = 0.2 + 0.02 * np.arange(300)
+    lines = np.stack([line_profile("Fe_Ka", energy) + line_profile("O_Ka", energy), line_profile("O_Ka", energy)])
+    lines = 0.8 * lines / lines.sum(axis=1, keepdims=True) + 0.2 * bremsstrahlung(energy, 15.0)
+    share = np.linspace(0.3, 0.7, 12)[None] * np.ones((12, 1))
+    counts = np.random.default_rng(0).poisson(1000 * np.stack([share, 1 - share], axis=-1) @ lines)
+    beam = bs.Acquisition("EDS", beam_energy_kev=15.0)
+    image = bs.SpectrumImage(counts, energy=energy, elements=("Fe", "O"), acquisition=beam)
+    fit = bs.unmix(image, 2, seed=0, draws=20, warmup=20, neighbours=False)
+    assert "elements=['Fe', 'O']" in fit.verdict
 
 
 def edges(side: int = 16, counts: float = 800.0) -> tuple[bs.SpectrumImage, np.ndarray, np.ndarray]:
