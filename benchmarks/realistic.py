@@ -35,6 +35,7 @@ OXIDES = np.array([[1.0, 0.783], [1.0, 0.698]])
 LINES = ("O_Ka", "Fe_Ka", "Si_Ka", "Mg_Ka", "Al_Ka")
 FINE = 4
 THICKNESS = 0.25
+HOLES, DARKNESS = 0.9, 0.003
 HEADER = (
     "case  phases grain blur counts | claimed  ratio  area  rmse %   two | interior: cover  rmse % "
     "| rmse / true interior: ours KMeans | s"
@@ -73,7 +74,9 @@ def grains(rng: np.random.Generator, phases: int, size: int, width: float) -> np
     return phase[owner]
 
 
-def sample(rng: np.random.Generator, compositions: np.ndarray, counts: float, width: float, blur: float) -> Sample:
+def sample(
+    rng: np.random.Generator, compositions: np.ndarray, counts: float, width: float, blur: float, *, dark: bool = False
+) -> Sample:
     """Draw an image of 64 x 64 pixels."""
     size, phases = 64, len(compositions)
     shares = compositions / compositions.sum(axis=1, keepdims=True)
@@ -81,6 +84,9 @@ def sample(rng: np.random.Generator, compositions: np.ndarray, counts: float, wi
     inside = inside.reshape(size, FINE, size, FINE, phases).mean(axis=(1, 3))
     field = gaussian_filter(rng.normal(size=(size, size)), size / 6, mode="wrap")
     dose = np.exp(THICKNESS * (field - field.mean()) / field.std())
+    if dark:
+        holes = gaussian_filter(rng.normal(size=(size, size)), 4, mode="wrap")
+        dose[(holes - holes.mean()) / holes.std() > HOLES] = DARKNESS
     rate = counts * (dose / dose.mean())[:, :, None] * (inside @ shares)
     if blur:
         rate = gaussian_filter(rate, (blur, blur, 0), mode="wrap", truncate=6)
@@ -129,7 +135,7 @@ def judged(seg: bs.Segmentation, given: Sample) -> Judged | None:
     logs = np.log(draws[:, place, 1:] / draws[:, place, :1])
     truth = log_ratios(given.compositions)
     low, high = np.quantile(logs, [0.05, 0.95], axis=0)
-    area = given.shares.mean(axis=(0, 1))
+    area = given.shares[seg.labels.values >= 0].mean(axis=0)
     below, above = (end.values[place] for end in seg.fractions.interval(0.9))
     labels = np.argsort(place)[seg.labels.values]
     inside = of_interior(given, labels)
@@ -161,7 +167,7 @@ def row(case: str, phases: int, width: float, blur: float, counts: float, chosen
     found, ours, truth, kmeans, said, begun = [], [], [], [], [], time.perf_counter()
     for k in range(chosen.images):
         rng = np.random.default_rng([chosen.seed, k, phases, int(10 * width), int(10 * blur), int(counts)])
-        given = sample(rng, compositions_of(case, phases, rng), counts, width, blur)
+        given = sample(rng, compositions_of(case, phases, rng), counts, width, blur, dark=chosen.dark)
         seg = bs.segment(bs.LineMaps(given.counts, lines=LINES[: given.counts.shape[2]]), seed=k)
         said.append(seg.verdict)
         true = of_interior(given, given.shares.argmax(axis=2))[0]
@@ -196,6 +202,7 @@ def main() -> None:
     parser.add_argument("--counts", type=float, nargs="+", default=[300.0, 1000.0, 3000.0, 10000.0])
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dark", action="store_true", help="with holes over 18 %% of the area, 0.3 %% of the dose")
     parser.add_argument("--verdicts", action="store_true", help="print what was said")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesspec.errors import InputError
+from bayesspec.errors import InputError, warn
 from bayesspec.files.saved import Saved
 from bayesspec.image.arguments import checked_names
 from bayesspec.image.checks import checked_mask, checked_pixel_size, real_values
 from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import as_counts, frozen, frozen_state, in_order
 from bayesspec.image.spectrum_image import Acquisition, SpectrumImage
+from bayesspec.inference.counting_noise import counting_noise
 from bayesspec.spectroscopy.windows import line_windows
 from bayesspec.spectroscopy.xray_lines import default_line
 
@@ -66,6 +67,9 @@ class LineMaps(Saved):
         Energy axis and resolution that the response is made for, in words; empty where there is no energy axis.
     remarks : str
         What the verdict of a result must say of the counts.
+    noise : str
+        What of the noise is not that of single events, and what was done: hot channels and pixels left out, a gain
+        divided out. Empty where nothing was found.
 
     Raises
     ------
@@ -88,6 +92,7 @@ class LineMaps(Saved):
     image_checksum: str = ""
     calibration: str = ""
     remarks: str = ""
+    noise: str = ""
 
     def __post_init__(self) -> None:
         lines = checked_names("lines", self.lines, "lines=['Fe_Ka', 'O_Ka']")
@@ -209,7 +214,38 @@ class LineMaps(Saved):
 
     def __repr__(self) -> str:
         ny, nx, _ = self.counts.shape
-        return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides>"
+        noise = f"; {self.noise}" if self.noise else ""
+        return f"<LineMaps {self.name!r}: {ny} x {nx} pixels, {', '.join(self.lines)}; {len(self.sides)} sides{noise}>"
+
+
+def counting_maps(maps: LineMaps) -> LineMaps:
+    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain; maps that are so already stay.
+
+    Parameters
+    ----------
+    maps : LineMaps
+        Counts in windows.
+
+    Returns
+    -------
+    LineMaps
+        Maps for Poisson models, whose ``noise`` says what was done or is wrong.
+
+    Warns
+    -----
+    UserWarning
+        When there is something to say.
+    """
+    found = counting_noise(maps.window_counts(), maps.valid)
+    new = [words for words in found.words if words not in maps.noise]
+    if not new:
+        return maps
+    warn("; ".join(new))
+    noise = "; ".join(filter(None, (maps.noise, *new)))
+    lines, sides = maps.counts, np.asarray(maps.side_counts)
+    if found.divides:
+        lines, sides = (np.rint(part / found.gain).astype(np.int64) for part in (lines, sides))
+    return replace(maps, counts=lines, side_counts=sides, mask=np.asarray(maps.mask) | found.hot, noise=noise)
 
 
 def window_maps(
@@ -219,8 +255,11 @@ def window_maps(
     shapes: Sequence[Mapping[str, npt.NDArray[np.float64]]] = (),
     calibration: str = AS_IN_FILE,
     remarks: str = "",
+    noise: str = "",
 ) -> LineMaps:
     """Count in windows around lines and beside them, at the energy axis and resolution that the image states.
+
+    Hot pixels are left out, a gain is divided out, and ``noise`` of the maps says so.
 
     Parameters
     ----------
@@ -231,8 +270,8 @@ def window_maps(
     shapes : sequence of mapping of str to array, shape (energy,), float64
         Spectra of one count in each line as they were found, then with independent errors, one standard deviation each;
         none for those of the tables.
-    calibration, remarks : str
-        As ``LineMaps`` holds them.
+    calibration, remarks, noise : str
+        As ``LineMaps`` holds them, the last of what was found before.
 
     Returns
     -------
@@ -246,7 +285,7 @@ def window_maps(
     """
     windows = line_windows(image, lines, shapes=shapes)
     counts = windows.sums(image.counts)
-    return LineMaps(
+    maps = LineMaps(
         counts=counts[:, :, : len(lines)],
         lines=tuple(lines),
         side_counts=counts[:, :, len(lines) :] if counts.shape[2] > len(lines) else None,
@@ -262,7 +301,9 @@ def window_maps(
         truth=image.truth,
         calibration=calibration,
         remarks=remarks,
+        noise=noise,
     )
+    return counting_maps(maps)
 
 
 def default_lines(image: SpectrumImage, elements: Sequence[str] | None = None) -> list[str]:

@@ -10,6 +10,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.line_design import resolution_of
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines, window_maps
+from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.spectroscopy.windows import line_windows
 from bayesspec.spectroscopy.xray_lines import lines_in_range, xray_line
 from bayesspec.workflows.line_model import LineModel, line_model, no_line, recorded_elements
@@ -24,6 +25,9 @@ def element_maps(
     calibrate: bool = True,
 ) -> LineMaps:
     """Count the photons of each line, and of the background and overlapping lines beside it.
+
+    The noise is asked first, as `bs.poisson_check` does: hot channels and pixels are left out, a gain is divided out,
+    and ``noise`` of the maps says so.
 
     Parameters
     ----------
@@ -57,20 +61,26 @@ def element_maps(
     (12, 12, 2)
     """
     left_out = list[str]()
+    image, hot = without_hot_channels(image)
     if lines is None:
         elements, left_out = _recorded(image, image.elements if elements is None else elements)
     names = list(lines) if lines is not None else default_lines(image, elements)
     missing = f"; {no_line(image, left_out)}" if left_out else ""
     if not calibrate:
         resolution_of(image)
-        return window_maps(image, names, remarks=missing)
+        return window_maps(image, names, remarks=missing, noise=hot)
     line_windows(image, names)
     owners = [xray_line(name).element for name in names]
     model = line_model(image, recorded_elements(image, [*owners, *image.elements]), names)
     place, unnamed = _with_unnamed(model, names)
     note = f"; a line that nobody named is taken off, {'; '.join(unnamed)}" if unnamed else ""
     return window_maps(
-        place, names, shapes=model.line_spectra, calibration=model.note, remarks=missing + model.remarks + note
+        place,
+        names,
+        shapes=model.line_spectra,
+        calibration=model.note,
+        remarks=missing + model.remarks + note,
+        noise=hot,
     )
 
 

@@ -26,7 +26,8 @@ from bayesspec.results.estimate import PROB, check_prob
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.selection import candidates
-from bayesspec.workflows.poisson_check import noise_note, odd_channels
+from bayesspec.spectroscopy.odd_channels import odd_channels
+from bayesspec.workflows.poisson_check import noise_note
 from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")

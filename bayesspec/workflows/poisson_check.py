@@ -14,27 +14,21 @@ from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import summed
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.counting_noise import NOISY, low_noise_words, named_flags
 from bayesspec.inference.noise.dispersion import NoiseLevel, dispersion, noise_level
 from bayesspec.inference.noise.drift import Drift, find_drift
-from bayesspec.inference.noise.outliers import outliers
-from bayesspec.inference.noise.pixel_pairs import pair_noise
 from bayesspec.inference.noise.singular_values import SpectralRank, tracy_widom_rank
+from bayesspec.inference.outliers import outliers
 from bayesspec.results.dataset import pixel_coords
-from bayesspec.spectroscopy.line_maps import LineMaps
-from bayesspec.spectroscopy.window_background import line_fwhm
+from bayesspec.spectroscopy.odd_channels import odd_channels
 
 OVERDISPERSED_SIGMAS = 3.0
 """Standard errors that the dispersion must be above 1 for the counts to be called noisier than Poisson counts
 (``python benchmarks/selection.py --case noise``)."""
 LEAST_DISPERSION = 0.02
 """How far the dispersion must be above 1 besides (python benchmarks/selection.py --case noise)."""
-WIDE = 0.5
-"""Channel width, in full widths of the softest line, above which a single channel may hold most of a line."""
 LEVEL = 0.01
 """Probability that pure noise exceeds the threshold of the Tracy-Widom test of the number of components."""
-NOISY = 1.2
-"""Variance over mean from which on a fit warns and counts are divided by their gain: warnings of clean counts and of a
-gain, ``python benchmarks/selection.py --case noise``."""
 LARGEST = 4_000_000
 """Entries of the image in which a drift is sought; larger images are summed over blocks of pixels."""
 TESTS = ("dispersion", "drift", "channels", "pixels")
@@ -81,6 +75,11 @@ class NoiseCheck:
         return self.noise.significance > OVERDISPERSED_SIGMAS and self.noise.dispersion > 1.0 + LEAST_DISPERSION
 
     @property
+    def underdispersed(self) -> bool:
+        """Whether the counts are clearly less noisy than Poisson counts."""
+        return -self.noise.significance > OVERDISPERSED_SIGMAS and self.noise.dispersion < 1.0 / NOISY
+
+    @property
     def rank(self) -> int:
         """Number of components once all that was found is modelled."""
         return self.corrected.rank if self.drift is None else self.drift.rank
@@ -96,13 +95,15 @@ class NoiseCheck:
         return [
             self.dispersion_words,
             self.drift_words,
-            _named(self.channels, "channel"),
-            _named(self.pixels, "pixel"),
+            named_flags(self.channels, "channel"),
+            named_flags(self.pixels, "pixel"),
         ]
 
     @property
     def dispersion_words(self) -> str:
         """What the dispersion is, empty where it is that of Poisson counts."""
+        if self.underdispersed:
+            return low_noise_words(self.noise.dispersion)
         if not self.overdispersed:
             return ""
         words = f"the noise has {self.noise.dispersion:.3g} times the variance of Poisson counts"
@@ -122,17 +123,6 @@ class NoiseCheck:
         return f"{words}, which shows as {spurious} spurious component{'s' if spurious > 1 else ''}"
 
 
-def _named(flags: npt.NDArray[np.int8], what: str) -> str:
-    words = []
-    for sign, name in ((1, "hot"), (-1, "dead")):
-        places = np.argwhere(flags == sign)
-        if len(places):
-            listed = ", ".join(str(tuple(map(int, p))) if len(p) > 1 else str(int(p[0])) for p in places[:5])
-            more = ", ..." if len(places) > 5 else ""
-            words.append(f"{len(places)} {name} {what}{'s' if len(places) > 1 else ''}: {listed}{more}")
-    return "; ".join(words)
-
-
 def noise_note(counts: Counts) -> str:
     """Warn where the noise is clearly not that of counts.
 
@@ -149,77 +139,18 @@ def noise_note(counts: Counts) -> str:
     Warns
     -----
     UserWarning
-        When the variance is more than 1.2 times that of Poisson counts.
+        When the variance is more than 1.2 times that of Poisson counts, or less than that part of it.
     """
     gain = dispersion(counts)
+    if gain < 1.0 / NOISY:
+        note = low_noise_words(gain)
+        warn(note)
+        return f"; not Poisson: {note}"
     if gain < NOISY:
         return ""
     note = f"the noise has {gain:.2g} times the variance of Poisson counts (a gain, or correlated noise)"
     warn(f"{note}: the intervals are too short by about {np.sqrt(gain):.2g}")
     return f"; not Poisson: {note}, so the intervals are too short and components may be spurious"
-
-
-def without_hot_channels(image: SpectrumImage) -> tuple[SpectrumImage, str]:
-    """Leave hot channels out, by the test of `poisson_check`.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    tuple of SpectrumImage and str
-        The image with these channels excluded, and a clause that names them; empty where there are none.
-
-    Warns
-    -----
-    UserWarning
-        When there are some.
-    """
-    hot = odd_channels(image) == 1
-    if not hot.any():
-        return image, ""
-    note = f"left out: {_named(hot.astype(np.int8), 'channel')}"
-    warn(note)
-    return image.with_mask(hot), f"; {note}"
-
-
-def counting_maps(maps: LineMaps) -> tuple[LineMaps, str]:
-    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain.
-
-    Parameters
-    ----------
-    maps : LineMaps
-        Counts in windows.
-
-    Returns
-    -------
-    tuple of LineMaps and str
-        Maps for Poisson models, and a clause that says what was done or is wrong; empty where nothing is.
-
-    Warns
-    -----
-    UserWarning
-        When there is something to say.
-    """
-    counts = maps.window_counts()
-    hot = outliers(counts.sum(axis=2, dtype=np.int64), maps.valid) == 1
-    note = f"; left out: {_named(hot.astype(np.int8), 'pixel')}" if hot.any() else ""
-    maps = replace(maps, mask=np.asarray(maps.mask) | hot) if hot.any() else maps
-    gain = pair_noise(counts, maps.valid).gain
-    if gain > NOISY:
-        lines, sides = (np.rint(part / gain).astype(np.int64) for part in (maps.counts, np.asarray(maps.side_counts)))
-        maps = replace(maps, counts=lines, side_counts=sides)
-        note += f"; counts divided by the gain of {gain:.2g} that their noise shows"
-    elif gain < 1.0 / NOISY:
-        note += (
-            f"; the noise has {gain:.2g} times the variance of Poisson counts, as of averaged or interpolated frames: "
-            f"intervals are too wide by up to {1.0 / np.sqrt(gain):.2g}"
-        )
-    if note:
-        warn(note.removeprefix("; "))
-    return maps, note
 
 
 def check_noise(counts: Counts, channels: npt.NDArray[np.int8], *, drift: bool = True) -> NoiseCheck:
@@ -278,26 +209,6 @@ def _drift(counts: Counts, found: NoiseCheck) -> tuple[Drift | None, npt.NDArray
         whole = shifts.repeat(down, axis=0).repeat(across, axis=1)
         where[: whole.shape[0], : whole.shape[1]] = whole
     return drift, where
-
-
-def odd_channels(image: SpectrumImage) -> npt.NDArray[np.int8]:
-    """Find dead and hot channels; none are sought where channels are so wide that one may hold most of a line.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Counts.
-
-    Returns
-    -------
-    numpy.ndarray (energy,), int8
-        1 where a channel is hot, -1 where it is dead.
-    """
-    found = outliers(image.sum_spectrum(), image.valid_channels)
-    if image.acquisition.technique != "EDS" or image.energy_unit != "keV":
-        return found
-    wide = image.energy_step > WIDE * line_fwhm(image, max(float(image.energy[0]), 0.0))
-    return np.zeros_like(found) if wide else found
 
 
 @checked_arguments()

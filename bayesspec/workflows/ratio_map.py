@@ -22,7 +22,7 @@ from bayesspec.results.estimate import PROB
 from bayesspec.results.ratio_map import OUTER, Profile, RatioMap
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.table import interval_text
-from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
 from bayesspec.spectroscopy.windows import drawn_responses
 from bayesspec.workflows.element_maps import element_maps
 
@@ -117,7 +117,7 @@ def ratio_map(
         Frame.of(maps),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio[:, maps.valid]) + maps.remarks,
+        verdict=_verdict(numerator, denominator, ratio[:, maps.valid], maps),
         status=fields.status,
         settings={
             "model": MODEL,
@@ -201,7 +201,7 @@ def profile(
         Frame({"distance": distance}, checksum=Frame.of(maps).checksum),
         name=maps.name,
         method=METHOD,
-        verdict=_verdict(numerator, denominator, ratio) + maps.remarks,
+        verdict=_verdict(numerator, denominator, ratio, maps),
         status=fields.status,
         settings={
             "model": MODEL,
@@ -222,7 +222,7 @@ def _maps(data: SpectrumImage | LineMaps, numerator: str, denominator: str, draw
         raise InputError(f"{numerator}/{denominator}", "two different lines", "bs.ratio_map(si, 'Fe_Ka', 'O_Ka')")
     if draws < FEWEST_DRAWS:
         raise InputError(f"draws={draws}", f"{FEWEST_DRAWS} draws or more", "draws=400")
-    maps = data if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
+    maps = counting_maps(data) if isinstance(data, LineMaps) else element_maps(data, [numerator, denominator])
     for line in (numerator, denominator):
         if not maps.counts[maps.valid][:, maps.line_index(line)].sum():
             raise InputError(
@@ -374,8 +374,12 @@ def _spread(used: Floats) -> Floats:
     return np.where(seen.all(axis=1), spread, np.inf)
 
 
-def _verdict(numerator: str, denominator: str, used: Floats) -> str:
-    """Say whether the ratio varies, and by how much."""
+def _verdict(numerator: str, denominator: str, used: Floats, maps: LineMaps) -> str:
+    """Say whether the ratio varies, and by how much; then what must be said of the counts and their noise."""
+    return _variation(numerator, denominator, used) + maps.remarks + (f"; {maps.noise}" if maps.noise else "")
+
+
+def _variation(numerator: str, denominator: str, used: Floats) -> str:
     name, middle = f"{numerator}/{denominator}", np.median(used, axis=1)
     interval = interval_text(float(np.median(middle)), *(float(end) for end in _quantiles(middle)))
     value = f"{np.median(middle):.3g} ({100 * PROB:.0f} % interval {interval})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,8 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.mixture.area_fractions import area_fraction_draws
-from bayesspec.inference.mixture.boundary_fit import NeighbourFit
+from bayesspec.inference.mixture.boundary_fit import UNLIKELY, NeighbourFit
+from bayesspec.inference.mixture.dark_pixels import dark_pixels
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
@@ -28,8 +30,7 @@ from bayesspec.labels import interior as inner
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
 from bayesspec.results.selection import candidates, held_out_table, limit_note, with_verdicts
-from bayesspec.spectroscopy.line_maps import LineMaps
-from bayesspec.workflows.poisson_check import counting_maps, without_hot_channels
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
 from bayesspec.workflows.spectral_maps import maps_of
 
 IMPURE = "their ratios are not those of pure phases; use bs.unmix, or bs.ratio_map, which asks for no phases"
@@ -96,6 +97,8 @@ def phase_verdict(
         words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
     if fits.boundary_share:
         words += f"; {_mixed_note(fits)}, whose shares are fitted"
+        if fits.boundary_probability < 1 - UNLIKELY:
+            words += f"; that they do is not certain at this dose, probability {fits.boundary_probability:.2f}"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"
     return words
@@ -141,6 +144,7 @@ def segment(
     composition, background included. The number of phases has the smallest BIC; held-out counts are scored
     beside it. Which phase a pixel belongs to is judged by its own counts and by the other pixels around it.
     The noise is asked first: hot channels and pixels are left out and a gain is divided out, and the verdict says so.
+    Pixels that are dark beside the others, such as holes, have no phase; areas are shares of the other pixels.
     Where phases meet within pixels, a pixel may hold two, in shares that are fitted: then the probabilities are
     shares, areas are sums of shares, and the verdict names the share of such pixels.
     Compositions that scatter within the phases are fitted so where the counts say so; where pixels hold more than one
@@ -196,16 +200,11 @@ def segment(
     >>> bool((abs(sorted(ratio.mean.values) - np.array([0.698, 0.783])) < 0.02).all())
     True
     """
-    noise = ""
-    if isinstance(data, SpectrumImage):
-        image, noise = without_hot_channels(data)
-        maps = maps_of(image, lines, elements, method, calibrate=calibrate)
-    else:
-        maps = data
+    maps = maps_of(data, lines, elements, method, calibrate=calibrate) if isinstance(data, SpectrumImage) else data
     if not isinstance(maps, LineMaps):
         raise InputError(f"a {type(data).__name__}", "line maps or an image", "bs.LineMaps(counts, lines=[...])")
     _check(maps)
-    maps, note = counting_maps(maps)
+    maps, dark = _without_dark_pixels(counting_maps(maps))
     counts = maps.window_counts()
     numbers = candidates(phases, "phases", _check(maps))
     mask = np.asarray(maps.mask)
@@ -215,8 +214,19 @@ def segment(
     table = _scores(path, counts, mask, numbers, own)
     fits = find_phases(path, numbers, counts, mask, seed=own, lines=len(maps.lines))
     table = with_verdicts(table, fits.measured.n_phases)
-    result = _result(maps, fits, table, path, draws, seed, interior=interior, noise=maps.remarks + noise + note)
+    result = _result(maps, fits, table, path, draws, seed, interior=interior, dark=dark)
     return as_it_ended(result, strict=strict)
+
+
+def _without_dark_pixels(maps: LineMaps) -> tuple[LineMaps, str]:
+    """Leave out what is no part of the sample, and say so."""
+    totals = maps.window_counts().sum(axis=2, dtype=np.int64)
+    dark = dark_pixels(totals, maps.valid)
+    if not dark.any():
+        return maps, ""
+    share = 100 * dark.sum() / maps.valid.sum()
+    words = f"; {share:.2g} % of the pixels are dark, {totals[dark].mean():.2g} counts in the mean, and of no phase"
+    return replace(maps, mask=np.asarray(maps.mask) | dark), words
 
 
 def _check(maps: LineMaps) -> int:
@@ -262,7 +272,7 @@ def _result(
     seed: int,
     *,
     interior: bool,
-    noise: str,
+    dark: str,
 ) -> Segmentation:
     shape = maps.counts.shape[:2]
     measured = maps.valid & (maps.window_counts().sum(axis=2, dtype=np.int64) > 0)
@@ -278,7 +288,7 @@ def _result(
         inside = inner(np.where(measured, probabilities.argmax(axis=2), -1))
         compositions = _of_interior(compositions, maps.window_counts(), probabilities, inside, own)
         verdict += f"; ratios from the {int(inside.sum())} pixels whose neighbours are of the same phase"
-    verdict += noise
+    verdict += dark + maps.remarks + (f"; {maps.noise}" if maps.noise else "")
     return Segmentation.from_draws(
         maps,
         compositions,

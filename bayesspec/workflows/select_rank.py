@@ -21,7 +21,8 @@ from bayesspec.inference.nmf.held_out import rank_scores
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
-from bayesspec.workflows.poisson_check import NoiseCheck, check_noise, odd_channels
+from bayesspec.spectroscopy.odd_channels import odd_channels
+from bayesspec.workflows.poisson_check import NoiseCheck, check_noise
 
 FITTED_SHARE = 0.8
 """Share of the counts that is fitted when ranks are scored; the rest is held out

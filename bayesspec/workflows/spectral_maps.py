@@ -10,7 +10,8 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.spectroscopy.line_maps import LineMaps, counting_maps
+from bayesspec.spectroscopy.odd_channels import without_hot_channels
 from bayesspec.workflows.condensed_design import condensed_design
 from bayesspec.workflows.element_maps import element_maps
 
@@ -33,6 +34,7 @@ def spectral_maps(
     In place of a window for each line and one beside it, all channels count, in bins that are narrow where lines
     overlap and wide elsewhere. The line intensities are the weighted least-squares solution over the bins, with the
     weights of the summed spectrum: unbiased for whatever the intensities are, and efficient near those of the sum.
+    The noise is asked first, as in `bs.element_maps`.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def spectral_maps(
     >>> "Fe_Ka" in maps.lines
     True
     """
+    image, hot = without_hot_channels(image)
     condensed = condensed_design(image, elements, lines, calibrate=calibrate, continua=2, loss=LOSS)
     matrix, names = condensed.matrix, condensed.lines
     rate = matrix @ condensed.intensities
@@ -71,7 +74,7 @@ def spectral_maps(
     order = _order(matrix[:, : len(names)])
     counts = condensed.counts()[:, :, order]
     energy = condensed.design.energy[condensed.starts]
-    return LineMaps(
+    maps = LineMaps(
         counts=counts[:, :, : len(names)],
         lines=names,
         side_counts=counts[:, :, len(names) :],
@@ -87,7 +90,9 @@ def spectral_maps(
         truth=image.truth,
         calibration=condensed.note,
         remarks=condensed.remarks,
+        noise=hot,
     )
+    return counting_maps(maps)
 
 
 def least_squares(

@@ -1,6 +1,7 @@
 """Line maps stay counts, and their net intensities are unbiased."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import xarray as xr
 
 from bayesspec import LineMaps, SpectrumImage, element_maps, simulate
 from bayesspec.errors import InputError
+from bayesspec.spectroscopy.line_maps import counting_maps
 
 
 def test_net_ratio_of_each_phase_is_the_truth() -> None:
@@ -102,3 +104,30 @@ def test_maps_stay_as_they_are_when_the_callers_buffer_is_filled_again() -> None
 def test_dimensions_with_names_are_put_in_order() -> None:
     counts = xr.DataArray(np.arange(18).reshape(3, 3, 2), dims=("y", "x", "line"))
     np.testing.assert_array_equal(LineMaps(counts.transpose("line", "x", "y"), ["a", "b"]).counts, counts.values)
+
+
+def test_hot_channels_and_pixels_are_left_out_and_a_gain_is_divided_out() -> None:
+    clean = simulate.iron_oxides(3000, shape=(24, 24), seed=1)
+    place = int(np.argmin(np.abs(clean.energy - 6.4)))
+    counts = 2 * clean.counts.astype(np.int64)
+    counts[:, :, place] += 400
+    counts[5, 7] *= 40
+    with pytest.warns(UserWarning, match="left out|gain"):
+        maps = element_maps(replace(clean, counts=counts), ["Fe_Ka", "O_Ka"])
+    assert f"left out: 1 hot channel: {place}; left out: 1 hot pixel: (5, 7)" in maps.noise
+    assert "divided by the gain of 2" in maps.noise
+    assert maps.noise in repr(maps)
+    assert np.argwhere(maps.mask).tolist() == [[5, 7]]
+    undisturbed = element_maps(clean, ["Fe_Ka", "O_Ka"])
+    assert undisturbed.noise == ""
+    oxygen = maps.line_index("O_Ka")
+    here = maps.valid
+    assert maps.counts[here][:, oxygen].sum() == pytest.approx(undisturbed.counts[here][:, oxygen].sum(), rel=0.1)
+
+
+def test_maps_that_were_asked_for_their_noise_stay_as_they_are() -> None:
+    quiet = np.rint(np.random.default_rng(3).poisson([1600, 2400], (48, 48, 2)) / 4).astype(int)
+    with pytest.warns(UserWarning, match="averaged or interpolated frames"):
+        maps = counting_maps(LineMaps(quiet, lines=("Fe_Ka", "O_Ka")))
+    assert counting_maps(maps) is maps
+    assert "intervals are too wide by up to 2" in maps.noise

@@ -96,3 +96,14 @@ def test_lines_in_one_wide_channel_and_the_end_of_the_axis_are_no_faults():
     image = bs.simulate.iron_oxides(3000, (16, 16), seed=0)
     for wide in (1, 8):
         assert bs.poisson_check(image.rebin(energy=wide))["ok"].sel(test="channels"), wide
+
+
+def test_noise_below_that_of_counts_is_said_in_all_workflows():
+    image, _ = image_of(dose=8000.0)
+    averaged = bs.SpectrumImage(np.rint(image.counts / 4).astype(int), energy=image.energy)
+    with pytest.warns(UserWarning, match="averaged or interpolated frames"):
+        found = bs.poisson_check(averaged)
+    assert not found["ok"].sel(test="dispersion")
+    assert float(found["value"].sel(test="dispersion")) == pytest.approx(0.27, abs=0.05)
+    with pytest.warns(UserWarning, match="intervals are too wide by up to"):
+        assert "not Poisson: the noise has 0.2" in bs.pca(averaged, rank=2, draws=2).verdict

@@ -12,7 +12,8 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.noise.dispersion import NoiseLevel
 from bayesspec.inference.noise.singular_values import SpectralRank
 from bayesspec.plot import scree
-from bayesspec.workflows.poisson_check import NoiseCheck, odd_channels
+from bayesspec.spectroscopy.odd_channels import odd_channels
+from bayesspec.workflows.poisson_check import NoiseCheck
 from bayesspec.workflows.select_rank import (
     _decide,
     _Evidence,

@@ -35,7 +35,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln, logsumexp
-from scipy.special import ndtr, ndtri
+from scipy.linalg import block_diag
+from scipy.special import log_softmax, ndtr, ndtri, softmax
 
 BINS, STEP = 5, 0.5
 """Bins of the shares of a pixel on a boundary, and their width in normal quantiles: shares from 1/2 to 0.994."""
@@ -196,22 +197,24 @@ def summed(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array, Array]
     return values.sum(), scores.sum(axis=0), scores.T @ scores
 
 
-@partial(jax.jit, static_argnames="number")
-def block_sums(parameters: Parameters, pixels: Pixels, block: Array, *, number: int) -> Array:
-    """Scores added up in blocks, (block, parameter)."""
-    return jax.ops.segment_sum(pixel_scores(parameters, pixels)[1], block, number)
-
-
-@jax.jit
-def prior_derivatives(parameters: Parameters) -> tuple[Array, Array, Array]:
+def prior_derivatives(parameters: Parameters) -> tuple[float, np.ndarray, np.ndarray]:
     """Log prior, its gradient and its information; a unit on each phase's sum of log shares fixes it."""
-
-    def of_flat(values: Array) -> Array:
-        at = unflat(values, parameters)
-        return log_prior(at) - 0.5 * jnp.square(at.log_shares.sum(axis=1)).sum()
-
-    at = flat(parameters)
-    return of_flat(at), jax.grad(of_flat)(at), -jax.hessian(of_flat)(at)
+    log_shares, intercepts, slopes = (np.asarray(part) for part in parameters[:3])
+    channels = log_shares.shape[1]
+    shares = softmax(log_shares, axis=1)
+    sums = log_shares.sum(axis=1, keepdims=True)
+    of_shares = [channels * (np.diag(row) - np.outer(row, row)) + 1.0 for row in shares]
+    means, scales = [np.zeros(intercepts.size + slopes.size)], [np.full(intercepts.size + slopes.size, WEIGHT_SCALE)]
+    at = [intercepts, slopes]
+    if parameters.edge is not None:
+        means, scales = [*means, np.array(EDGE_MEAN)], [*scales, np.array(EDGE_SCALE)]
+        at.append(np.asarray(parameters.edge))
+    scale = np.concatenate(scales)
+    from_mean = (np.concatenate(at) - np.concatenate(means)) / scale
+    value = log_softmax(log_shares, axis=1).sum() - 0.5 * np.square(sums).sum()
+    value -= (0.5 * np.square(from_mean) + np.log(scale) + 0.5 * np.log(2.0 * np.pi)).sum()
+    gradient = np.concatenate([(1.0 - channels * shares - sums).ravel(), -from_mean / scale])
+    return float(value), gradient, block_diag(*of_shares, np.diag(scale**-2.0))
 
 
 def component_shares(parameters: Parameters) -> Array:
@@ -231,19 +234,33 @@ def _expected(parameters: Parameters, counts: Array, covariates: Array, allowed:
     return Expected(shares, weights, responsibility[:phases].sum(), total)
 
 
-@jax.jit
-def expected(parameters: Parameters, pixels: Pixels) -> Expected:
-    """What every pixel holds."""
-    return jax.vmap(_expected, (None, 0, 0, 0))(parameters, *pixels)
+class Found(NamedTuple):
+    """What the pixels hold, and sums over them at the mode.
+
+    Attributes
+    ----------
+    expected : Expected
+        Of every pixel.
+    block_scores : Array, (block, parameter)
+        Scores added up in blocks.
+    area_slope, area_scatter : Array, (phase, parameter) and (phase, phase)
+        Derivative of the sum of the shares, and their scatter about the mean.
+    """
+
+    expected: Expected
+    block_scores: Array
+    area_slope: Array
+    area_scatter: Array
 
 
-@jax.jit
-def area_derivatives(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:
-    """Sums over pixels: derivative of the shares (phase, parameter), their scatter about the mean (phase, phase)."""
+@partial(jax.jit, static_argnames="number")
+def found(parameters: Parameters, pixels: Pixels, block: Array, *, number: int) -> Found:
+    """Look at all pixels at the mode, which blocks of pixels they belong to (pixel,) given: one program."""
     measured = (pixels.counts.sum(axis=1) > 0).astype(pixels.counts.dtype)
 
-    def shares(values: Array) -> Array:
-        return measured @ jax.vmap(_expected, (None, 0, 0, 0))(unflat(values, parameters), *pixels).shares
+    def shares(values: Array) -> tuple[Array, Expected]:
+        each = jax.vmap(_expected, (None, 0, 0, 0))(unflat(values, parameters), *pixels)
+        return measured @ each.shares, each
 
     def scatter(counts: Array, covariates: Array, allowed: Array) -> Array:
         terms = log_terms(parameters, counts, covariates, allowed)
@@ -252,4 +269,6 @@ def area_derivatives(parameters: Parameters, pixels: Pixels) -> tuple[Array, Arr
         mean = responsibility @ each
         return (responsibility[:, None] * each).T @ each - mean[:, None] * mean[None]
 
-    return jax.jacrev(shares)(flat(parameters)), jnp.einsum("n,nkl->kl", measured, jax.vmap(scatter)(*pixels))
+    slope, each = jax.jacrev(shares, has_aux=True)(flat(parameters))
+    scores = jax.ops.segment_sum(pixel_scores(parameters, pixels)[1], block, number)
+    return Found(each, scores, slope, jnp.einsum("n,nkl->kl", measured, jax.vmap(scatter)(*pixels)))

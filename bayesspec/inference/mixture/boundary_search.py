@@ -49,7 +49,8 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
     Returns
     -------
     NeighbourFit or None
-        None where `start` has one phase, or no pixels of two are seen.
+        None where `start` has one phase, or the pixels around say little of a pixel's phase. Whether pixels hold two is
+        not decided: both answers are in the fit, weighed by their evidence.
     """
     if start.n_phases == 1:
         return None
@@ -64,8 +65,8 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
         if split is None:
             break
         fit = split
-    seen = fit.probability > SETTINGS.two_phases_seen and fit.convergence.definite and fit.n_phases in numbers
-    return fit if seen and _told_by_neighbours(fit) > SETTINGS.coherent else None
+    known = fit.convergence.definite and fit.n_phases in numbers
+    return fit if known and _told_by_neighbours(fit) > SETTINGS.coherent else None
 
 
 def _told_by_neighbours(fit: NeighbourFit) -> float:

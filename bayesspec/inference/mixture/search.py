@@ -73,6 +73,11 @@ class PhaseFits(NamedTuple):
         return self.measured.boundary_share if isinstance(self.measured, NeighbourFit) else 0.0
 
     @property
+    def boundary_probability(self) -> float:
+        """Probability that there are such pixels; 0 where they are not part of the model or not spoken of."""
+        return self.measured.probability if self.boundary_share and isinstance(self.measured, NeighbourFit) else 0.0
+
+    @property
     def blurred(self) -> bool:
         """Whether so many pixels hold more than one phase that the ratios are not those of the phases."""
         return (

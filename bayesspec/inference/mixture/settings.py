@@ -69,12 +69,10 @@ class Settings:
     coherent: float = 0.3
     """Part of what is not known of a pixel's phase without its neighbours that these must tell, 0 for none and 1 for
     all: below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
-    two_phases_seen: float = 0.75
-    """Probability of pixels of two phases from which they are part of the answer: ``python benchmarks/realistic.py``
-    with blur, and ``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one."""
-    labels_in_doubt: float = 0.06
+    labels_in_doubt: float = 0.03
     """Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
-    deviations: ``python benchmarks/segmentation.py --dose 200 600``."""
+    deviations: of 256 images of two phases at 300 to 10,000 counts, 18 of 26 false ones were above it
+    (``python benchmarks/realistic.py --case oxides``)."""
     most_boundary: float = 0.75
     """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen
     through a probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""

@@ -19,8 +19,9 @@ from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.selection import candidates
 from bayesspec.results.unmixing import Unmixing
+from bayesspec.spectroscopy.odd_channels import odd_channels
 from bayesspec.workflows.pca import pca
-from bayesspec.workflows.poisson_check import noise_note, odd_channels
+from bayesspec.workflows.poisson_check import noise_note
 from bayesspec.workflows.select_rank import choose_rank
 from bayesspec.workflows.unmixing.from_lines import unmix_lines
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra, known_spectra

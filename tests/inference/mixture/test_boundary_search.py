@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.inference.mixture.boundary_fit import BEFORE
 from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating, distance_between
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path
@@ -57,10 +58,17 @@ def test_no_fewer_phases_are_fitted_than_asked_for(crossed: tuple[np.ndarray, np
     assert found is None or found.n_phases == 3
 
 
-def test_whole_pixels_of_one_phase_each_show_no_boundaries() -> None:
+def test_whole_pixels_of_one_phase_each_show_hardly_a_boundary_and_their_ratios_hold() -> None:
     shares = shares_of(2, 2, sharp=True)
-    counts = np.random.default_rng(3).poisson(1000 * shares @ OXIDES)
-    assert boundary_phases(fit_path(counts, 2)[1], [1, 2], counts, NOWHERE) is None
+    counts = np.random.default_rng(4).poisson(3000 * shares @ OXIDES)
+    found = boundary_phases(fit_path(counts, 2)[1], [1, 2], counts, NOWHERE)
+    assert found is not None
+    assert found.probability < BEFORE
+    assert found.boundary_share == 0.0
+    change = np.array([-1.0, 1.0])
+    off = np.sort(found.log_composition @ change) - np.sort(np.log(OXIDES[:, 1] / OXIDES[:, 0]))
+    sd = np.sqrt([change @ found.covariance[k : k + 2, k : k + 2] @ change for k in (0, 2)])
+    assert (np.abs(off) < 3 * sd.max()).all()
     assert boundary_phases(fit_path(counts, 1)[0], [1, 2], counts, NOWHERE) is None
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesspec.inference.noise.pixel_pairs import pair_noise
+from bayesspec.inference.pixel_pairs import pair_noise
 
 SHARES = np.array([[0.56, 0.44], [0.59, 0.41]])
 SHAPE = (64, 64)
@@ -47,3 +47,18 @@ def test_excluded_pixels_and_too_few_counts_say_nothing() -> None:
     assert pair_noise(poisoned, valid) == pair_noise(counts, valid)
     assert pair_noise(np.random.default_rng(5).poisson(rates(3)), np.ones(SHAPE, bool)).gain == 1.0
     assert pair_noise(counts[:3, :3], np.ones((3, 3), bool)).gain == 1.0
+
+
+@pytest.mark.parametrize("side", [16, 20, 32])
+def test_small_images_and_rough_thickness_show_no_noise_that_is_not_there(side: int) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        dose = 400 * rng.uniform(0.5, 1.5, (side, side, 1))
+        assert pair_noise(rng.poisson(dose * np.array([0.4, 0.6])), np.ones((side, side), bool)).gain == 1.0
+
+
+def test_channels_of_few_counts_are_no_quiet_ones() -> None:
+    rng = np.random.default_rng(0)
+    for weak in ([0.2], [0.2, 0.1], [2.0, 2.0, 2.0]):
+        counts = rng.poisson(np.broadcast_to([400.0, *weak], (*SHAPE, 1 + len(weak))))
+        assert pair_noise(counts, np.ones(SHAPE, bool)).gain == 1.0
