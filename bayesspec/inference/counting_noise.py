@@ -12,7 +12,8 @@ from bayesspec.inference.pixel_pairs import pair_noise
 
 NOISY = 1.2
 """Variance over mean from which on a fit warns and counts are divided by their gain, and below the inverse of which the
-noise is less than that of counts."""
+noise is less than that of counts: warnings of clean counts and of a gain, ``python benchmarks/selection.py --case
+noise``."""
 
 
 class CountingNoise(NamedTuple):

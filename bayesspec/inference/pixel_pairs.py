@@ -23,7 +23,8 @@ ROUNDS = 60
 """Steps of expectation maximisation."""
 SURE = 5.0
 """Standard errors by which the logarithm of the gain must differ from 0; of 1920 simulated images of 16 x 16 to 64 x 64
-pixels without gain, two lines or five, even or rough, none was said to have one."""
+pixels without gain, two lines or five, even or rough, none was said to have one. Alarms and power:
+``python benchmarks/decisions.py gain``."""
 INFLATION = 1.6
 """Standard error of the narrower of two widths over that of one width: from the same images."""
 LEAST_WIDER = 1.5
