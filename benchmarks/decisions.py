@@ -25,7 +25,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
-from bayesspec.inference.noise.outliers import outliers
+from bayesspec.inference.outliers import outliers
 from bayesspec.simulate import line_profile
 from bayesspec.workflows.divide_gain import POISSON_RANGE, noise_gain
 

@@ -24,7 +24,7 @@ from bayesspec.inference.nmf.pixel_abundances import sample_abundances
 from bayesspec.inference.nmf.sampler import sample
 from bayesspec.inference.nmf.smoothing import smoothed_abundances
 from bayesspec.inference.noise.dispersion import noise_level
-from bayesspec.inference.noise.outliers import outliers
+from bayesspec.inference.outliers import outliers
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
 from bayesspec.inference.ratio_field.sampler import sample_field
