@@ -232,7 +232,7 @@ def find_phases(
         What is reported.
     """
     fits = _chosen(path, numbers, counts, mask, seed)
-    crossed = _with_boundaries(fits, path, numbers, counts, mask)
+    crossed = _with_boundaries(fits, path, numbers, counts, mask, lines)
     if crossed is not None:
         return crossed
     if fits.labelled.n_phases == 1 or fits.hidden or fits.mixed.found or isinstance(fits.labelled, ScatteredFit):
@@ -241,7 +241,12 @@ def find_phases(
 
 
 def _with_boundaries(
-    fits: PhaseFits, path: Sequence[MixtureFit], numbers: Sequence[int], counts: Counts, mask: Mask
+    fits: PhaseFits,
+    path: Sequence[MixtureFit],
+    numbers: Sequence[int],
+    counts: Counts,
+    mask: Mask,
+    lines: int | None,
 ) -> PhaseFits | None:
     """Phases some pixels of which hold two, where these explain the counts better than `fits` and are clear."""
     start = min((path[n - 1] for n in numbers), key=lambda fit: fit.bic)
@@ -251,6 +256,8 @@ def _with_boundaries(
     uneven = tuple(sorted(each.phase for each in deviating(found, counts, mask)))
     if uneven and (fits.blurred or found.probability < SETTINGS.two_phases_certain):
         return None  # shares that vary everywhere, or whole pixels in small patches, not boundaries
+    if found.likelier is found.sharp and uneven_phases(found.sharp.shares, counts[:, :, :lines], mask=mask):
+        return None  # whole pixels, some of another phase that only the lines tell
     unknown = tuple(sorted(_near(found) | set(uneven)))
     fits = PhaseFits(found, found, np.zeros((*mask.shape, 0)), clear=True, resolved=True, uneven=uneven)
     resolved = len(unknown) < found.n_phases and not fits.blurred

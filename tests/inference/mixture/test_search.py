@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path
 from bayesspec.inference.mixture.search import find_phases
@@ -73,4 +74,4 @@ def test_labels_hear_the_probabilities_around_where_there_are_patches(blur: floa
     counts = rng.poisson(2000 * np.array([[0.44, 0.56], [0.41, 0.59]])[labels])
     fits = find_phases(fit_path(counts, 2), [1, 2], counts, np.zeros((SIZE, SIZE), bool), seed=0)
     assert fits.clear
-    assert (fits.labelled.weights.shape[1] > fits.measured.weights.shape[1]) == heard
+    assert isinstance(fits.measured, NeighbourFit) == heard  # whose shares know those of the pixels around
