@@ -52,11 +52,11 @@ def test_the_wheel_runs_the_demo_in_an_environment_of_its_own(archives: dict[str
     venv.create(home, with_pip=True)
     run = home / "bin"
     installed = [str(run / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*installed, str(archives[".whl"])], check=True, capture_output=True)
+    apart = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}  # which hides what is installed
+    subprocess.run([*installed, str(archives[".whl"])], check=True, capture_output=True, cwd=tmp_path, env=apart)
     # the dependencies of this environment, without its editable install of the checkout
     site = next((home / "lib").glob("python*/site-packages"))
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    apart = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     where = "import bayesspec, bayesspec.models; print(bayesspec.__file__, bayesspec.models.__file__)"
     printed = subprocess.run(
         [run / "python", "-c", where], check=True, capture_output=True, text=True, cwd=tmp_path, env=apart

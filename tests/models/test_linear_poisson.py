@@ -85,13 +85,14 @@ def test_with_uncertain_shapes_intensities_and_their_errors_are_those_of_nuts():
 
 def test_every_pixel_is_at_the_mode_of_the_model():
     counts = np.random.default_rng(4).poisson(np.array([[0.1], [1.0], [20.0]]) * (DESIGN @ TRUTH))
-    found, variances, converged = fit_pixels(counts, DESIGN)
+    found, covariances, converged = fit_pixels(counts, DESIGN)
     assert converged
-    for pixel, at, variance in zip(counts, found.astype(float), variances, strict=True):
+    for pixel, at, covariance in zip(counts, found.astype(float), covariances, strict=True):
         best = fit_intensities(DESIGN, pixel)
         lost = log_joint(pixel, best.intensities) - log_joint(pixel, at)
         assert -1e-4 < lost < 0.02
-        assert (variance > 0).all()
+        np.testing.assert_allclose(covariance, covariance.T, rtol=1e-5)
+        assert np.linalg.eigvalsh(covariance.astype(float)).min() > 0
 
 
 def test_dims_name_every_axis_and_errors_are_there_where_given():

@@ -61,11 +61,11 @@ def test_efficiency_of_a_bare_thick_detector_is_one() -> None:
     ("call", "said"),
     [
         (lambda: bs.k_factors([], beam_energy_kev=200.0), "no lines"),
-        (lambda: bs.k_factors(["Fe_Ka"], beam_energy_kev=0.0), "positive energy"),
+        (lambda: bs.k_factors(["Fe_Ka"], beam_energy_kev=0.0), "beam_energy_kev=0.0"),
         (lambda: bs.k_factors(["Fe_Ka"], beam_energy_kev=5.0), "beam excites"),
         (lambda: bs.k_factors(["Fe_Kz"], beam_energy_kev=200.0), "Fe_Kz"),
         (lambda: bs.Detector("glass"), "'glass'"),
-        (lambda: bs.Detector(thickness_mm=0.0), "positive thickness"),
+        (lambda: bs.Detector(thickness_mm=0.0), "thickness_mm=0.0"),
     ],
 )
 def test_bad_input(call, said: str) -> None:

@@ -59,7 +59,7 @@ WORKFLOWS: dict[str, tuple[Callable[[], Result], str, list[Step]]] = {
         lambda: bs.segment(maps(), 2, draws=20, interior=True), "composition_mixture", [Step.INTERIOR],
     ),
     "segment, at too low a dose": (
-        lambda: bs.segment(maps(1000), 2, draws=20),
+        lambda: bs.segment(maps(200), 2, draws=20),
         "composition_mixture",
         UNRESOLVED,
     ),
