@@ -32,9 +32,38 @@ LEAST_SHARE = 1e-12
 
 
 class _OfCounts(TransformerMixin, BaseEstimator):
-    """What the estimators share: X is checked to be counts, and `inverse_transform` gives the rates back."""
+    """What the estimators share: X is checked to be counts, and `inverse_transform` gives the rates back.
+
+    An estimator of its own finds its attributes in the counts by ``_find``.
+    """
 
     components_: Floats
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+        """Find the components or phases.
+
+        Parameters
+        ----------
+        X : array, shape (sample, feature)
+            Counts.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        InputError
+            When X are no counts, hold fewer than two features, or there are fewer rows than components or phases.
+        """
+        self._find(self._counts(X, reset=True))
+        return self
+
+    def _find(self, counts: npt.NDArray[Any]) -> None:
+        raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -42,6 +71,8 @@ class _OfCounts(TransformerMixin, BaseEstimator):
         return tags
 
     def _counts(self, X: Any, *, reset: bool) -> npt.NDArray[Any]:  # noqa: N803
+        if not reset:
+            check_is_fitted(self)
         values = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
         check_non_negative(values, f"{type(self).__name__} (counts)")
         if reset and values.shape[1] < 2:
@@ -88,7 +119,16 @@ class _OfCounts(TransformerMixin, BaseEstimator):
         return np.asarray(X, np.float64) @ self.components_
 
 
-class PoissonNMF(_OfCounts):
+class _Factorisation(_OfCounts):
+    """Parameters of those with components."""
+
+    def __init__(self, n_components: int = 2, *, draws: int = 200, random_state: int = 0) -> None:
+        self.n_components = n_components
+        self.draws = draws
+        self.random_state = random_state
+
+
+class PoissonNMF(_Factorisation):
     """Poisson non-negative matrix factorisation, ``bs.unmix`` of the rows.
 
     Parameters
@@ -119,36 +159,12 @@ class PoissonNMF(_OfCounts):
     (60, 2)
     """
 
-    def __init__(self, n_components: int = 2, *, draws: int = 200, random_state: int = 0) -> None:
-        self.n_components = n_components
-        self.draws = draws
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Find the spectra.
-
-        Parameters
-        ----------
-        X : array, shape (sample, feature)
-            Counts.
-        y : None
-            Not used.
-
-        Returns
-        -------
-        PoissonNMF
-            Itself.
-
-        Raises
-        ------
-        InputError
-            When X are no counts, or there are fewer rows than components.
-        """
-        image = self._image(self._counts(X, reset=True))
-        found = unmix(image, self.n_components, neighbours=False, seed=self.random_state, draws=self.draws)
+    def _find(self, counts: npt.NDArray[Any]) -> None:
+        found = unmix(
+            self._image(counts), self.n_components, neighbours=False, seed=self.random_state, draws=self.draws
+        )
         self.result_ = cast(Unmixing, found)
         self.components_ = self.result_.spectra["mean"].values.astype(np.float64)
-        return self
 
     def transform(self, X: Any) -> Floats:  # noqa: N803
         """Most likely abundances of rows, the spectra given.
@@ -163,12 +179,11 @@ class PoissonNMF(_OfCounts):
         array, shape (sample, component), float64
             Counts of every component.
         """
-        check_is_fitted(self)
         counts = self._counts(X, reset=False)
         return fit_pixels(counts, np.maximum(self.components_, LEAST_SHARE).T)[0].astype(np.float64)
 
 
-class PoissonPCA(_OfCounts):
+class PoissonPCA(_Factorisation):
     """Poisson principal components, ``bs.pca`` of the rows with the linear link: a rate is scores times components.
 
     Parameters
@@ -192,37 +207,11 @@ class PoissonPCA(_OfCounts):
         Number of features.
     """
 
-    def __init__(self, n_components: int = 2, *, draws: int = 200, random_state: int = 0) -> None:
-        self.n_components = n_components
-        self.draws = draws
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Find the components.
-
-        Parameters
-        ----------
-        X : array, shape (sample, feature)
-            Counts.
-        y : None
-            Not used.
-
-        Returns
-        -------
-        PoissonPCA
-            Itself.
-
-        Raises
-        ------
-        InputError
-            When X are no counts, or there are fewer rows than components.
-        """
-        counts = self._counts(X, reset=True)
+    def _find(self, counts: npt.NDArray[Any]) -> None:
         image, seed = self._image(counts), self.random_state
         self.result_ = pca(image, self.n_components, link="linear", neighbours=False, seed=seed, draws=self.draws)
         self.components_ = self.result_.components["mean"].values.astype(np.float64)
         self.mean_rate_ = np.maximum(counts.mean(axis=0), 1.0 / counts.shape[0])
-        return self
 
     def transform(self, X: Any) -> Floats:  # noqa: N803
         """Scores of rows by weighted least squares, the variance of a feature that of its mean counts.
@@ -237,9 +226,8 @@ class PoissonPCA(_OfCounts):
         array, shape (sample, component), float64
             Scores.
         """
-        check_is_fitted(self)
-        weighted = self.components_ / self.mean_rate_
         counts = self._counts(X, reset=False)
+        weighted = self.components_ / self.mean_rate_
         return np.linalg.solve(weighted @ self.components_.T, weighted @ counts.T.astype(np.float64)).T
 
 
@@ -276,27 +264,7 @@ class CompositionMixture(ClusterMixin, _OfCounts):
         self.draws = draws
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Find the phases.
-
-        Parameters
-        ----------
-        X : array, shape (sample, feature)
-            Counts.
-        y : None
-            Not used.
-
-        Returns
-        -------
-        CompositionMixture
-            Itself.
-
-        Raises
-        ------
-        InputError
-            When X are no counts, hold fewer than two features, or there are fewer rows than phases.
-        """
-        counts = self._counts(X, reset=True)
+    def _find(self, counts: npt.NDArray[Any]) -> None:
         self.rows_ = np.random.default_rng(self.random_state).permutation(len(counts))
         names = tuple(f"feature {i}" for i in range(counts.shape[1]))
         maps = LineMaps(counts[self.rows_, None], lines=names, name="X")
@@ -305,8 +273,7 @@ class CompositionMixture(ClusterMixin, _OfCounts):
         pooled = np.maximum(held.T @ counts[self.rows_], LEAST_SHARE)
         self.components_ = pooled / pooled.sum(axis=1, keepdims=True)
         self.weights_ = held.mean(axis=0)
-        self.labels_ = self.predict(X)
-        return self
+        self.labels_ = self._probabilities(counts).argmax(axis=1).astype(np.int64)
 
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
         """Probability of each phase in every row.
@@ -321,9 +288,10 @@ class CompositionMixture(ClusterMixin, _OfCounts):
         array, shape (sample, phase), float64
             They sum to 1.
         """
-        check_is_fitted(self)
-        counts = self._counts(X, reset=False).astype(np.float64)
-        joint = counts @ np.log(self.components_).T + np.log(np.maximum(self.weights_, LEAST_SHARE))
+        return self._probabilities(self._counts(X, reset=False))
+
+    def _probabilities(self, counts: npt.NDArray[Any]) -> Floats:
+        joint = counts.astype(np.float64) @ np.log(self.components_).T + np.log(np.maximum(self.weights_, LEAST_SHARE))
         return np.asarray(softmax(joint, axis=1))
 
     def predict(self, X: Any) -> npt.NDArray[np.int64]:  # noqa: N803
@@ -354,5 +322,5 @@ class CompositionMixture(ClusterMixin, _OfCounts):
         array, shape (sample, phase), float64
             Counts of every phase.
         """
-        check_is_fitted(self)
-        return self.predict_proba(X) * self._counts(X, reset=False).sum(axis=1, keepdims=True, dtype=np.float64)
+        counts = self._counts(X, reset=False)
+        return self._probabilities(counts) * counts.sum(axis=1, keepdims=True, dtype=np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -171,20 +171,20 @@ def _summary(results: list[Result], comparison: Comparison | None) -> str:
 Found = tuple[list[Result], list[Result]]
 
 
-def _lines(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
-    with step("fitting the lines of the summed spectrum"):
-        found = fit_lines(image, seed=choices.seed)
-        files.save(found, "lines")
-    click.echo(f"  {found.verdict}", err=True)
-    return [found], []
+def _of_sum(fit: Callable[..., Result], what: str) -> Callable[[SpectrumImage, Choices, AnalysisFiles], Found]:
+    """A part of the analysis that fits the summed spectrum."""
+
+    def part(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
+        with step(f"fitting the {what} of the summed spectrum"):
+            found = fit(image, seed=choices.seed)
+            files.save(found, what)
+        click.echo(f"  {found.verdict}", err=True)
+        return [found], []
+
+    return part
 
 
-def _edges(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
-    with step("fitting the edges of the summed spectrum"):
-        found = fit_edges(image, seed=choices.seed)
-        files.save(found, "edges")
-    click.echo(f"  {found.verdict}", err=True)
-    return [found], []
+_lines, _edges = _of_sum(fit_lines, "lines"), _of_sum(fit_edges, "edges")
 
 
 def _thickness(image: SpectrumImage, files: AnalysisFiles) -> list[Result]:

@@ -21,7 +21,8 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.result import Result
 from bayesspec.results.table import Table
-from bayesspec.workflows.poisson_check import check_noise, odd_channels
+from bayesspec.spectroscopy.odd_channels import odd_channels
+from bayesspec.workflows.poisson_check import check_noise
 
 MOST_VALUES = 10_000
 """Values of an array up to which they are part of the JSON; of larger ones dims and shape are."""

@@ -34,7 +34,7 @@ SCATTER = 4.0
 """Standard errors within which nine in ten channels of a camera lie on the line: where a background was subtracted many
 have a mean at which the line leaves no variance at all (python benchmarks/camera.py)."""
 GAIN_ERROR = 0.5
-"""Largest relative standard deviation of a gain that is divided out."""
+"""Largest relative standard deviation of a gain that is divided out (python benchmarks/camera.py)."""
 MOST_CHANGED = 0.02
 """Share of the channels that may hold other numbers than counts: of a peak, not of a spectrum."""
 EXACT = 2e-3

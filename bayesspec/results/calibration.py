@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ SIGNIFICANT = 0.01
 """Probability that one of several well-calibrated quantities is called otherwise, divided by their number (Bonferroni):
 `python benchmarks/framework.py calibrate`."""
 UNEVEN = 0.001
-"""The same for ranks."""
+"""The same for ranks: `python benchmarks/framework.py calibrate`."""
 WIDE = 0.95
 """Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
 the end of what is possible, such as zeros in a spectrum."""
@@ -69,7 +70,7 @@ class Calibration(Result):
         """What was judged, tuple of str."""
         return tuple(dict.fromkeys(str(name) for name in self.data["entry"].values))
 
-    @property
+    @cached_property
     def coverage(self) -> xr.Dataset:
         """How the intervals of every quantity did, dims (quantity,).
 

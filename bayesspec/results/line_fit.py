@@ -15,7 +15,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, line_name
 from bayesspec.results.estimate import PROB, Estimate, ratio_of
 from bayesspec.results.line_result import LineResult
-from bayesspec.results.result import Result, poisson_counts
+from bayesspec.results.result import Result, simulated_image
 from bayesspec.results.schema import Schema, Variable
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -321,7 +321,7 @@ class LineFit(LineResult):
         rates[0, 0, self._channels(spectrum)] = self.data["rate"].values
         one = self.data[["intensity_draws", "other_draws"]].mean("draw", keep_attrs=True).expand_dims("draw")
         truth = type(self)(self.data.drop_dims("draw").assign(one))
-        return truth, poisson_counts(spectrum, rates, rng)
+        return truth, simulated_image(spectrum, rates, rng)
 
     def _channels(self, spectrum: Any) -> npt.NDArray[np.intp]:
         """Channels of the spectrum that were fitted: found by their counts, as a calibration moves energies."""

@@ -652,7 +652,7 @@ class Result(SavedPart):
         return to_arviz({name: there[name]() for name in asked}, int(self.provenance.get("chains", 1)))
 
 
-def poisson_counts(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: np.random.Generator) -> SpectrumImage:
+def simulated_image(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: np.random.Generator) -> SpectrumImage:
     """Simulate an image like another one.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from bayesspec.results.estimate import PROB, Estimate
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import PhaseComparison, compare
 from bayesspec.results.prediction import Prediction
-from bayesspec.results.result import Result, poisson_counts
+from bayesspec.results.result import Result, simulated_image
 from bayesspec.results.schema import Schema, Values, Variable
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -416,8 +416,7 @@ class Segmentation(LineResult):
             )
         pair = self.checked_lines([numerator, denominator])
         labels, counts = self.labels.values, self.data["counts"].sum("line").values
-        around = gaussian_filter((labels >= 0) * 1.0, THICKNESS_PIXELS).clip(1e-9)
-        dose = gaussian_filter(np.where(labels >= 0, counts, 0.0), THICKNESS_PIXELS) / around
+        dose = _smoothed(counts, labels >= 0)
         thickness = np.where(labels >= 0, dose / dose[labels >= 0].mean(), 0.0)
         total = float(self.provenance["counts_per_pixel"]) * (labels >= 0).sum()
         live = self.provenance["acquisition"]["live_time_s"]
@@ -564,10 +563,7 @@ class Segmentation(LineResult):
             compositions = self._one_composition(rng)
             rates = dose[..., None] * (np.nan_to_num(held) @ compositions)
             counts = np.where(data.valid[..., None], rng.poisson(rates), data.window_counts())
-            n = len(data.lines)
-            made: Any = replace(
-                data, counts=counts[..., :n], side_counts=counts[..., n:], truth=None, image_checksum=""
-            )
+            made: Any = data.with_window_counts(counts)
             maps = data
         else:
             maps = window_maps(data, list(self.lines))
@@ -575,7 +571,7 @@ class Segmentation(LineResult):
             spectra = self._phase_spectra(data)
             compositions = np.asarray(windows.sums(spectra, np.float64), np.float64)
             compositions /= compositions.sum(axis=1, keepdims=True)
-            made = poisson_counts(data, dose[..., None] * (np.nan_to_num(held) @ spectra), rng)
+            made = simulated_image(data, dose[..., None] * (np.nan_to_num(held) @ spectra), rng)
         if len(maps.windows) != compositions.shape[1]:
             raise InputError(
                 f"{compositions.shape[1]} windows in place of {len(maps.windows)}",
@@ -592,9 +588,7 @@ class Segmentation(LineResult):
         whole = np.full((*known.shape, self.n_phases), np.nan)
         whole[known] = held
         counts = data.window_counts() if isinstance(data, LineMaps) else data.counts[..., data.valid_channels]
-        around = gaussian_filter(known * 1.0, THICKNESS_PIXELS).clip(1e-9)
-        totals = np.where(known, counts.sum(axis=2, dtype=np.float64), 0.0)
-        return whole, gaussian_filter(totals, THICKNESS_PIXELS) / around
+        return whole, _smoothed(counts.sum(axis=2, dtype=np.float64), known)
 
     def _one_composition(self, rng: np.random.Generator) -> Floats:
         """One draw of the compositions (phase, window)."""
@@ -775,6 +769,12 @@ class Segmentation(LineResult):
     def __repr__(self) -> str:
         valid = np.asarray(self.labels) >= 0
         return f"<Segmentation {self.name!r} by {self.method}: {self.verdict}; {int(valid.sum())} pixels>"
+
+
+def _smoothed(counts: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> Floats:
+    """Counts around every pixel (y, x), those of the known pixels alone: a thickness, as far as they tell."""
+    around = gaussian_filter(known * 1.0, THICKNESS_PIXELS).clip(1e-9)
+    return np.asarray(gaussian_filter(np.where(known, counts, 0.0), THICKNESS_PIXELS) / around)
 
 
 def _fractions(labels: npt.NDArray[np.int16], n: int, draws: int, given: npt.ArrayLike | None) -> npt.ArrayLike:

@@ -14,6 +14,7 @@ from scipy.linalg import subspace_angles
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, integer, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.nmf.posterior import combinations
 from bayesspec.inference.nmf.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.labels import match_components, spectral_angle
@@ -23,7 +24,7 @@ from bayesspec.results.drawing import Drawing
 from bayesspec.results.estimate import PROB, BandedEstimate, Estimate, line_ratio
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.prediction import MOST_LEVERAGE, Prediction, prediction, rate_floor, row_blocks
-from bayesspec.results.result import Result, poisson_counts
+from bayesspec.results.result import Result, simulated_image
 from bayesspec.results.schema import IMAGE, INTERVAL, STATISTICS, Schema, Values, Variable, statistics
 from bayesspec.results.table import Table, cells
 from bayesspec.spectroscopy.composition import KFactor
@@ -104,9 +105,7 @@ class ComponentLines(LineResult):
 
     def _mixing(self) -> npt.NDArray[np.float64]:
         """How each drawn spectrum is combined of those that fit, by least squares, (draw, component, part)."""
-        parts, draws = self._feasible_parts, self.data["spectra_draws"].values.astype(np.float64)
-        weighted = parts / np.maximum(parts.mean(axis=0), 1e-12)
-        return np.asarray((draws @ weighted.T) @ np.linalg.pinv(weighted @ parts.T), np.float64)
+        return combinations(self.data["spectra_draws"].values, self._feasible_parts)
 
     def _held_lines(self, lines: Sequence[str]) -> xr.DataArray | None:
         """Joint draws of line intensities in one and the same factorisation: what noise alone leaves open."""
@@ -727,7 +726,7 @@ class Unmixing(ComponentLines):
             kept = {"background_shapes": self.data["background_shapes"], "background_total_draws": totals[None]}
             coords = {"background": self.data["background"]} if "background" in self.data.coords else {}
         truth = Unmixing.from_draws(image, spectra, abundances, method="truth", variables=kept, coords=coords)
-        return truth, poisson_counts(image, rates, rng)
+        return truth, simulated_image(image, rates, rng)
 
     def matched(self, truth: Result) -> Result | None:
         """The unmixing with its components in the order of the truth, paired by their spectra.

@@ -190,6 +190,22 @@ class LineMaps(Saved):
         """
         return self.window_counts() @ np.asarray(self.response).T
 
+    def with_window_counts(self, counts: npt.NDArray[Any]) -> LineMaps:
+        """Make maps of other counts in the same windows, such as simulated ones.
+
+        Parameters
+        ----------
+        counts : array, shape (y, x, window)
+            As of `window_counts`: whole numbers.
+
+        Returns
+        -------
+        LineMaps
+            Without a truth, and of no image.
+        """
+        n = len(self.lines)
+        return replace(self, counts=counts[..., :n], side_counts=counts[..., n:], truth=None, image_checksum="")
+
     def line_index(self, line: str) -> int:
         """Find a line.
 

@@ -497,8 +497,7 @@ def _like(counts: Any, data: _Data, made: npt.NDArray[Any]) -> Any:
     whole[image.valid] = part
     if isinstance(image, SpectrumImage):
         return replace(image, counts=whole, truth=None, made_from=())
-    n = len(image.lines)
-    return replace(image, counts=whole[..., :n], side_counts=whole[..., n:], truth=None, image_checksum="")
+    return image.with_window_counts(whole)
 
 
 # Models that cannot be fitted

@@ -74,8 +74,9 @@ SETTLED = 0.05
 SAID_EV, SAID_WIDTH, SAID_SD = 1.0, 0.02, 2.0
 """Corrections of the axis in eV and of the resolution, relative, that a verdict names, and standard deviations that
 they must be: smaller ones move no ratio by a per cent (python benchmarks/spectra.py oxide)."""
-OPEN_EV = 5.0
-"""Standard deviation of an assumed resolution, in eV, above which the lines have not shown it: a warning."""
+OPEN_EV = ASSUMED_WIDTH_EV / 2
+"""Standard deviation of an assumed resolution, in eV, above which the lines have not shown it, as it is still more than
+half of what is assumed: a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -421,16 +422,24 @@ class _Problem:
             matrix[:, family] = self._moved(at, [family], [1.0])
         return matrix
 
+    def _touched(self, parameter: int) -> list[int]:
+        """Families that a parameter changes: all, or the one whose shift or width it is."""
+        used: list[int] = self.prior.families.tolist()
+        return used if parameter < CALIBRATED else [used[(parameter - CALIBRATED) % len(used)]]
+
+    def _slope(self, at: Floats, parameter: int, families: Sequence[int], intensities: Floats) -> Floats:
+        """Change of the counts of some families for one prior standard deviation of a parameter."""
+        step = STEP_SD * self.prior.sd[parameter] * (np.arange(len(at)) == parameter)
+        weights = intensities[families].tolist()
+        ahead, behind = (self._moved(at + sign * step, families, weights) for sign in (1.0, -1.0))
+        return np.asarray((ahead - behind) / (2 * STEP_SD))
+
     def slopes(self, at: Floats, intensities: Floats) -> Floats:
         """Changes of the expected counts for one prior standard deviation of every parameter."""
-        used, n = self.prior.families.tolist(), len(self.prior.families)
         found = np.zeros((len(self.counts), len(at)))
         for i in range(len(at)):
-            step = STEP_SD * self.prior.sd[i] * (np.arange(len(at)) == i)
-            of = used if i < CALIBRATED else [used[(i - CALIBRATED) % n]]
-            if of:
-                ahead, behind = (self._moved(at + sign * step, of, intensities[of].tolist()) for sign in (1.0, -1.0))
-                found[:, i] = (ahead - behind) / (2 * STEP_SD)
+            if families := self._touched(i):
+                found[:, i] = self._slope(at, i, families, intensities)
         return found
 
     def linear_errors(self, at: Floats, intensities: Floats) -> Floats:
@@ -440,13 +449,10 @@ class _Problem:
 
     def owned(self, at: Floats, intensities: Floats, shapes: Floats) -> Floats:
         """Changes of the counts of every family (error, channel, family): parameters, then what else is open."""
-        used, n = self.prior.families.tolist(), len(self.prior.families)
         found = np.zeros((len(at), len(self.counts), self.design.n_lines))
         for i in range(len(at)):
-            step = STEP_SD * self.prior.sd[i] * (np.arange(len(at)) == i)
-            for family in used if i < CALIBRATED else [used[(i - CALIBRATED) % n]]:
-                ahead, behind = (self._moved(at + sign * step, [family], [intensities[family]]) for sign in (1.0, -1.0))
-                found[i, :, family] = (ahead - behind) / (2 * STEP_SD)
+            for family in self._touched(i):
+                found[i, :, family] = self._slope(at, i, [family], intensities)
         resolution = float(np.clip(at[2], *WIDTHS_EV))
         others = _owned(self.design, intensities, axis_at(self.image, at), resolution, shapes.shape[1])
         return np.concatenate([found, others])

@@ -17,7 +17,7 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.after_sampling import Step, with_steps
 from bayesspec.inference.mixture.area_fractions import area_fraction_draws
-from bayesspec.inference.mixture.boundary_fit import UNLIKELY, NeighbourFit
+from bayesspec.inference.mixture.boundary_fit import NeighbourFit
 from bayesspec.inference.mixture.dark_pixels import dark_pixels
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path, held_out_scores
@@ -97,7 +97,7 @@ def phase_verdict(
         words += f"; neighbouring pixels of {named} deviate together: there may be more than this dose resolves"
     if fits.boundary_share:
         words += f"; {_mixed_note(fits)}, whose shares are fitted"
-        if fits.boundary_probability < 1 - UNLIKELY:
+        if fits.boundary_probability < 1 - SETTINGS.two_phases_unlikely:
             words += f"; that they do is not certain at this dose, probability {fits.boundary_probability:.2f}"
     if fits.mixed.found:
         words += f"; {_mixed_note(fits)}, which pulls their ratios together: compare with bs.unmix"

@@ -18,6 +18,7 @@ from bayesspec.inference.mixture.block_covariance import about_mean, blocks, wid
 from bayesspec.inference.mixture.boundary import EDGE_MEAN, Parameters, Pixels
 from bayesspec.inference.mixture.fit import Convergence
 from bayesspec.inference.mixture.neighbour_messages import COVARIATES, SCALES, messages, votes
+from bayesspec.inference.mixture.settings import SETTINGS
 from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
@@ -32,22 +33,6 @@ STEPS = 40
 EDGE_ERROR = 0.003
 """Error by the assumed profile of an edge: of a phase's distance from the others, for every unit of the width of a
 boundary. About its root mean square at 10,000 counts in ``python benchmarks/realistic.py``."""
-
-
-AREA_SCATTER, AREA_SCATTER_DOUBT = 3.0, 60.0
-"""Variance of the areas given the parameters, over that of pixels whose shares err independently, where hardly a label
-is in doubt, and what a unit of doubt adds: pixels along one boundary err together, and where labels are in doubt whole
-corners of grains do. Chosen by ``python benchmarks/realistic.py``."""
-MIXED_WIDENING = 0.7
-"""What is added to a covariance, in units of itself, were all pixels of two phases: the fewer are of one, the less
-normal is the posterior of compositions and width. At a probe of one pixel, 300 and 1000 counts, where half the pixels
-hold two phases, errors are 1.25 times what they are said to be without it (``python benchmarks/realistic.py``)."""
-BEFORE = 0.9
-"""Probability of pixels of two phases before the counts: edges of real phases rarely follow those of pixels. Coverage
-on either kind: ``python benchmarks/realistic.py``, ``python benchmarks/segmentation.py``."""
-UNLIKELY, HARDLY = 0.05, 0.05
-"""Probability of pixels of two phases below which they are not spoken of, and below the rest to 1 as not certain; the
-share of the pixels below which they are not spoken of where they are not certain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,7 +303,7 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
     doubt = 0.5 * float(np.trace(scatter)) / measured
     if at.edge is not None:
         size = log_composition.size
-        covariance *= 1.0 + MIXED_WIDENING * float(1.0 - pure[around.here.ravel()].mean())
+        covariance *= 1.0 + SETTINGS.boundary_widening * float(1.0 - pure[around.here.ravel()].mean())
         covariance[:size, :size] += _edge_error(log_composition, means, float(np.exp(at.edge[0])))
     _, log_determinant = np.linalg.slogdet(information)
     evidence = mode.log_posterior + 0.5 * (len(information) * np.log(2.0 * np.pi) - log_determinant)
@@ -331,7 +316,7 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         pure=pure,
         pixel_log_likelihood=values + around.coefficients,
         area_slope=slope / measured,
-        area_scatter=(AREA_SCATTER + AREA_SCATTER_DOUBT * doubt) * scatter / measured**2,
+        area_scatter=(SETTINGS.area_scatter + SETTINGS.area_scatter_of_doubt * doubt) * scatter / measured**2,
         areas=means,
         doubt=doubt,
         evidence=float(evidence),
@@ -383,7 +368,7 @@ class NeighbourFit:
     @property
     def probability(self) -> float:
         """Posterior probability that there are pixels that hold two phases."""
-        return float(expit(self.crossed.evidence - self.sharp.evidence + logit(BEFORE)))
+        return float(expit(self.crossed.evidence - self.sharp.evidence + logit(SETTINGS.two_phases_before)))
 
     @property
     def likelier(self) -> BoundaryFit:
@@ -424,7 +409,9 @@ class NeighbourFit:
     def boundary_share(self) -> float:
         """Mean share of the pixels with counts that hold two phases; 0 where there may be none and are hardly any."""
         share = float(self.probability * np.where(self.here, 1.0 - self.crossed.pure, 0.0).sum() / self.here.sum())
-        doubtful = self.probability < UNLIKELY or (self.probability < 1.0 - UNLIKELY and share < HARDLY)
+        doubtful = self.probability < SETTINGS.two_phases_unlikely or (
+            self.probability < 1.0 - SETTINGS.two_phases_unlikely and share < SETTINGS.hardly_any_boundary
+        )
         return 0.0 if doubtful else share
 
     @property

@@ -76,6 +76,41 @@ class Settings:
     most_boundary: float = 0.75
     """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen
     through a probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
+    two_phases_before: float = 0.9
+    """Probability of pixels of two phases before the counts: edges of real phases rarely follow those of pixels.
+    Coverage on either kind: ``python benchmarks/realistic.py``, ``python benchmarks/segmentation.py``."""
+    two_phases_unlikely: float = 0.05
+    """Probability of pixels of two phases below which they are not spoken of, and below the rest to 1 as not certain:
+    ``python benchmarks/segmentation.py --grains 2.5``, whose pixels hold one."""
+    hardly_any_boundary: float = 0.05
+    """Share of the pixels below which those of two phases are not spoken of where they are not certain. The same
+    benchmark, ``python benchmarks/segmentation.py --grains 2.5``."""
+    boundary_widening: float = 0.7
+    """What is added to a covariance, in units of itself, were all pixels of two phases: the fewer are of one, the less
+    normal is the posterior of compositions and width. At a probe of one pixel, 300 and 1000 counts, where half the
+    pixels hold two phases, errors are 1.25 times what they are said to be without it (``python
+    benchmarks/realistic.py``)."""
+    area_scatter: float = 3.0
+    """Variance of the areas given the parameters, over that of pixels whose shares err independently, where hardly a
+    label is in doubt: pixels along one boundary err together (``python benchmarks/realistic.py``)."""
+    area_scatter_of_doubt: float = 60.0
+    """What a unit of doubt adds to it: where labels are in doubt whole corners of grains err together (``python
+    benchmarks/realistic.py``)."""
+    bright_quantile: float = 0.95
+    """Quantile of the counts of a pixel that stands for those of the sample (``python benchmarks/realistic.py
+    --dark``)."""
+    dark_share: float = 0.05
+    """Share of that below which a pixel is dark: all dark pixels of ``python benchmarks/realistic.py --dark`` and no
+    other."""
+    thin_factor: float = 3.0
+    """Factor above the limit up to which there must be few pixels: thin places lie between, holes end (``python
+    benchmarks/realistic.py --dark``)."""
+    thin_pixels: float = 0.5
+    """Number of pixels between, over that of dark ones, from which on the sample grows thin and has no holes (``python
+    benchmarks/realistic.py --dark``)."""
+    dark_counts: float = 40.0
+    """Mean counts of dark pixels above which they are looked at as a phase of their own (``python
+    benchmarks/realistic.py --dark``)."""
 
 
 SETTINGS = Settings()

@@ -273,6 +273,26 @@ def summarise(
     )
 
 
+def combinations(draws: npt.NDArray[Any], parts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How drawn spectra are combined of given ones, by least squares in units of the noise.
+
+    Parameters
+    ----------
+    draws : numpy.ndarray (draw, component, channel), float
+        Drawn spectra.
+    parts : numpy.ndarray (part, channel), float
+        Spectra to combine them of.
+
+    Returns
+    -------
+    numpy.ndarray (draw, component, part), float64
+        The weights.
+    """
+    known = np.asarray(parts, np.float64)
+    weighted = known / np.maximum(known.mean(axis=0), 1e-12)
+    return np.asarray((np.asarray(draws, np.float64) @ weighted.T) @ np.linalg.pinv(weighted @ known.T))
+
+
 def _status(acceptance: dict[str, float], chains: tuple[npt.NDArray[np.float64], ...], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from bayesspec.image.counts import Counts
 from bayesspec.inference.nmf.feasible_set import FeasibleSet, extreme_transforms, fraction_widths, fractions
 from bayesspec.inference.nmf.pixel_groups import independent_groups
-from bayesspec.inference.nmf.posterior import NmfPosterior, end_errors
+from bayesspec.inference.nmf.posterior import NmfPosterior, combinations, end_errors
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
 MORE_COUNTS = 4
@@ -114,9 +114,7 @@ def interval_errors(posterior: NmfPosterior, band: Band, prob: float) -> Array:
         The largest of each component.
     """
     n = band.fractions.shape[1]
-    mean = posterior.spectra.mean(axis=0, dtype=np.float64)
-    weighted = mean / np.maximum(mean.mean(axis=0), 1e-12)
-    mixing = posterior.spectra[:, :n] @ (weighted.T @ np.linalg.pinv(weighted @ mean.T))
+    mixing = combinations(posterior.spectra[:, :n], posterior.spectra.mean(axis=0, dtype=np.float64))
     shares = (posterior.totals / posterior.totals.sum(axis=1, keepdims=True))[:, :n, None]
     draws = np.concatenate([mixing, shares], axis=2)
     ends = np.concatenate([band.transforms[:, :n], band.fractions[:, :, None]], axis=2)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bayesspec.inference.mixture.boundary_fit import BEFORE
 from bayesspec.inference.mixture.boundary_search import boundary_phases, deviating, distance_between
 from bayesspec.inference.mixture.fit import MixtureFit
 from bayesspec.inference.mixture.path import fit_path
+from bayesspec.inference.mixture.settings import SETTINGS
 
 SIZE, FINE = 48, 4
 OXIDES = np.array([[1.0, 0.783], [1.0, 0.698]]) / np.array([[1.783], [1.698]])
@@ -63,7 +63,7 @@ def test_whole_pixels_of_one_phase_each_show_hardly_a_boundary_and_their_ratios_
     counts = np.random.default_rng(4).poisson(3000 * shares @ OXIDES)
     found = boundary_phases(fit_path(counts, 2)[1], [1, 2], counts, NOWHERE)
     assert found is not None
-    assert found.probability < BEFORE
+    assert found.probability < SETTINGS.two_phases_before
     assert found.boundary_share == 0.0
     change = np.array([-1.0, 1.0])
     off = np.sort(found.log_composition @ change) - np.sort(np.log(OXIDES[:, 1] / OXIDES[:, 0]))
