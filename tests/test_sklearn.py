@@ -111,3 +111,12 @@ def test_hyperspy_decomposes_with_it() -> None:
     assert loadings.shape == (2, 9, 10)
     model = np.einsum("kyx,ke->yxe", loadings, factors)
     np.testing.assert_allclose(model.sum(), MIXED.sum(), rtol=0.02)
+
+
+def test_rows_without_counts_are_of_the_phases_as_often_as_there_are() -> None:
+    rng = np.random.default_rng(4)
+    phases = rng.dirichlet(np.ones(6), 2)
+    counts = rng.poisson(400 * phases[np.repeat([0, 1], [90, 30])])
+    found = CompositionMixture(2, draws=20).fit(counts)
+    np.testing.assert_allclose(found.predict_proba(np.zeros((1, 6), int))[0], found.weights_, rtol=1e-6)
+    assert found.weights_.max() == pytest.approx(0.75, abs=0.02)

@@ -131,3 +131,11 @@ def test_maps_that_were_asked_for_their_noise_stay_as_they_are() -> None:
         maps = counting_maps(LineMaps(quiet, lines=("Fe_Ka", "O_Ka")))
     assert counting_maps(maps) is maps
     assert "intervals are too wide by up to 2" in maps.noise
+
+
+def test_maps_of_other_counts_hold_them_window_by_window() -> None:
+    maps = element_maps(simulate.iron_oxides(300, shape=(6, 6), seed=0), ["Fe_Ka", "O_Ka"], calibrate=False)
+    counts = maps.window_counts()[::-1] + 3
+    other = maps.with_window_counts(counts)
+    np.testing.assert_array_equal(other.window_counts(), counts)
+    assert (other.lines, other.sides, other.truth, other.image_checksum) == (maps.lines, maps.sides, None, "")

@@ -15,8 +15,10 @@ softmax of the systematic utilities, o[k] = log pi[k] / (1 - pi[k]), and logisti
 
 The shares between 1/2 and 0.994 are cut into five bins, even in q. Within a bin the log likelihood is taken to second
 order in the share around the middle m, with slope g and expected curvature -h, and the share spread as a normal of
-half the bin's width u: the term is y . log s(m) + u^2 g^2 / 2 (1 + h u^2) - log(1 + h u^2) / 2, so that phases may
-lie as far apart as they like. In pixels among whose neighbours the probability r of another phase is small, two
+half the bin's width u: the term is y . log s(m) + u^2 g^2 / 2 (1 + h u^2) - log(1 + h u^2) / 2. Where the highest
+likelihood would lie beyond the end of the bin, u |g| > 1 + h u^2, it is that of the end, u |g| - (1 + h u^2) / 2 in
+place of the middle term: the likelihood is concave in the share and rises no more than that, so that phases may lie as
+far apart as they like. In pixels among whose neighbours the probability r of another phase is small, two
 phases are allowed with the probability r^2 / (r^2 + 0.002^2); the rest falls to the first. A width of zero is the
 mixture of `log_joint`.
 
@@ -138,7 +140,9 @@ def log_terms(parameters: Parameters, counts: Array, covariates: Array, allowed:
     spread = jnp.asarray(np.tile(SPREADS, len(first)) ** 2)
     slope, curvature = (change / shares) @ counts, (jnp.square(change) / shares).sum(axis=1) * counts.sum()
     wider = 1.0 + curvature * spread
-    pairs = jnp.log(shares) @ counts + 0.5 * jnp.square(slope) * spread / wider - 0.5 * jnp.log(wider)
+    reach = jnp.abs(slope) * jnp.sqrt(spread)
+    within = jnp.where(reach < wider, 0.5 * jnp.square(slope) * spread / wider, reach - 0.5 * wider)
+    pairs = jnp.log(shares) @ counts + within - 0.5 * jnp.log(wider)
     return log_component_weights(utilities, allowed, parameters.edge) + jnp.concatenate([pure, pairs])
 
 
