@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
+from scipy.sparse import csc_array
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -16,7 +17,7 @@ from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_
 from bayesspec.inference.linear_poisson.score_test import score_gains
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, whitening
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_columns
 from bayesspec.spectroscopy.line_catalogue import LineCatalogue, emission_ratio, line_catalogue, near, strongest_kev
 from bayesspec.spectroscopy.line_design import LOWEST_KEV, LineDesign, pile_up, tail_shape, with_families
 from bayesspec.spectroscopy.line_families import LineFamily
@@ -114,10 +115,10 @@ class ElementSearch:
             )
         self.owner = np.array([e for e in self.families for _ in self.families[e]])
         self.energies = np.array([strongest_kev(f) for e in self.families for f in self.families[e]])
-        self.every = np.column_stack(list(self.columns.values()))
+        self.every = csc_array(np.column_stack(list(self.columns.values())))
         self.bare_kev = self._grid(energy)
-        bare = [gaussian_shares(np.array([e]), np.ones(1), image.energy, self.resolution) for e in self.bare_kev]
-        self.bare = np.column_stack(bare)[channels]
+        bare = gaussian_columns([([e], [1.0]) for e in self.bare_kev], image.energy, self.resolution)[channels]
+        self.every_and_bare = csc_array(np.column_stack([*self.columns.values(), bare]))
 
     def _grid(self, energy: Floats) -> Floats:
         steps = [float(energy[0])]
@@ -130,7 +131,7 @@ class ElementSearch:
     ) -> tuple[dict[str, list[LineFamily]], dict[str, Floats], dict[str, LineFamily]]:
         """Columns of every element: the hardest line that is recorded, and softer ones as far as it lets them be."""
         families: dict[str, list[LineFamily]] = {}
-        columns, main = {}, {}
+        main: dict[str, LineFamily] = {}
         for element in dict.fromkeys(f.element for f in catalogue.families):
             places = [i for i in catalogue.places(element) if max(catalogue.families[i].energies_kev) > LEAST_KEV]
             whole = [i for i in places if catalogue.mostly[i]]
@@ -144,13 +145,12 @@ class ElementSearch:
                     thin = emission_ratio(first.name, family.name, catalogue.beam_energy_kev)
                     soft = strongest_kev(family) < 0.5 * strongest_kev(first)
                     own.append(_joined(first, family, (MOST_SOFT if soft else MOST_OTHER) / max(thin, 1e-3)))
-            shapes = [self._shape(family) for family in own]
-            families[element], columns[element], main[element] = own, np.column_stack(shapes), first
+            families[element], main[element] = own, first
+        lines = [(f.energies_kev, f.weights) for own in families.values() for f in own]
+        shapes = gaussian_columns(lines, self.image.energy, self.resolution)[self.base.channels]
+        ends = np.cumsum([len(own) for own in families.values()])[:-1]
+        columns = dict(zip(families, np.split(shapes, ends, axis=1), strict=True)) if families else {}
         return families, columns, main
-
-    def _shape(self, family: LineFamily) -> Floats:
-        energies, weights = np.array(family.energies_kev), np.array(family.weights)
-        return gaussian_shares(energies, weights, self.image.energy, self.resolution)[self.base.channels]
 
     def design(self, elements: Iterable[str], peaks: Sequence[LineFamily] = ()) -> LineDesign:
         """Lines of some elements, and bare peaks, on the background."""
@@ -203,8 +203,7 @@ class ElementSearch:
     def _both_gains(self, design: LineDesign, fit: PoissonLineFit) -> tuple[dict[str, float], Floats]:
         """What each element would gain, and a peak at each energy that is not beside a line."""
         active, errors = design.matrix[:, fit.intensities > 0], self._errors(design, fit)
-        every = np.column_stack([self.every, self.bare])
-        found = score_gains(active, every, self.counts, fit.rate, errors)
+        found = score_gains(active, self.every_and_bare, self.counts, fit.rate, errors)
         n = self.every.shape[1]
         far = np.ones(len(self.bare_kev), bool)
         for family in design.families:
@@ -224,8 +223,11 @@ class ElementSearch:
         fit = fit_intensities(design.matrix, self.counts)
         errors = self._errors(design, fit)
         white = whitening(errors, np.maximum(fit.rate, LEAST_RATE))
-        base = self.design((), peaks)
-        sets = _Sets(white(base.matrix), {e: white(c) for e, c in self._with_tails().items()}, white, self.counts)
+        base, tailed = self.design((), peaks), self._with_tails()
+        every = white(np.column_stack([base.matrix, *tailed.values(), self.counts]))
+        ends = np.cumsum([base.matrix.shape[1], *(c.shape[1] for c in tailed.values())])
+        own = np.split(every, ends, axis=1)
+        sets = _Sets(own[0], dict(zip(tailed, own[1:-1], strict=True)), own[-1])
         return sets.weigh(frozenset(elements))
 
     def _with_tails(self) -> dict[str, Floats]:
@@ -277,10 +279,7 @@ def _joined(main: LineFamily, soft: LineFamily, most: float) -> LineFamily:
 class _Sets:
     """Scores of sets of elements by least squares in whitened channels, reduced to what the columns span."""
 
-    def __init__(
-        self, base: Floats, columns: dict[str, Floats], white: Callable[[Floats], Floats], counts: Floats
-    ) -> None:
-        y = white(counts[:, None])
+    def __init__(self, base: Floats, columns: dict[str, Floats], y: Floats) -> None:
         stacked = np.column_stack([base, *columns.values(), y])
         triangle = np.linalg.qr(stacked, mode="r")
         size = np.maximum(np.sqrt(np.square(triangle).sum(axis=0)), 1e-300)

@@ -18,7 +18,7 @@ from bayesspec.spectroscopy.element_search import ElementSearch, Weighed
 from bayesspec.spectroscopy.line_catalogue import near
 from bayesspec.spectroscopy.line_design import with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED
-from bayesspec.workflows.line_model import refined
+from bayesspec.workflows.line_model import refined_axis
 
 Floats = npt.NDArray[np.float64]
 LEAST_LOCAL_GAIN = 16.0
@@ -34,8 +34,6 @@ LEAST_SHARED = 0.02
 """Alternatives of a lower probability are not named: ``python benchmarks/spectra.py elements``."""
 CERTAIN = 0.95
 """Probability from which on no alternatives are named: ``python benchmarks/spectra.py elements``."""
-STRONGEST = 6
-"""Elements whose lines refine the axis."""
 DOUBTFUL = 0.5
 """Probability that is claimed at most for an element whose line the shape of a stronger one may explain: ``python
 benchmarks/spectra.py elements``."""
@@ -166,8 +164,7 @@ def identify_lines(image: SpectrumImage) -> Identification:
     first = ElementSearch(image, AS_FILED)
     chosen, _ = first.grow([])
     if chosen:
-        counts = first.main_counts(chosen)
-        image = _refined(image, first, sorted(chosen, key=lambda e: -counts[e])[:STRONGEST])
+        image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
     weighed = search.weigh(chosen, peaks)
@@ -190,7 +187,7 @@ def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -
     families = [family for element in elements for family in search.families[element]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calibration, *_ = refined(image, with_families(search.base, families, image, resolution))
+        calibration = refined_axis(image, with_families(search.base, families, image, resolution))
     return calibration.image if calibration.converged else image
 
 
