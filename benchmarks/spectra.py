@@ -16,8 +16,9 @@ import numpy as np
 from scipy.stats import chi2
 
 import bayesspec as bs
+from bayesspec.inference.linear_poisson.uncertain_shapes import whitening
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.spectroscopy.detector import gaussian_shares
+from bayesspec.spectroscopy.detector import gaussian_columns, gaussian_shares
 from bayesspec.spectroscopy.edge_design import in_window
 from bayesspec.spectroscopy.line_catalogue import emission_ratio
 from bayesspec.spectroscopy.line_families import element_families
@@ -263,33 +264,56 @@ SAMPLE = re.findall(
 OVERLAPS = ["S Mo Pb", "Ti Ba V", "Cr Mn Fe Co", "Si Sr W Ta Rb", "P Zr Pt Nb", "Na Zn", "As Mg", "Al Br", "K Cd In U"]
 
 
-def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[str, float]]:
-    """Elements drawn with overlaps on purpose; lines displaced by 1 eV, minor ones 10 % off; and their significance."""
+def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[str, float], dict[str, float]]:
+    """Elements drawn with overlaps on purpose; lines displaced by 1 eV, minor ones 10 % off.
+
+    And how many standard deviations of the counts each is: alone on the others, and beside the others when these, the
+    energies and the weights of the lines are known as well as they were drawn.
+    """
     top, total = rng.choice([5.0, 10.0, 20.0, 40.0]), 10 ** rng.uniform(4.5, 7.5)
     beam = 200.0 if top > 20 else rng.choice([15.0, 20.0, 200.0])
-    chosen = set(rng.choice(SAMPLE, rng.integers(2, 10), replace=False))
+    chosen = {str(e) for e in rng.choice(SAMPLE, rng.integers(2, 10), replace=False)}
     group = rng.choice(OVERLAPS).split()
-    chosen |= set(rng.choice(group, rng.integers(1, len(group)), replace=False))
-    energy, parts = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}
+    chosen |= {str(e) for e in rng.choice(group, rng.integers(1, len(group)), replace=False)}
+    energy, parts, others = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}, {}
+    window = (1 - np.exp(-((energy / 0.35) ** 3)))[:, None]
     for element in sorted(chosen):
         families = element_families(element, 0.2, min(top, beam), beam)
         if not families:
             continue
-        amount, part = rng.lognormal(0.0, 1.2), np.zeros(len(energy))
+        amount, columns, errors = rng.lognormal(0.0, 1.2), [], []
         for family in families:
             thin = emission_ratio(family.name, families[0].name, beam) * rng.lognormal(0.0, 0.3)
-            weights = np.array(family.weights) * rng.lognormal(0.0, 0.1, len(family.weights))
+            weights = amount * thin * np.array(family.weights) * rng.lognormal(0.0, 0.1, len(family.weights))
             energies = np.array(family.energies_kev) + rng.normal(0.0, 0.001, len(weights))
-            part += amount * thin * gaussian_shares(energies, weights, energy, 130.0)
-        parts[element] = part * (1 - np.exp(-((energy / 0.35) ** 3)))
+            columns.append(gaussian_shares(energies, weights, energy, 130.0))
+            strong = weights > 0.005 * weights.max()
+            lines = [([e], [w]) for e, w in zip(energies[strong], weights[strong], strict=True)]
+            moved = [([e + 0.001], [w]) for (e,), (w,) in lines]
+            one, other = (gaussian_columns(these, energy, 130.0) for these in (lines, moved))
+            errors += [0.1 * one, other - one]
+        parts[element], others[element] = window * np.column_stack(columns), window * np.column_stack(errors)
     continuum = bremsstrahlung(energy, beam)
-    rate = sum(parts.values())
+    rate = sum(part.sum(axis=1) for part in parts.values())
     rate = rate + 0.3 * rate.sum() * continuum / continuum.sum()
     scale = total / rate.sum()
-    noise = np.sqrt(np.maximum(scale * rate, 0.01))
-    sd = {e: float(np.linalg.norm(scale * part / noise)) for e, part in parts.items()}
     image = bs.SpectrumImage(rng.poisson(scale * rate), energy=energy, acquisition=bs.Acquisition("EDS", beam, 130.0))
-    return image, sd
+    noise = np.sqrt(np.maximum(scale * rate, 0.01))
+    alone = {e: float(np.linalg.norm(scale * part.sum(axis=1) / noise)) for e, part in parts.items()}
+    return image, alone, {e: _beside(e, parts, others, scale, noise) for e in parts}
+
+
+def _beside(
+    element: str, parts: dict[str, np.ndarray], errors: dict[str, np.ndarray], scale: float, noise: np.ndarray
+) -> float:
+    """Standard deviations of an element, the families of the others free, their lines known within errors."""
+    rest = [e for e in parts if e != element]
+    white = whitening(np.column_stack([scale * errors[e] for e in parts]), noise**2)
+    own = white(scale * parts[element].sum(axis=1, keepdims=True))[:, 0]
+    if rest:
+        basis = np.linalg.qr(white(np.column_stack([scale * parts[e] for e in rest])))[0]
+        own = own - basis @ (basis.T @ own)
+    return float(np.linalg.norm(own))
 
 
 def elements(runs: int = 60) -> None:

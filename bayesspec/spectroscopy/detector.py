@@ -63,7 +63,7 @@ def fwhm_kev(
     resolution, slope = np.asarray(resolution_mn_ka_ev, np.float64), np.asarray(slope_ev, np.float64)
     if not (resolution.min() >= 60 and resolution.max() <= 400):
         raise InputError(
-            f"a detector resolution of {resolution_mn_ka_ev} eV at Mn Ka",
+            f"a detector resolution of {resolution_mn_ka_ev!r} eV at Mn Ka",
             "60 to 400 eV",
             "bs.load(path, resolution_mn_ka_ev=130)",
         )
@@ -239,7 +239,8 @@ class SpreadLines:
         array, shape (energy, line), float64
             Sums.
         """
-        return np.bincount(self.place, values, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+        found = np.bincount(self.place, values, minlength=self.shape[0] * self.shape[1])
+        return np.asarray(found, np.float64).reshape(self.shape)
 
     def shares(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Spectrum of every line.

@@ -13,12 +13,12 @@ from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
 from bayesspec.spectroscopy.element_search import ElementSearch, Weighed
 from bayesspec.spectroscopy.line_catalogue import near
 from bayesspec.spectroscopy.line_design import with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED
-from bayesspec.workflows.line_model import refined_axis
+from bayesspec.workflows.calibrate_energy import robust_calibration
+from bayesspec.workflows.line_model import axis_prior
 
 Floats = npt.NDArray[np.float64]
 LEAST_LOCAL_GAIN = 16.0
@@ -167,6 +167,8 @@ def identify_lines(image: SpectrumImage) -> Identification:
         image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
+    search.learn_shape_error(chosen, peaks)
+    chosen, peaks = search.grow(chosen, peaks)
     weighed = search.weigh(chosen, peaks)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
@@ -183,12 +185,11 @@ def identify_lines(image: SpectrumImage) -> Identification:
 
 def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -> SpectrumImage:
     """The image with its axis refined on the lines of some elements."""
-    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     families = [family for element in elements for family in search.families[element]]
+    design = with_families(search.base, families, image, search.resolution)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calibration = refined_axis(image, with_families(search.base, families, image, resolution))
-    return calibration.image if calibration.converged else image
+        return robust_calibration(image, design, np.array(axis_prior(image)[1])).image
 
 
 def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float) -> FoundElement:

@@ -352,28 +352,48 @@ def refined(image: SpectrumImage, design: LineDesign) -> Refined:
     Refined
         Calibration, fit and shapes.
     """
-    problem, at, found, known, shapes, intensities = _settled(image, design)
+    counts = image.sum_spectrum()[design.channels].astype(np.float64)
+    intensities = fit_intensities(design.matrix, counts).intensities
+    problem = _Problem(image, design, counts, _prior(image, design, intensities))
+    at, converged = problem.prior.mean, False
+    free = np.arange(len(at)) < CALIBRATED
+    for _ in range(ROUNDS):
+        before = at
+        shapes = problem.linear_errors(at, intensities)
+        white = whitening(shapes, np.maximum(problem.matrix(at) @ intensities, LEAST_RATE))
+        at, intensities = problem.descended(at, white, free)
+        if not free.all():
+            free = np.ones(len(at), bool)
+            continue
+        found, covariance = problem.fitted(at, intensities, shapes)
+        if np.all(np.abs(at - before) < SETTLED * np.sqrt(np.diag(covariance))):
+            converged = True
+            break
+    theta = at[:CALIBRATED]
+    known = calibration_of(image, design, theta, covariance[:CALIBRATED, :CALIBRATED], 0.0, converged=converged)
+    known = replace(known, design=replace(known.design, matrix=problem.matrix(at)))
     changed = _changes(problem, at, known, found)
     owned = problem.owned(at, intensities, shapes)
     return Refined(known, found, changed, _shapes(known.design, found, owned, len(at)))
 
 
-def refined_axis(image: SpectrumImage, design: LineDesign) -> EnergyCalibration:
-    """Refine axis and resolution alone, as `refined` does.
+def axis_prior(image: SpectrumImage) -> tuple[list[float], list[float]]:
+    """Where a file's axis is, and how well that is taken to be known.
 
     Parameters
     ----------
     image : SpectrumImage
         An EDS image.
-    design : LineDesign
-        Lines and background at the file's calibration.
 
     Returns
     -------
-    EnergyCalibration
-        Normal priors about the file's values.
+    mean, sd : list of 4 float
+        Offset in eV, gain, resolution in eV, slope in eV.
     """
-    return _settled(image, design).known
+    known = image.acquisition.resolution_mn_ka_ev
+    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    mean = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV]
+    return mean, [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
 
 
 class _Prior(NamedTuple):
@@ -385,10 +405,8 @@ class _Prior(NamedTuple):
 
 
 def _prior(image: SpectrumImage, design: LineDesign, intensities: Floats) -> _Prior:
-    known = image.acquisition.resolution_mn_ka_ev
-    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    own = axis_prior(image)
     families = np.flatnonzero(intensities[: design.n_lines] > LEAST_COUNTS)
-    own = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV], [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
     shifts, widths = (np.full(len(families), error) for error in REFINED)
     return _Prior(np.concatenate([own[0], 0 * shifts, 0 * widths]), np.concatenate([own[1], shifts, widths]), families)
 
@@ -526,41 +544,6 @@ class _Problem:
             replace(found, fit=replace(found.fit, rate=rate)),
             sd[:, None] * found.deviate_covariance[:n, :n] * sd,
         )
-
-
-class _Settled(NamedTuple):
-    """Where the search has ended, and the errors of the shapes there."""
-
-    problem: _Problem
-    at: Floats
-    found: UncertainFit
-    known: EnergyCalibration
-    shapes: Floats
-    intensities: Floats
-
-
-def _settled(image: SpectrumImage, design: LineDesign) -> _Settled:
-    counts = image.sum_spectrum()[design.channels].astype(np.float64)
-    intensities = fit_intensities(design.matrix, counts).intensities
-    problem = _Problem(image, design, counts, _prior(image, design, intensities))
-    at, converged = problem.prior.mean, False
-    free = np.arange(len(at)) < CALIBRATED
-    for _ in range(ROUNDS):
-        before = at
-        shapes = problem.linear_errors(at, intensities)
-        white = whitening(shapes, np.maximum(problem.matrix(at) @ intensities, LEAST_RATE))
-        at, intensities = problem.descended(at, white, free)
-        if not free.all():
-            free = np.ones(len(at), bool)
-            continue
-        found, covariance = problem.fitted(at, intensities, shapes)
-        if np.all(np.abs(at - before) < SETTLED * np.sqrt(np.diag(covariance))):
-            converged = True
-            break
-    theta = at[:CALIBRATED]
-    known = calibration_of(image, design, theta, covariance[:CALIBRATED, :CALIBRATED], 0.0, converged=converged)
-    known = replace(known, design=replace(known.design, matrix=problem.matrix(at)))
-    return _Settled(problem, at, found, known, shapes, intensities)
 
 
 def _owned(design: LineDesign, intensities: Floats, energy: Floats, resolution: float, number: int) -> Floats:
