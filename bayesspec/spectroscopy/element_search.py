@@ -22,10 +22,10 @@ from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gau
 from bayesspec.spectroscopy.line_catalogue import LineCatalogue, emission_ratio, line_catalogue, near, strongest_kev
 from bayesspec.spectroscopy.line_design import LOWEST_KEV, LineDesign, pile_up, tail_shape, with_escape, with_families
 from bayesspec.spectroscopy.line_families import LineFamily
-from bayesspec.spectroscopy.shape_errors import LEAST_FACTOR, design_errors
+from bayesspec.spectroscopy.shape_errors import LEAST_FACTOR, TOLD_APART, design_errors
 
 Floats = npt.NDArray[np.float64]
-ELEMENT_NATS = 7.0
+ELEMENT_NATS = 6.0
 """Log likelihood that an element must gain: prior odds of 1 in 12 and the width of what its counts might have been
 (python benchmarks/spectra.py elements)."""
 MOST_SOFT = 10.0
@@ -201,7 +201,8 @@ class ElementSearch:
         return np.column_stack([known, self.shape_error * unknown])
 
     def _error_parts(self, design: LineDesign, fit: PoissonLineFit) -> tuple[Floats, Floats]:
-        known = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        of = design, fit.intensities, self.image.energy, self.resolution
+        known = design_errors(*of, self.errors, TOLD_APART)
         width = fwhm_kev(self.base.energy, self.resolution)
         step = float(np.median(np.diff(self.base.energy)))
         reach = max(int(REACH_FWHM * float(width.mean()) / step), 1)

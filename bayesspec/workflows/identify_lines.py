@@ -172,9 +172,8 @@ def identify_lines(image: SpectrumImage) -> Identification:
     if chosen:
         image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
-    chosen, peaks = search.grow([])
-    search.learn_shape_error(chosen, peaks)
-    chosen, peaks = search.grow(chosen, peaks)
+    search.learn_shape_error(chosen, ())
+    chosen, peaks = search.grow(chosen)
     weighed = search.weigh(chosen, peaks)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
