@@ -1,4 +1,7 @@
-"""Lines, overlaps, maps and compositions: the rows of the table, one a function. Names on the command line choose."""
+"""Lines, overlaps, maps and compositions: the rows of the table, one a function. Names on the command line choose.
+
+Numbers behind them are runs and, for oxide, phases and elements, the first seed: ``spectra.py elements 60 3000``.
+"""
 
 import logging
 import os
@@ -211,26 +214,31 @@ def oxide_spectrum(
     return expected + 0.25 * sum(content.values()) * continuum / continuum.sum()
 
 
-def oxide(runs: int = 40) -> None:
-    _oxides("fit_lines", lambda image, seed: bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka"), runs)
+def oxide(runs: int = 40, first: int = 0) -> None:
+    _oxides("fit_lines", lambda image, seed: bs.fit_lines(image, seed=seed).ratio("Fe_Ka", "O_Ka"), runs, first)
 
 
-def phases(runs: int = 20) -> None:
+def phases(runs: int = 20, first: int = 0) -> None:
     for method in ("windows", "spectra"):
 
         def ratio(image: bs.SpectrumImage, seed: int, method: str = method) -> bs.Estimate:
             return bs.segment(image, 1, method=method, seed=seed).ratio("Fe_Ka", "O_Ka").sel(phase=0)
 
-        _oxides(f"segment of {method}", ratio, runs, side=4)
+        _oxides(f"segment of {method}", ratio, runs, first, side=4)
 
 
 def _oxides(
-    what: str, measured: Callable[[bs.SpectrumImage, int], bs.Estimate], runs: int, side: int = 1, counts: float = 3.4e6
+    what: str,
+    measured: Callable[[bs.SpectrumImage, int], bs.Estimate],
+    runs: int,
+    first: int,
+    side: int = 1,
+    counts: float = 3.4e6,
 ) -> None:
     energy = 0.005 + 0.01 * np.arange(1024)
     for cell, (name, (change, stated)) in enumerate(CELLS.items()):
         z, inside, width, seconds = [], [], [], []
-        for seed in range(runs):
+        for seed in range(first, first + runs):
             rng = np.random.default_rng([cell, seed])
             content = dict(OXIDES[seed % 2])
             true = ALPHA * content["Fe"] / content["O"]
@@ -384,5 +392,7 @@ ROWS = {function.__name__: function for function in FUNCTIONS}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    for name in sys.argv[1:] or ROWS:
-        ROWS[name]()
+    names = [name for name in sys.argv[1:] if name in ROWS]
+    numbers = [int(name) for name in sys.argv[1:] if name not in ROWS]
+    for name in names or ROWS:
+        ROWS[name](*numbers)
