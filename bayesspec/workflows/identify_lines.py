@@ -172,8 +172,9 @@ def identify_lines(image: SpectrumImage) -> Identification:
     if chosen:
         image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
-    search.learn_shape_error(chosen, ())
-    chosen, peaks = search.grow(chosen)
+    chosen, peaks = search.grow([])
+    search.learn_shape_error(chosen, peaks)
+    chosen, peaks = search.grow(chosen, peaks)
     weighed = search.weigh(chosen, peaks)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
