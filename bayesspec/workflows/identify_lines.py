@@ -15,7 +15,7 @@ from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
-from bayesspec.spectroscopy.element_search import ElementSearch, Weighed
+from bayesspec.spectroscopy.element_search import ElementSearch, Weighed, averaged
 from bayesspec.spectroscopy.line_catalogue import ASSUMED_BEAM_KEV, near
 from bayesspec.spectroscopy.line_design import with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED
@@ -173,9 +173,12 @@ def identify_lines(image: SpectrumImage) -> Identification:
         image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
-    search.learn_shape_error(chosen, peaks)
+    cautious = search.weigh(chosen, peaks)
+    shown = search.learn_shape_error(chosen, peaks)
     chosen, peaks = search.grow(chosen, peaks)
     weighed = search.weigh(chosen, peaks)
+    if shown:
+        weighed = averaged(cautious, weighed)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
     chosen = search.stands(likely)
