@@ -57,7 +57,7 @@ DECIDING = {
     "results/unmixing.py": ["WINDOW_ERROR"],
     "spectroscopy/element_search.py": [
         "ELEMENT_NATS", "MOST_SOFT", "BARE_NATS", "PREFERRED_SHARE", "MOST_OTHER", "ALTERNATIVE_NATS", "LEAST_SHARE",
-        "NOISE_SD",
+        "NOISE_SD", "LOCAL_ERROR", "NEAR_ERROR", "BUMP_FWHM", "SHOWN_NATS",
     ],
     "spectroscopy/line_catalogue.py": ["MOST", "LEAST_OF_EXPECTED", "ABSENT_SD"],
     "spectroscopy/unnamed_lines.py": [
