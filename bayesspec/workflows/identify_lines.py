@@ -241,7 +241,8 @@ def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float)
     others = [
         (other, q)
         for other, q in sorted(weighed.probabilities.items(), key=lambda item: -item[1])
-        if other not in weighed.best
+        if other != element
+        and other not in weighed.best
         and q > LEAST_SHARED
         and p < CERTAIN
         and any(near(e, np.array(own), 1.0, search.resolution).any() for e in search.energies[search.owner == other])
