@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bayesspec.inference.linear_poisson.settings import SETTINGS
+
 Floats = npt.NDArray[np.float64]
-LEAST_FREE = 1e-3
-"""Share of a column that the fit's own columns must leave open: below it nothing can be said about the column."""
 LEAST_RATE = 1e-3
 """Least rate of a channel, in counts, that its weight is taken from."""
 
@@ -82,7 +82,7 @@ def score_gains(active: Floats, candidates: Floats, counts: Floats, rate: Floats
     gradient = open_.T @ residual - cross.T @ solved[:, -1]
     free = own - (cross * solved[:, :-1]).sum(axis=0)
     plain = np.square(candidates * np.sqrt(weight)[:, None]).sum(axis=0)
-    known = free > LEAST_FREE * plain
+    known = free > SETTINGS.least_free * plain
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)
