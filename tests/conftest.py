@@ -9,8 +9,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from jaxtyping import install_import_hook
 
-from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
+install_import_hook("bayesspec.inference", "beartype.beartype")  # shapes and types of every call into the engines
+
+from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate  # noqa: E402
 
 mpl.use("Agg")
 jax.config.update("jax_debug_key_reuse", True)  # NumPyro uses keys again: it is given untyped ones, not followed

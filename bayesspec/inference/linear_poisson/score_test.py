@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Shaped
 
 from bayesspec.inference.linear_poisson.settings import SETTINGS
 
@@ -28,12 +30,18 @@ class ScoreGains:
         Its standard deviation; infinite where the fit's columns are the candidate.
     """
 
-    gain: Floats
-    intensity: Floats
-    sd: Floats
+    gain: Float[Floats, " candidate"]
+    intensity: Float[Floats, " candidate"]
+    sd: Float[Floats, " candidate"]
 
 
-def score_gains(active: Floats, candidates: Floats, counts: Floats, rate: Floats, errors: Floats) -> ScoreGains:
+def score_gains(
+    active: Float[Floats, "channel column"],
+    candidates: Float[Floats, "channel candidate"],
+    counts: Shaped[npt.NDArray[Any], " channel"],
+    rate: Float[Floats, " channel"],
+    errors: Float[Floats, "channel error"],
+) -> ScoreGains:
     """Score every candidate column against a fit, one at a time.
 
     Parameters

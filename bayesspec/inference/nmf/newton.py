@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks
 from bayesspec.inference.blocks import em_step, product
@@ -38,8 +39,16 @@ ENOUGH = 200.0
 
 @jax.jit
 def newton_pass(
-    counts: jax.Array, abundances: jax.Array, spectra: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+) -> tuple[
+    Float[jax.Array, "block row component"],
+    Float[jax.Array, "block row pair"],
+    Float[jax.Array, "component channel"],
+    Float[jax.Array, "pair channel"],
+    Float[jax.Array, "block row"],
+]:
     """Gather slopes and curvatures of all pixels and channels, and the divergences, in one pass over the counts.
 
     With q = x / r and r = w h: sums of q h and of (q / r) h h^T over the channels of each pixel, and of q w and
