@@ -38,7 +38,7 @@ def newton_step(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[
 
 
 @partial(jax.jit, static_argnames=("max_iterations",))
-def newton(start: Parameters, pixels: Pixels, active: Array, *, tolerance: float, max_iterations: int) -> Mode:
+def newton(start: Parameters, pixels: Pixels, active: Array, *, tolerance: float | Array, max_iterations: int) -> Mode:
     """Climb to the mode of the log posterior by Newton steps, each halved until the log posterior rises."""
 
     def shorten(state: tuple[Array, Parameters, Array, Array]) -> Array:

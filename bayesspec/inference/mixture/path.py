@@ -164,7 +164,7 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
 
 
 def fit_path(
-    counts: NDArray[np.integer],
+    counts: NDArray[np.number],
     max_phases: int,
     *,
     mask: NDArray[np.bool_] | None = None,
