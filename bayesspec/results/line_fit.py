@@ -239,6 +239,7 @@ class LineFit(LineResult):
         """
         if "variance_parts" not in self.data:
             raise InputError("a fit without parts of its variance", "a new fit", "bs.fit_lines(si)")
+        self.composition(k_factors, film=film, seed=seed)  # refuses what it cannot take
         factors = self._factors(k_factors, None, film)
         names = list(factors)
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in factors.items()}
