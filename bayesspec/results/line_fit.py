@@ -185,7 +185,7 @@ class LineFit(LineResult):
         Parameters
         ----------
         reference : str or None
-            Line below the ratios; ``None`` for the last one.
+            Line below the ratios; ``None`` for the one with the most counts.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class LineFit(LineResult):
         InputError
             When the reference was not fitted.
         """
-        below = reference or self.lines[-1]
+        below = reference or self.lines[int(self.intensities.mean.values.argmax())]
         interval = f"{100 * PROB:.0f} % interval"
         columns = ("line", "counts", interval, f"ratio to {below}", interval)
         rows = []

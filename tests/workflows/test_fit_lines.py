@@ -53,6 +53,12 @@ def test_ratios_under_an_overlap_are_right_where_window_sums_are_not() -> None:
     assert "nobody" not in fit.verdict
 
 
+def test_the_table_sets_the_lines_against_the_strongest() -> None:
+    fit = bs.fit_lines(spectrum(expected(), 1), calibrate=False, draws=50)
+    assert fit.table().columns[3] == "ratio to O_Ka"
+    assert fit.table("Fe_Ka").columns[3] == "ratio to Fe_Ka"
+
+
 def test_the_budget_adds_up_to_the_variance_of_the_composition() -> None:
     fit = bs.fit_lines(spectrum(expected(), 1), calibrate=False)
     factors = {"Fe_Ka": (1.4, 0.01), "Mn_Ka": 1.3, "O_Ka": (2.0, 0.2)}
