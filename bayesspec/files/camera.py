@@ -59,6 +59,8 @@ SUMS = 7
 """Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
 """What can be known of a camera."""
+LARGEST = 1e12
+"""Largest gain, offset or read noise that can be given: squares of more are no numbers any more."""
 _ROUNDS = 5
 FEWEST = 4
 """Different values, 0 among them, in which a common factor is sought."""
@@ -206,9 +208,9 @@ def camera_noise(
     """
     array = np.atleast_2d(_real_numbers(values))
     given = (
-        gain if gain is None else checked_real("gain", gain, 0.0, open_ends=True),
-        offset if offset is None else checked_real("offset", offset),
-        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0),
+        gain if gain is None else checked_real("gain", gain, 0.0, LARGEST, open_ends=True),
+        offset if offset is None else checked_real("offset", offset, -LARGEST, LARGEST),
+        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0, LARGEST),
     )
     if gain is not None and offset is not None and read_noise is not None:
         return CameraNoise((float(gain), 0.0), (float(offset), 0.0), (float(read_noise), 0.0))

@@ -296,7 +296,8 @@ def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
     """
     if ends is None:
         return slice(None)
-    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    listed = isinstance(ends, Sequence) and not isinstance(ends, str)
+    pair = list(ends) if listed or (isinstance(ends, np.ndarray) and ends.ndim == 1) else []
     if len(pair) != 2 or not all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in pair):
         raise InputError(
             f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"
