@@ -204,7 +204,7 @@ def camera_noise(
     >>> bool(abs(found.gain[0] / 1.4 - 1) < 0.1)
     True
     """
-    array = np.atleast_2d(np.asarray(values))
+    array = np.atleast_2d(_real_numbers(values))
     given = (
         gain if gain is None else checked_real("gain", gain, 0.0, open_ends=True),
         offset if offset is None else checked_real("offset", offset),
@@ -229,6 +229,15 @@ def camera_noise(
         (found.read_noise, 0.0 if read_noise is not None else read_sd),
         min(found.white, 1.0),
     )
+
+
+def _real_numbers(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Numbers as they are, or a refusal of what is none."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        needed = "an array of what the camera saved"
+        raise InputError(f"values of {array.dtype}, a {type(values).__name__}", needed, "values=signal.data")
+    return array
 
 
 def _refuse(array: npt.NDArray[Any]) -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments, numbers_as_they_are, text
+from bayesspec.files.public_arguments import checked_arguments, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import accuracy, interior, match_phases
@@ -274,7 +274,7 @@ class Segmentation(LineResult):
         """
         return self.data["scatter"]
 
-    @checked_arguments()
+    @checked_arguments(lines=line_names)
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Intensities of some lines in every phase, background and overlap accounted for.
 
