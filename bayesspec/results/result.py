@@ -373,6 +373,16 @@ class Result(SavedPart):
             yield prediction(image, rows, known, rates, np.zeros_like(rates), shares)
 
     @checked_arguments(image=image_or_none)
+    def baseline(self) -> xr.Dataset:
+        """Compare with a simple figure that asks for fewer assumptions, where the kind of result has one.
+
+        Returns
+        -------
+        xarray.Dataset
+            For `bs.check`: a variable that ends in ``_sigmas``, standard deviations apart; here none.
+        """
+        return xr.Dataset()
+
     def own_image(self, image: SpectrumImage | None) -> SpectrumImage:
         """Refuse what is not the image that the result was made from.
 
