@@ -70,7 +70,7 @@ DECIDING = {
     "workflows/identify_lines.py": ["LEAST_LOCAL_GAIN", "LEAST_SHARED", "CERTAIN", "DOUBTFUL"],
     "workflows/line_model.py": ["SAID_EV", "SAID_WIDTH", "SAID_SD"],
     "workflows/pca.py": ["UNRELIABLE"],
-    "workflows/poisson_check.py": ["OVERDISPERSED_SIGMAS", "LEAST_DISPERSION"],
+    "inference/noise/check.py": ["OVERDISPERSED_SIGMAS", "LEAST_DISPERSION"],
     "workflows/select_rank.py": ["CLEAR", "TRACE"],
 }  # fmt: skip
 """Those that stand beside the one function that uses them; those of an engine are the fields of its `settings.py`."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
 
 UNITS = ("keV", "eV", "nm")
+ELEMENTS = re.findall(
+    "[A-Z][a-z]?",
+    "HHeLiBeBCNOFNe"
+    "NaMgAlSiPSClArKCaScTiVCrMnFeCoNiCuZnGaGeAsSeBrKr"
+    "RbSrYZrNbMoTcRuRhPdAgCdInSnSbTeIXe"
+    "CsBaLaCePrNdPmSmEuGdTbDyHoErTmYbLuHfTaWReOsIrPtAuHgTlPbBiPoAtRn"
+    "FrRaAcThPaUNpPuAmCmBkCfEsFmMdNoLrRfDbSgBhHsMtDsRgCnNhFlMcLvTsOg",
+)
+"""Symbols of the elements."""
 _AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
 
 
@@ -262,16 +269,8 @@ def known_elements(symbols: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, 
     known, unknown : tuple of str
         The symbols of elements, and the rest.
     """
-    found = {symbol: _is_element(symbol) for symbol in symbols}
-    return tuple(s for s in found if found[s]), tuple(s for s in found if not found[s])
-
-
-@cache
-def _is_element(symbol: str) -> bool:
-    try:
-        return bool(xraydb.atomic_symbol(xraydb.atomic_number(symbol)) == symbol)
-    except (ValueError, IndexError):
-        return False
+    found = dict.fromkeys(symbols)
+    return tuple(s for s in found if s in ELEMENTS), tuple(s for s in found if s not in ELEMENTS)
 
 
 def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:

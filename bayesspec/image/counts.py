@@ -10,15 +10,16 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
+
+if TYPE_CHECKING:
+    import jax
 
 LARGEST = 2**31 - 1
 """Largest count that is accepted: it fits a signed integer of 32 bits."""
@@ -458,6 +459,8 @@ class CountBlocks:
         jax.Array (block, row, component), float32
             The values, zero in the filling.
         """
+        import jax.numpy as jnp
+
         blocks, rows, _ = self.counts.shape
         flat = np.asarray(values, np.float32)
         padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
@@ -553,6 +556,8 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
 
 def _in_blocks(counts: npt.NDArray[Any], blocks: int, rows: int) -> jax.Array:
     """The counts as they lie where JAX can take them so and nobody may change them, else copied once."""
+    import jax
+
     pixels, channels = counts.shape
     held = counts
     if blocks * rows != pixels or counts.flags.writeable or counts.ctypes.data % ALIGNMENT:

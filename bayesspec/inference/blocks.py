@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
 
