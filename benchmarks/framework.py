@@ -158,10 +158,8 @@ def minibatches(steps: int) -> None:
     large = two_spectra(256, 512)
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     fit = bs.fit(FACTORISATION, large, batch_size=1024, starts=1, draws=50, max_steps=steps)
-    print(
-        f"256 x 256 x 512, 1,024 pixels at a time: {fit.provenance['steps']} steps, bound {fit.provenance['bound']:.0f}, ",
-        end="",
-    )
+    reached = f"{fit.provenance['steps']} steps, bound {fit.provenance['bound']:.0f}"
+    print(f"256 x 256 x 512, 1,024 pixels at a time: {reached}, ", end="")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{time.process_time() - begun:.0f} CPU s; peak memory {peak / 2**20:.2f} GiB, {before / 2**20:.2f} before")
     print(fit.status)

@@ -13,12 +13,12 @@ PLATE = "pixel"
 """Name of the plate that is divided."""
 
 
-class Minibatch(Messenger):  # type: ignore[misc]
+class Minibatch(Messenger):
     """Context in which a model and its guide see some of the pixels.
 
     NumPyro scales the log densities inside the plate by pixels / batch, so that bounds and gradients are on average
-    those of all pixels, and a guide keeps the parameters of every pixel. Values that are observed inside the plate are cut
-    here, as far as their first dim is the pixel.
+    those of all pixels, and a guide keeps the parameters of every pixel. What is observed inside the plate is cut here;
+    its first dim is the pixel.
 
     Parameters
     ----------
@@ -38,8 +38,9 @@ class Minibatch(Messenger):  # type: ignore[misc]
         """Put the batch in the place of the plate and of what is observed in it."""
         if msg["type"] == "plate" and msg["name"] == PLATE:
             msg["args"], msg["value"] = (msg["args"][0], len(self.indices)), self.indices
-        elif msg["type"] == "sample" and msg["is_observed"] and in_plate(msg) and jnp.ndim(msg["value"]):
-            if len(msg["value"]) != len(self.indices):
+        elif msg["type"] == "sample" and msg["is_observed"] and in_plate(msg):
+            whole = jnp.shape(msg["value"])
+            if whole and whole[0] != len(self.indices):
                 msg["value"] = jnp.take(msg["value"], self.indices, axis=0)
 
 

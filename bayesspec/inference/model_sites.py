@@ -106,8 +106,9 @@ def _of_batch(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], batc
         with Minibatch(batch_at(0, pixels, size)):
             trace = model.get_trace(*args, **dict(kwargs))
     except (ValueError, TypeError, AssertionError) as error:
+        told = f"{type(error).__name__}: {str(error)[:120]}"
         raise InputError(
-            f"a model that does not run on {size:,} of its {pixels:,} pixels ({type(error).__name__}: {str(error)[:120]})",
+            f"a model that does not run on {size:,} of its {pixels:,} pixels ({told})",
             f"inside the plate {PLATE!r} nothing that is as long as all pixels, but for the counts",
             "known = numpyro.subsample(known, event_dim=0), inside the plate",
         ) from error
@@ -130,12 +131,14 @@ def _of_batch(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], batc
 def _shape(site: Mapping[str, Any], batch: tuple[int, int] | None) -> tuple[int, ...]:
     """Shape of a site on all pixels, whose model was run on a batch."""
     shape = list(np.shape(site["value"]))
-    events = site["fn"].event_dim if site["type"] == "sample" else 0
-    for frame in site.get("cond_indep_stack", ()) if batch is not None else ():
-        if frame.name == PLATE and site["type"] == "sample":
-            shape[frame.dim - events] = batch[0]
-    if batch is not None and site["type"] == "deterministic" and shape and shape[0] == batch[1]:
+    if batch is None:
+        return tuple(shape)
+    if site["type"] == "deterministic" and shape and shape[0] == batch[1]:
         shape[0] = batch[0]
+    elif site["type"] == "sample":
+        for frame in site["cond_indep_stack"]:
+            if frame.name == PLATE:
+                shape[frame.dim - site["fn"].event_dim] = batch[0]
     return tuple(shape)
 
 

@@ -18,8 +18,8 @@ from numpyro.infer.autoguide import AutoGuide, AutoNormal
 from numpyro.optim import Adam
 
 from bayesspec.errors import InputError
-from bayesspec.inference.model_arguments import VALUES_ASKED, Arguments, divided
 from bayesspec.inference.minibatches import Minibatch, batch_at
+from bayesspec.inference.model_arguments import VALUES_ASKED, Arguments, divided
 from bayesspec.inference.status import Status
 
 STAGES = 4
