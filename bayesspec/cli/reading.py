@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def recorded(image: SpectrumImage) -> SpectrumImage:
         raise InputError(f"{', '.join(gone)}, of which nothing lies in {where}", "a wider range", "crop(energy=...)")
     if gone:
         click.echo(f"  Note: {', '.join(gone)} left out: nothing of them lies in {where}", err=True)
-    return replace(image, elements=seen)
+    return image.changed(elements=seen)
 
 
 def with_elements(image: SpectrumImage) -> SpectrumImage:
@@ -102,4 +101,4 @@ def with_elements(image: SpectrumImage) -> SpectrumImage:
     if not found.elements:
         raise InputError(f"no lines of an element in {image}", "the elements of the sample", "elements=['Fe', 'O']")
     click.echo(f"  Note: nobody named elements; found by their lines: {', '.join(map(str, found.found))}", err=True)
-    return recorded(replace(image, elements=found.elements))
+    return recorded(image.changed(elements=found.elements))
