@@ -1,10 +1,9 @@
 """Memory of maps that are nearly all 0: 512 x 512 pixels of 4096 channels, 310,000 counts.
 
-``python benchmarks/sparse_maps.py`` prints, for every way in which such a map arrives, the peak memory above that of the
-imports of ``bs.load`` (the process that reads counted apart), ``bs.element_maps`` and ``bs.segment``, each in a process
-of its own. ``array``: a sparse array in Python; ``dask``: the same lazy, as the readers of JEOL and Velox files give
-it; ``.hspy``: a
-file that is written first. ``--folder`` names where; ``--side`` and ``--counts`` change the map.
+``python benchmarks/sparse_maps.py`` prints, for every way in which such a map arrives, the peak memory above that of
+the imports of ``bs.load`` (the process that reads counted apart), ``bs.element_maps`` and ``bs.segment``, each way in a
+process of its own. ``array``: a sparse array in Python; ``dask``: the same lazy, as the readers of JEOL and Velox files
+give it; ``.hspy``: a file that is written first. ``--folder`` names where; ``--side`` and ``--counts`` change the map.
 """
 
 import argparse
@@ -34,7 +33,8 @@ def events(side, total, seed=0):
     shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
     which = (rng.random(total)[:, None] > shares.cumsum(axis=1)).sum(axis=1)
     centres = np.array([*LINES.values(), 0.0])[which]
-    energy = np.where(which < len(LINES), rng.normal(centres, np.sqrt(np.maximum(0.021**2 + 4.4e-4 * centres, 0))), 0.3 + rng.exponential(2.5, total))
+    width = np.sqrt(0.021**2 + 4.4e-4 * centres)
+    energy = np.where(which < len(LINES), rng.normal(centres, width), 0.3 + rng.exponential(2.5, total))
     channel = np.clip(np.rint(energy / 0.005), 0, len(ENERGY) - 1).astype(np.int64)
     return y * side + x, channel
 
@@ -106,7 +106,6 @@ def measure(way, file, side, total):
 
     bs.segment(bs.simulate.iron_oxide_lines(100, (8, 8), seed=0), 1)  # what is imported where it is needed
     if way != ".hspy":
-        import dask.array
         import sparse  # noqa: F401
     if way == "dask":
         import hyperspy.api as hs

@@ -14,7 +14,8 @@ from bayesspec.image.checksum import checksum_of
 from bayesspec.image.counts import BLOCK_ENTRIES, PART_ENTRIES, as_counts, count_dtype, owned
 
 LEAST_SAVING = 4
-"""Times the memory that counts of all voxels must take for them to be kept sparse (python benchmarks/sparse_maps.py)."""
+"""Times the memory that counts of all voxels must take for them to be kept sparse (python
+benchmarks/sparse_maps.py)."""
 
 
 @dataclass(frozen=True, eq=False)
