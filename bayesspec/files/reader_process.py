@@ -31,7 +31,7 @@ from bayesspec.files.completeness import mended
 from bayesspec.files.file_problems import missing_package, unreadable_file
 from bayesspec.files.hyperspy_signal import Signal, computed, from_reader, loaded
 from bayesspec.files.paths import free_memory, refuse_swollen
-from bayesspec.files.signal_choice import Picked, choose, listed
+from bayesspec.files.signal_choice import Picked, as_detectors, choose, listed
 from bayesspec.image.counts import aligned, owned
 from bayesspec.image.sparse_counts import SparseCounts, sparse_counts, sparse_in_parts
 
@@ -47,6 +47,8 @@ answer(pickle.loads(request))
 _LENGTH = struct.Struct("<Q")
 SPARSE = ("JEOL", "EMD")
 """Readers that give maps sparse where they are asked to be lazy (python benchmarks/sparse_maps.py)."""
+DETECTORS: Mapping[str, Mapping[str, Any]] = {"Bruker": {"index": "all"}}
+"""Readers that give the map of the first detector alone unless they are asked for all, and how to ask."""
 CHUNKED = ("HSPY",)
 """Readers that give maps in parts where they are asked to be lazy."""
 LARGE = 2**28
@@ -282,7 +284,9 @@ def read(request: Request) -> list[Signal]:
     module = importlib.import_module(request.api)
     with mended(request.file) as file:
         lazy = {"lazy": True} if request.name in SPARSE or (request.name in CHUNKED and largest > LARGE) else {}
-        return [from_reader(one) for one in module.file_reader(str(file), **{**lazy, **request.options})]
+        options = lazy | DETECTORS.get(request.name, {}) | request.options
+        found = [from_reader(one) for one in module.file_reader(str(file), **options)]
+    return as_detectors(found, request.file.name) if request.name in DETECTORS else found
 
 
 def _check_size(file: Path) -> int:
