@@ -19,6 +19,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.stated import Stated
 from bayesspec.image.arguments import checked_real
 from bayesspec.image.counts import as_counts
+from bayesspec.image.sparse_counts import SparseCounts
 
 GROUPS = 8
 """Groups of pixels by brightness, at most (python benchmarks/camera.py)."""
@@ -421,7 +422,7 @@ class Countable:
 
     Parameters
     ----------
-    counts : array, shape (..., energy), uint8, uint16 or uint32
+    counts : array, shape (..., energy), uint8, uint16 or uint32, or SparseCounts
         The counts.
     note : str
         What was done; empty where nothing was.
@@ -431,18 +432,18 @@ class Countable:
         Channels that hold no counts.
     """
 
-    counts: npt.NDArray[Any]
+    counts: npt.NDArray[Any] | SparseCounts
     note: str = ""
     acquired: Mapping[str, float] = field(default_factory=dict)
     excluded: npt.NDArray[np.bool_] | None = None
 
 
-def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Countable:
+def countable(values: npt.NDArray[Any] | SparseCounts, technique: str, stated: Stated) -> Countable:
     """Make counts of what a file holds, and say how.
 
     Parameters
     ----------
-    values : array, shape (..., energy)
+    values : array, shape (..., energy), or SparseCounts
         Values of the file.
     technique : str
         ``"EDS"``, ``"EELS"`` or ``"CL"``.
@@ -460,6 +461,10 @@ def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Count
         When the values are no counts, and nothing that counts can be found in.
     """
     given = {name: getattr(stated, name) for name in GIVEN}
+    if isinstance(values, SparseCounts):
+        if all(value is None for value in given.values()):
+            return Countable(values)
+        values = values.todense()
     if all(value is None for value in given.values()):
         try:
             return Countable(as_counts(values))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
+from bayesspec.image.sparse_counts import sparse_counts
 
 UNITS = ("keV", "eV", "nm")
 ELEMENTS = re.findall(
@@ -43,7 +44,8 @@ def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         When one of them cannot be used.
     """
-    counts = checked_counts(fields["counts"])
+    sparse = sparse_counts(fields["counts"])
+    counts = checked_counts(fields["counts"]) if sparse is None else sparse
     checked: dict[str, Any] = {
         "counts": counts,
         "energy": checked_energy(fields["energy"], counts.shape[2]),

@@ -706,7 +706,7 @@ def simulated_image(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: n
     """
     known = np.isfinite(rates) & image.valid[..., None] & image.valid_channels
     counts = np.where(known, rng.poisson(np.where(known, np.maximum(rates, 0.0), 0.0)), image.counts)
-    return replace(image, counts=counts, truth=None, made_from=(), name=f"like {image.name}")
+    return image.changed(counts=counts, truth=None, made_from=(), name=f"like {image.name}")
 
 
 def listed(

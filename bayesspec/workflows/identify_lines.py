@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +186,7 @@ def identify_lines(image: SpectrumImage) -> Identification:
     elements = tuple(one.element for one in found)
     probabilities = weighed.probabilities | doubtful | {one.element: one.probability for one in found}
     unexplained = tuple(peak.energies_kev[0] for peak in peaks)
-    image, remarks = replace(image, elements=elements), _assumed(source, image)
+    image, remarks = image.changed(elements=elements), _assumed(source, image)
     return Identification(tuple(found), image, probabilities, unexplained, remarks)
 
 
