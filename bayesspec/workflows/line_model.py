@@ -77,7 +77,8 @@ SAID_EV, SAID_WIDTH, SAID_SD = 1.0, 0.02, 2.0
 they must be: smaller ones move no ratio by a per cent (python benchmarks/spectra.py oxide)."""
 OPEN_EV = ASSUMED_WIDTH_EV / 2
 """Standard deviation of an assumed resolution, in eV, above which the lines have not shown it, as it is still more than
-half of what is assumed: a warning."""
+half of what is assumed: a warning. Coverage where the file states no resolution: ``python benchmarks/spectra.py
+oxide``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csc_array, csr_array
 
+from bayesspec.inference.linear_poisson.settings import SETTINGS
+
 Floats = npt.NDArray[np.float64]
-LEAST_FREE = 1e-3
-"""Share of a column that the fit's own columns must leave open: below it nothing can be said about the column."""
 LEAST_RATE = 1e-3
 """Least rate of a channel, in counts, that its weight is taken from."""
 
@@ -86,7 +86,7 @@ def score_gains(
     solved = np.linalg.solve(information, np.column_stack([cross, heavy.T @ residual]))
     gradient = columns @ weighted(residual[:, None])[:, 0] - cross.T @ solved[:, -1]
     free = own - (cross * solved[:, :-1]).sum(axis=0)
-    known = free > LEAST_FREE * plain
+    known = free > SETTINGS.least_free * plain
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)
