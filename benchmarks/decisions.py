@@ -1,24 +1,28 @@
 """Numbers that decide what is said: how often it is said where it is false, and how often where it is true.
 
-Run: ``python benchmarks/decisions.py {lines,unnamed,edges,check,gain,outliers,maps,uneven,settled} --replicates 20``.
-Every row is a sample and the share of its replicates of which the statement is made; the first rows of a case are
-samples of which it is false.
+Run: ``python benchmarks/decisions.py {lines,unnamed,edges,check,interior,gain,outliers,maps,uneven,settled}
+--replicates 20``. Every row is a sample and the share of its replicates of which the statement is made; the first rows
+of a case are samples of which it is false.
 
 lines: "the deviations are larger than those of Poisson counts", of a spectrum with the resolution that the file
 states, and with one that is off by 5, 10 and 20 eV. unnamed: "a line that nobody named", of iron oxide and with
 chromium in it, whose line is so many standard deviations of what is under it. edges: the same of energy losses, with
-ripples of 1, 3 and 10 %. check: `bs.check` of as many components as there are, and of one too few. gain:
-`bs.divide_gain` of counts, and of counts times a gain, of smooth maps and of grains; how far the variances of totals
-and of their division over the channels are from the gain. outliers: hot and dead channels and pixels, none there or
-one. maps: components "not resolved pixel by pixel", and the squared correlation of their maps with the true ones.
-uneven: phases whose neighbouring pixels "deviate together", of two phases and of two of which one is two that are 5 or
-10 % apart. settled: how far fits that are said to have converged, of principal components with either link, of the
-intensities of every pixel and of those of one spectrum, are from fits of a hundredth of the tolerance.
+ripples of 1, 3 and 10 %. check: `bs.check` of as many components as there are, and of one too few. interior: "the
+interior of a phase has another ratio" (`bs.check`), of `bs.segment` on grains whose boundaries cross pixels and are
+blurred by half a pixel (`realistic.py`), and of ratios from whole pixels, those of the boundaries among them, with
+Poisson errors. gain: `bs.divide_gain` of counts, and of counts times a gain, of smooth maps and of grains; how far the
+variances of totals and of their division over the channels are from the gain. outliers: hot and dead channels and
+pixels, none there or one. maps: components "not resolved pixel by pixel", and the squared correlation of their maps
+with the true ones. uneven: phases whose neighbouring pixels "deviate together", of two phases and of two of which one
+is two that are 5 or 10 % apart. settled: how far fits that are said to have converged, of principal components with
+either link, of the intensities of every pixel and of those of one spectrum, are from fits of a hundredth of the
+tolerance.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,6 +30,7 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
+from realistic import LINES, OXIDES, sample
 from scipy.ndimage import gaussian_filter
 
 import bayesspec as bs
@@ -44,6 +49,7 @@ from bayesspec.simulate import line_profile
 from bayesspec.workflows.divide_gain import POISSON_RANGE, noise_gain
 
 SIDE, CHANNELS = 16, 48
+DOSES = (300, 1000, 3000, 10_000)
 Fitted = tuple[np.ndarray, np.ndarray, bool]
 """Values, standard deviations of them, and whether the fit is said to have converged."""
 
@@ -123,6 +129,24 @@ def check(replicates: int) -> None:
             row(f"check, {dose} counts a pixel, {number} of 2 components", said)
 
 
+def interior(replicates: int) -> None:
+    said: dict[tuple[int, bool], list[bool]] = {(dose, wrong): [] for wrong in (False, True) for dose in DOSES}
+    for dose, seed in itertools.product(DOSES, range(replicates)):
+        given = sample(np.random.default_rng([seed, dose]), OXIDES, dose, 8.0, 0.5)
+        maps = bs.LineMaps(given.counts, lines=LINES[:2])
+        seg = bs.segment(maps, phases=2, seed=seed)
+        whole = np.eye(2)[seg.labels.values]
+        summed = np.einsum("yxk,yxc->kc", whole, given.counts) + 1.0
+        draws = np.stack([np.random.default_rng(seed).dirichlet(each, 500) for each in summed], axis=1)
+        pooled = bs.Segmentation.from_draws(
+            maps, draws, whole, method="whole pixels", fraction_draws=np.full((500, 2), 0.5)
+        )
+        for wrong, result in ((False, seg), (True, pooled)):
+            said[dose, wrong].append("the interior of phase" in bs.check(result).attrs["verdict"])
+    for (dose, wrong), each in said.items():
+        row(f"interior, {dose} counts a pixel, ratios of {'whole pixels' if wrong else 'bs.segment'}", each)
+
+
 def grains(seed: int, dose: float) -> np.ndarray:
     """Counts (y, x, channel) of grains of two phases, as long as the image of `drawn`."""
     _, spectra = parts(seed, 2)
@@ -132,11 +156,11 @@ def grains(seed: int, dose: float) -> np.ndarray:
 
 def gain(replicates: int) -> None:
     for dose in (200, 2000):
-        for kind, sample in (("smooth", lambda seed, dose: drawn(seed, 2, dose)[0]), ("grains", grains)):
+        for kind, make in (("smooth", lambda seed, dose: drawn(seed, 2, dose)[0]), ("grains", grains)):
             for factor in (1.0, 1.2, 1.5, 3.0):
                 said, off = [], []
                 for seed in range(replicates):
-                    image = image_of(np.rint(factor * sample(seed, dose)).astype(int))
+                    image = image_of(np.rint(factor * make(seed, dose)).astype(int))
                     said.append(noise_gain(image) > POISSON_RANGE[1])
                     noise = pair_noise(image.counts, np.ones((SIDE, SIDE), bool))
                     off.append(np.abs([noise.totals / factor - 1, noise.division / factor - 1]))
@@ -249,6 +273,7 @@ CASES: dict[str, Callable[[int], None]] = {
     "unnamed": unnamed,
     "edges": edges,
     "check": check,
+    "interior": interior,
     "gain": gain,
     "outliers": outlying,
     "maps": maps,

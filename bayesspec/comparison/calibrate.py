@@ -41,7 +41,7 @@ from bayesspec.workflows.fit import fit, replicate_of
 HELD = 0.9
 """Probability of the intervals that are judged: of 100 repeats ten should miss, enough to tell how many do."""
 TRUTHS = ("auto", "prior", "fit")
-OF_FIT = ("inference", "guide", "seed", "draws", "max_steps", "starts", "strict")
+OF_FIT = ("inference", "guide", "seed", "draws", "max_steps", "starts", "batch_size", "strict")
 """Arguments of ``bs.fit`` that are none of the model."""
 DO = "bs.calibrate(bs.segment, like=si, replicates=100)"
 

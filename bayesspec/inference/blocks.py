@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float, Integer
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -204,7 +205,7 @@ def check_fixed(fixed: npt.ArrayLike | None, channels: int) -> npt.NDArray[np.fl
     return (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def check_rank(rank: int, shape: tuple[int, ...]) -> None:
+def check_rank(rank: int, shape: tuple[int, ...], which: str = "") -> None:
     """Refuse a rank that the counts cannot have.
 
     Parameters
@@ -213,6 +214,8 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
         Number of components.
     shape : tuple of int
         Pixels and channels.
+    which : str
+        Which of them, where it is not all.
 
     Raises
     ------
@@ -221,7 +224,7 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
     """
     if not 1 <= rank <= min(shape):
         raise InputError(
-            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels",
+            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels {which}".strip(),
             f"a rank from 1 to {min(shape)}",
             f"rank={min(4, *shape)}",
         )

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
+import bayesspec.inference.programs  # noqa: F401
+
 LONGEST_STEP = 2.0
 """Largest Newton step in a logarithm."""
 

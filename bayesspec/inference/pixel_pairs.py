@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
-from scipy.stats import chi2
+from scipy.special import chdtri, expit
 
 Floats = npt.NDArray[np.float64]
 FEWEST_COUNTS = 10.0
@@ -92,7 +91,7 @@ def pair_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_
     kept = _filled(np.where(valid[:, :, None], counts, 0).astype(np.float64), valid)
     freedom = kept.shape[2] - 1
     pairs = np.concatenate([_homogeneity(turned) for turned in (kept, kept.transpose(1, 0, 2))])
-    of_totals = float(np.median(second) / chi2.ppf(0.5, 1)) if len(second) >= FEWEST_PAIRS else 1.0
+    of_totals = float(np.median(second) / chdtri(1, 0.5)) if len(second) >= FEWEST_PAIRS else 1.0
     if not freedom or len(pairs) < FEWEST_PAIRS:
         return PairNoise(of_totals, 1.0)
     error = INFLATION * float(np.sqrt(2.0 / (len(pairs) * freedom)))
@@ -131,7 +130,7 @@ def _homogeneity(counts: Floats) -> Floats:
 
 def _narrower(squares: Floats, freedom: int) -> float:
     """Scale of the narrower of two scaled chi-square distributions, by expectation maximisation."""
-    scale, wider, part = float(np.median(squares) / chi2.ppf(0.5, freedom)), 5.0, 0.2
+    scale, wider, part = float(np.median(squares) / chdtri(freedom, 0.5)), 5.0, 0.2
     for _ in range(ROUNDS):
         narrow = np.log(1.0 - part) - 0.5 * squares / scale
         wide = np.log(part) - 0.5 * freedom * np.log(wider) - 0.5 * squares / (scale * wider)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from numpyro.infer.autoguide import AutoGuide, AutoNormal
 from numpyro.optim import Adam
 
 from bayesspec.errors import InputError
+from bayesspec.inference.minibatches import Minibatch, batch_at
 from bayesspec.inference.model_arguments import VALUES_ASKED, Arguments, divided
 from bayesspec.inference.status import Status
 
@@ -98,6 +100,7 @@ def run_svi(
     max_steps: int = 20_000,
     starts: int = 1,
     draws: int = 300,
+    batch: tuple[int, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SviResult:
     """Fit a guide to the posterior of a NumPyro model.
@@ -130,6 +133,9 @@ def run_svi(
         Number of starts, run at once, from values drawn by the guide's own rule.
     draws : int
         Number of draws from the guide.
+    batch : tuple of two int, or None
+        Pixels of the model's plate named ``pixel``, and how many of them a step looks at; None for all. The bound is
+        that of all pixels: the draws it is the mean of take turns in the batches that the pixels make up.
     progress : callable (done, total), optional
         Called after each chunk.
 
@@ -154,7 +160,7 @@ def run_svi(
             "chunk=250, max_steps=20_000, starts=4, draws=300",
         )
     given, arrays = divided(args, kwargs)
-    problem = _Problem(model, guide, chunk, draws, given)
+    problem = _Problem(model, guide, chunk, draws, given, batch)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
     start_key, draw_key, compare_key = jax.random.split(key, 3)
     start_keys = jax.random.key_data(jax.random.split(start_key, starts))
@@ -196,6 +202,16 @@ class _Problem:
     chunk: int
     draws: int
     given: Arguments
+    batch: tuple[int, int] | None
+
+    def part(self, start: Any) -> AbstractContextManager[Any]:
+        """Where a model and its guide see a batch of the pixels alone."""
+        return nullcontext() if self.batch is None else Minibatch(batch_at(start, *self.batch))
+
+    def starts(self, number: int) -> jax.Array:
+        """Places of batches that together hold all pixels as often as one another, as far as that is possible."""
+        batches = 1.0 if self.batch is None else self.batch[0] / self.batch[1]
+        return jnp.asarray(np.floor(np.arange(number) % batches), jnp.int32)
 
     def prepared(self, key: jax.Array, arrays: tuple[Any, ...], rate: jax.Array | float = 0.0) -> tuple[SVI, Any]:
         """A guide that knows the model, and the state at the start; within a program what is not used costs nothing."""
@@ -203,7 +219,8 @@ class _Problem:
         guide = kind(self.model) if isinstance(kind, type) else copy.deepcopy(kind)
         svi = SVI(self.model, guide, Adam(rate), Trace_ELBO())
         args, kwargs = self.given.joined(arrays)
-        return svi, svi.init(key, *args, **kwargs)
+        with self.part(0):
+            return svi, svi.init(key, *args, **kwargs)
 
 
 class _Programs(NamedTuple):
@@ -228,7 +245,8 @@ def _programs(problem: _Problem) -> _Programs:
 
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
-            state, loss = svi.stable_update(state, *args, **kwargs)
+            with problem.part(_any_place(state.rng_key, problem.batch)):
+                state, loss = svi.stable_update(state, *args, **kwargs)
             return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
         def steps(one: Any) -> tuple[Any, tuple[jax.Array, Any]]:
@@ -244,7 +262,11 @@ def _programs(problem: _Problem) -> _Programs:
         keys = jax.random.key_data(jax.random.split(jax.random.wrap_key_data(key), PARTICLES))
 
         def of(one: dict[str, Any]) -> jax.Array:
-            return jax.lax.map(lambda each: svi.loss.loss(each, one, svi.model, svi.guide, *args, **kwargs), keys)
+            def at(each: tuple[jax.Array, jax.Array]) -> jax.Array:
+                with problem.part(each[1]):
+                    return svi.loss.loss(each[0], one, svi.model, svi.guide, *args, **kwargs)
+
+            return jax.lax.map(at, (keys, problem.starts(PARTICLES)))
 
         return jax.vmap(of)(params)
 
@@ -261,6 +283,13 @@ def _programs(problem: _Problem) -> _Programs:
 
 
 _kept_programs = lru_cache(PROGRAMS)(_programs)
+
+
+def _any_place(key: Any, batch: tuple[int, int] | None) -> Any:
+    """Where the batch of a step begins, by the key of the step."""
+    if batch is None:
+        return 0
+    return jax.random.randint(jax.random.fold_in(jax.random.wrap_key_data(key), 1), (), 0, batch[0])
 
 
 class _Run:

@@ -373,6 +373,16 @@ class Result(SavedPart):
             yield prediction(image, rows, known, rates, np.zeros_like(rates), shares)
 
     @checked_arguments(image=image_or_none)
+    def baseline(self) -> xr.Dataset:
+        """Compare with a simple figure that asks for fewer assumptions, where the kind of result has one.
+
+        Returns
+        -------
+        xarray.Dataset
+            For `bs.check`: a variable that ends in ``_sigmas``, standard deviations apart; here none.
+        """
+        return xr.Dataset()
+
     def own_image(self, image: SpectrumImage | None) -> SpectrumImage:
         """Refuse what is not the image that the result was made from.
 
@@ -696,7 +706,7 @@ def simulated_image(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: n
     """
     known = np.isfinite(rates) & image.valid[..., None] & image.valid_channels
     counts = np.where(known, rng.poisson(np.where(known, np.maximum(rates, 0.0), 0.0)), image.counts)
-    return replace(image, counts=counts, truth=None, made_from=(), name=f"like {image.name}")
+    return image.changed(counts=counts, truth=None, made_from=(), name=f"like {image.name}")
 
 
 def listed(

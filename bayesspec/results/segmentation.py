@@ -21,6 +21,7 @@ from bayesspec.results.dataset import Frame
 from bayesspec.results.dose_plan import DOSES, DosePlan, plan
 from bayesspec.results.drawing import Drawing
 from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.interior_baseline import beside_interior
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import PhaseComparison, compare
 from bayesspec.results.prediction import Prediction
@@ -492,6 +493,21 @@ class Segmentation(LineResult):
         rates = counts.sum(axis=1, keepdims=True) * share
         one = held[:, :, None] * np.ones(counts.shape[1])
         yield Prediction(np.flatnonzero(known.ravel()), counts, rates, share, one)
+
+    def baseline(self) -> xr.Dataset:
+        """Compare the ratios of two phases or more with those of their interior.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``interior_ratio``, ``fitted_ratio`` of the counts in the windows of the lines, background included, and
+            ``interior_sigmas``, dims (phase, ratio); ``interior_pixels``, dims (phase,). Nothing for a point estimate.
+        """
+        if "composition_draws" not in self.data or self.n_phases < 2:
+            return xr.Dataset()
+        draws = self.data["composition_draws"].values[:, :, : len(self.lines)]
+        shares = np.nan_to_num(self.probabilities.values.astype(np.float64))
+        return beside_interior(self.labels.values, self.data["counts"].values, shares, draws, self.lines)
 
     def agreement(self, other: Result) -> float:
         """Share of the pixels with the same label, phases paired.

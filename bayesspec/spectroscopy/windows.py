@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.sparse_counts import SparseCounts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key
 from bayesspec.spectroscopy.detector import gaussian_shares
@@ -48,21 +49,25 @@ class LineWindows:
     response: npt.NDArray[np.float64]
     errors: npt.NDArray[np.float64]
 
-    def sums(self, values: npt.NDArray[Any], dtype: type[np.number[Any]] | type[float] = np.int64) -> npt.NDArray[Any]:
+    def sums(
+        self, values: npt.NDArray[Any] | SparseCounts, dtype: type[np.number[Any]] | type[float] = np.int64
+    ) -> npt.NDArray[Any]:
         """Sum an array over the channels of each window.
 
         Parameters
         ----------
-        values : array, shape (..., energy)
+        values : array, shape (..., energy), or SparseCounts
             Counts or spectra.
         dtype : type
-            Number type to sum in.
+            Number type to sum in, of an array.
 
         Returns
         -------
         array, shape (..., window), `dtype`
             Sums.
         """
+        if isinstance(values, SparseCounts):
+            return values.sums(np.array([np.isin(np.arange(values.shape[2]), own) for own in self.channels]))
         return np.stack([values[..., own].sum(axis=-1, dtype=dtype) for own in self.channels], axis=-1)
 
 

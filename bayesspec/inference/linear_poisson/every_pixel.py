@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
 from bayesspec.inference.linear_poisson.settings import SETTINGS

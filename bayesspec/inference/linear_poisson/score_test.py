@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Shaped
+from scipy.sparse import csc_array, csr_array
 
 from bayesspec.inference.linear_poisson.settings import SETTINGS
 
@@ -37,7 +38,7 @@ class ScoreGains:
 
 def score_gains(
     active: Float[Floats, "channel column"],
-    candidates: Float[Floats, "channel candidate"],
+    candidates: Float[Floats, "channel candidate"] | csc_array,
     counts: Shaped[npt.NDArray[Any], " channel"],
     rate: Float[Floats, " channel"],
     errors: Float[Floats, "channel error"],
@@ -48,8 +49,8 @@ def score_gains(
     ----------
     active : array, shape (channel, column), float64
         Columns of the fit whose intensity is above zero.
-    candidates : array, shape (channel, candidate), float64
-        Columns to add.
+    candidates : array or scipy.sparse.csc_array, shape (channel, candidate), float64
+        Columns to add: lines, which reach few channels.
     counts : array, shape (channel,), float64
         Counts.
     rate : array, shape (channel,), float64
@@ -82,19 +83,20 @@ def score_gains(
     heavy = weighted(active)
     information = active.T @ heavy
     information += 1e-9 * np.diag(np.diag(information)) + 1e-12 * np.eye(len(information))
-    open_, own = weighted(candidates), np.empty(candidates.shape[1])
-    own[:] = (candidates * open_).sum(axis=0)
-    cross = heavy.T @ candidates
+    columns = csr_array(candidates.T)
+    plain = columns.power(2) @ weight
+    shared = columns @ lifted
+    own = plain - ((shared @ inner) * shared).sum(axis=1)
+    cross = (columns @ heavy).T
     residual = counts - rate
     solved = np.linalg.solve(information, np.column_stack([cross, heavy.T @ residual]))
-    gradient = open_.T @ residual - cross.T @ solved[:, -1]
+    gradient = columns @ weighted(residual[:, None])[:, 0] - cross.T @ solved[:, -1]
     free = own - (cross * solved[:, :-1]).sum(axis=0)
-    plain = np.square(candidates * np.sqrt(weight)[:, None]).sum(axis=0)
     known = free > SETTINGS.least_free * plain
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)
-    total = np.maximum(candidates.sum(axis=0), 1e-300)
+    total = np.maximum(columns.sum(axis=1), 1e-300)
     gain = poisson_gain(intensity * total, free / total**2)
     return ScoreGains(np.where(known, gain, 0.0), intensity, sd)
 

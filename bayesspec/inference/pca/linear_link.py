@@ -161,7 +161,7 @@ def fit_linear(
     """
     known = Counts.of(counts)
     matrix, blocks, valid = known.matrix, known.blocks, known.valid if neighbours else None
-    check_rank(rank, matrix.shape)
+    check_rank(rank, known.holding, "with counts")
     scores, loadings = _start(matrix, rank)
     totals = np.maximum(matrix.sum(axis=1, dtype=np.float64), 0.5)
     channel = np.maximum(matrix.sum(axis=0, dtype=np.float64), 0.5)

@@ -239,7 +239,7 @@ def fit_pca(
     doi:10.1093/biomet/85.4.755 (parameter expansion).
     """
     known = Counts.of(counts)
-    check_rank(rank, known.shape)
+    check_rank(rank, known.holding, "with counts")
     tolerance = SETTINGS.bound_rise if tolerance is None else tolerance
     blocks, channels = known.blocks, known.shape[1]
     real = jnp.asarray(blocks.split(np.ones((blocks.pixels, 1)))[..., 0])

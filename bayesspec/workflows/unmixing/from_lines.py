@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -193,7 +193,7 @@ def _components(
 def _calibrations(condensed: CondensedDesign, prob: float) -> Floats:
     """Counts of the lines at other calibrations, relative to those at the likeliest (calibration, line)."""
     n = len(condensed.lines)
-    reach = norm.ppf(0.5 + prob / 2) * condensed.changes[:, :n] / np.maximum(condensed.intensities[:n], 1.0)
+    reach = ndtri(0.5 + prob / 2) * condensed.changes[:, :n] / np.maximum(condensed.intensities[:n], 1.0)
     return np.maximum(np.concatenate([np.ones((1, n)), 1 + reach, 1 - reach]), 0.0)
 
 
