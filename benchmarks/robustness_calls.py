@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 SLOW_S = 120
-"""Seconds of the processor after which a call counts as one that hangs; a first call compiles for some twenty of them."""
+"""Seconds of the processor after which a call counts as one that hangs; a first call compiles for some twenty."""
 WAITING = 10
 """Times as many seconds by the clock, for one that waits: the machine may be doing something else."""
 CHANNELS = 120
