@@ -24,7 +24,6 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
-from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines
@@ -134,22 +133,6 @@ def analyse_image(image: SpectrumImage, choices: Choices, files: AnalysisFiles) 
     return {"kind": kind, "results": [result_facts(one) for one in results], "text": text}
 
 
-def comparable(result: Result) -> bool:
-    """Whether it stands beside the classical methods.
-
-    Parameters
-    ----------
-    result : Result
-        The result.
-
-    Returns
-    -------
-    bool
-        True for phases and components.
-    """
-    return isinstance(result, Segmentation | Unmixing)
-
-
 class Found(NamedTuple):
     """A part of the analysis: results, and the classical ones and the counts that they are compared with."""
 
@@ -214,7 +197,7 @@ def _reference(results: Sequence[Result]) -> str | None:
     if not fits:
         return None
     counts = fits[0].data["intensity_draws"].mean("draw")
-    strongest = str(counts["line"].values[int(counts.argmax())])
+    strongest = str(counts["line"].values[int(counts.values.argmax())])
     return strongest if all(strongest in result.lines for result in results if isinstance(result, LineResult)) else None
 
 
@@ -226,8 +209,8 @@ def _compared(parts: Sequence[Found]) -> Comparison:
 
 
 def _summary(results: list[Result], comparison: Comparison | None, reference: str | None) -> str:
-    said = [f"{result.heading}: {result.verdict}" for result in results]
-    said += [result.table(reference).to_text() for result in results if not comparable(result)]
+    said = [f"{result.heading}: {in_options(result.verdict)}" for result in results]
+    said += [result.table(reference).to_text() for result in results]
     return "\n\n".join(["\n".join(said), *([comparison.to_text()] if comparison else [])])
 
 
@@ -238,7 +221,7 @@ def _of_sum(fit: Callable[..., Result], what: str) -> Callable[[SpectrumImage, C
         with step(f"fitting the {what} of the summed spectrum"):
             found = fit(image, seed=choices.seed)
             files.save(found, what)
-        click.echo(f"  {found.verdict}", err=True)
+        click.echo(f"  {in_options(found.verdict)}", err=True)
         return Found([found], [])
 
     return part
@@ -251,7 +234,7 @@ def _thickness(image: SpectrumImage, files: AnalysisFiles) -> list[Result]:
     with step("aligning the zero loss and mapping the thickness"):
         found = Thickness.of(thickness_map(align_zero_loss(image).low_loss))
         files.save(found, "thickness")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     return [found]
 
 
@@ -273,7 +256,7 @@ def _phases(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Fou
     with step("finding phases"):
         found = segment(maps, choices.phases, seed=choices.seed)
         files.save(found, "phases")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("k-means"):
         rivals = _clusterings(maps, found.n_phases, choices.seed)
     return Found([found], rivals, maps)
@@ -291,7 +274,7 @@ def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) ->
     with step("finding components"):
         found = _unmixed(image, choices)
         files.save(found, "components")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("SVD and NMF"):
         rivals = [
             classical.svd(image, found.rank),

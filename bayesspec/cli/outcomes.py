@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from bayesspec.cli.analysis_files import analysis_files
+from bayesspec.cli.answers import in_options
 from bayesspec.errors import InputError
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -168,7 +169,8 @@ def result_text(result: Result, reference: str | None = None) -> str:
     str
         Verdict, table and warnings.
     """
-    return "\n".join([f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()])
+    said = [f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()]
+    return in_options("\n".join(said))
 
 
 def image_facts(image: SpectrumImage) -> dict[str, Any]:
