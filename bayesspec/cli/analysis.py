@@ -41,7 +41,9 @@ CHANNEL_KEV = 0.02
 """Width of a channel, in keV, up to which finer ones are summed."""
 LOW_LOSS = "an EELS low loss"
 MOST_PIXELS = 2**14
-"""Pixels in which phases and components are sought; of more, blocks are summed, which is said: a minute's work."""
+"""Pixels in which components are sought; of more, blocks are summed, which is said: a minute's work."""
+MOST_LINE_PIXELS = 2**15
+"""Pixels times lines in which phases are sought; of more, blocks are summed, which is said: a minute's work."""
 MOST_LINES = 6
 """Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work."""
 LEAST_PER_PIXEL = 0.1
@@ -152,28 +154,26 @@ def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFil
         parts.append(_lines(image, choices, files))
     elif technique == "EELS" and image.elements:
         parts.append(_edges(image, choices, files))
+    if several and technique == "EDS":
+        lines = choices.lines or _strongest(image, parts[0].results[0])
+        smaller = _fewer_pixels(image, MOST_LINE_PIXELS // max(len(lines), 1), "phases", "segment")
+        parts.append(_phases(smaller, replace(choices, lines=lines), files))
     if several:
-        smaller = _fewer_pixels(image)
-        if technique == "EDS":
-            named = choices.lines or _strongest(smaller, parts[0].results[0])
-            parts.append(_phases(smaller, replace(choices, lines=named), files))
+        smaller = _fewer_pixels(image, MOST_PIXELS, "components", "unmix")
         parts.append(_components(smaller, choices, files))
     if not parts:
         raise InputError(f"{kind} without elements", "the elements of the sample", "elements=['Ti', 'O']")
     return parts
 
 
-def _fewer_pixels(image: SpectrumImage) -> SpectrumImage:
+def _fewer_pixels(image: SpectrumImage, most: int, what: str, command: str) -> SpectrumImage:
     """Sum blocks of pixels where there are many, and say so."""
     ny, nx, _ = image.shape
-    block = math.ceil(math.sqrt(ny * nx / MOST_PIXELS))
-    if block == 1:
+    block = math.ceil(math.sqrt(ny * nx / most))
+    if block <= 1:
         return image
-    click.echo(
-        f"  Note: phases and components are sought in sums over {block} x {block} pixels; bayesspec segment FILE and "
-        "bayesspec unmix FILE take every pixel",
-        err=True,
-    )
+    summed = f"{what} are sought in sums over {block} x {block} pixels"
+    click.echo(f"  Note: {summed}; bayesspec {command} FILE takes every pixel", err=True)
     return image.rebin(y=min(block, ny), x=min(block, nx))
 
 
