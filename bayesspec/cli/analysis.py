@@ -140,7 +140,7 @@ class Found(NamedTuple):
 
     results: list[Result]
     rivals: list[Result]
-    data: SpectrumImage | LineMaps | None = None
+    data: Any = None
 
 
 def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFiles) -> list[Found]:
