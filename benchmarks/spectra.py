@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import flat_sample
@@ -16,8 +17,9 @@ import numpy as np
 from scipy.stats import chi2
 
 import bayesspec as bs
+from bayesspec.inference.linear_poisson.uncertain_shapes import whitening
 from bayesspec.simulate import bremsstrahlung, line_profile
-from bayesspec.spectroscopy.detector import gaussian_shares
+from bayesspec.spectroscopy.detector import gaussian_columns, gaussian_shares
 from bayesspec.spectroscopy.edge_design import in_window
 from bayesspec.spectroscopy.line_catalogue import emission_ratio
 from bayesspec.spectroscopy.line_families import element_families
@@ -263,59 +265,121 @@ SAMPLE = re.findall(
 OVERLAPS = ["S Mo Pb", "Ti Ba V", "Cr Mn Fe Co", "Si Sr W Ta Rb", "P Zr Pt Nb", "Na Zn", "As Mg", "Al Br", "K Cd In U"]
 
 
-def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[str, float]]:
-    """Elements drawn with overlaps on purpose; lines displaced by 1 eV, minor ones 10 % off; and their significance."""
+def mixture_spectrum(rng: np.random.Generator) -> tuple[bs.SpectrumImage, dict[str, float], dict[str, float]]:
+    """Elements drawn with overlaps on purpose; lines displaced by 1 eV, minor ones 10 % off.
+
+    And how many standard deviations of the counts each is: alone on the others, and beside the others when these, the
+    energies and the weights of the lines are known as well as they were drawn.
+    """
     top, total = rng.choice([5.0, 10.0, 20.0, 40.0]), 10 ** rng.uniform(4.5, 7.5)
     beam = 200.0 if top > 20 else rng.choice([15.0, 20.0, 200.0])
-    chosen = set(rng.choice(SAMPLE, rng.integers(2, 10), replace=False))
+    chosen = {str(e) for e in rng.choice(SAMPLE, rng.integers(2, 10), replace=False)}
     group = rng.choice(OVERLAPS).split()
-    chosen |= set(rng.choice(group, rng.integers(1, len(group)), replace=False))
-    energy, parts = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}
+    chosen |= {str(e) for e in rng.choice(group, rng.integers(1, len(group)), replace=False)}
+    energy, parts, others = 0.105 + 0.01 * np.arange(int(100 * top) - 10), {}, {}
+    window = (1 - np.exp(-((energy / 0.35) ** 3)))[:, None]
     for element in sorted(chosen):
         families = element_families(element, 0.2, min(top, beam), beam)
         if not families:
             continue
-        amount, part = rng.lognormal(0.0, 1.2), np.zeros(len(energy))
+        amount, columns, errors = rng.lognormal(0.0, 1.2), [], []
         for family in families:
             thin = emission_ratio(family.name, families[0].name, beam) * rng.lognormal(0.0, 0.3)
-            weights = np.array(family.weights) * rng.lognormal(0.0, 0.1, len(family.weights))
+            weights = amount * thin * np.array(family.weights) * rng.lognormal(0.0, 0.1, len(family.weights))
             energies = np.array(family.energies_kev) + rng.normal(0.0, 0.001, len(weights))
-            part += amount * thin * gaussian_shares(energies, weights, energy, 130.0)
-        parts[element] = part * (1 - np.exp(-((energy / 0.35) ** 3)))
+            columns.append(gaussian_shares(energies, weights, energy, 130.0))
+            strong = weights > 0.005 * weights.max()
+            lines = [([e], [w]) for e, w in zip(energies[strong], weights[strong], strict=True)]
+            moved = [([e + 0.001], [w]) for (e,), (w,) in lines]
+            one, other = (gaussian_columns(these, energy, 130.0) for these in (lines, moved))
+            errors += [0.1 * one, other - one]
+        parts[element], others[element] = window * np.column_stack(columns), window * np.column_stack(errors)
     continuum = bremsstrahlung(energy, beam)
-    rate = sum(parts.values())
+    rate = sum(part.sum(axis=1) for part in parts.values())
     rate = rate + 0.3 * rate.sum() * continuum / continuum.sum()
     scale = total / rate.sum()
-    noise = np.sqrt(np.maximum(scale * rate, 0.01))
-    sd = {e: float(np.linalg.norm(scale * part / noise)) for e, part in parts.items()}
     image = bs.SpectrumImage(rng.poisson(scale * rate), energy=energy, acquisition=bs.Acquisition("EDS", beam, 130.0))
-    return image, sd
+    noise = np.sqrt(np.maximum(scale * rate, 0.01))
+    alone = {e: float(np.linalg.norm(scale * part.sum(axis=1) / noise)) for e, part in parts.items()}
+    return image, alone, {e: _beside(e, parts, others, scale, noise) for e in parts}
 
 
-def elements(runs: int = 60) -> None:
-    seen, probabilities, truths, false, seconds = [], [], [], 0, []
-    for seed in range(runs):
-        image, sd = mixture_spectrum(np.random.default_rng(seed))
-        start = time.perf_counter()
-        found = bs.identify_lines(image)
-        seconds.append(time.perf_counter() - start)
-        seen += [found.probabilities.get(e, 0.0) > 0.02 for e, n in sd.items() if n > 5]
-        for element, p in found.probabilities.items():
-            probabilities.append(min(p, 1.0))
-            truths.append(element in sd)
-            false += p > 0.9 and element not in sd
+def _beside(
+    element: str, parts: dict[str, np.ndarray], errors: dict[str, np.ndarray], scale: float, noise: np.ndarray
+) -> float:
+    """Standard deviations of an element, the families of the others free, their lines known within errors."""
+    rest = [e for e in parts if e != element]
+    white = whitening(np.column_stack([scale * errors[e] for e in parts]), noise**2)
+    own = white(scale * parts[element].sum(axis=1, keepdims=True))[:, 0]
+    if rest:
+        basis = np.linalg.qr(white(np.column_stack([scale * parts[e] for e in rest])))[0]
+        own = own - basis @ (basis.T @ own)
+    return float(np.linalg.norm(own))
+
+
+def elements(runs: int = 60, first: int = 0) -> None:
+    """Recall, false elements, and how often an element that is given a probability is there."""
+    weighed, likely, probabilities, truths, false, seconds = ([], []), ([], []), [], [], 0, []
+    for seed in range(first, first + runs):
+        image, *strengths = mixture_spectrum(np.random.default_rng(seed))
+        start = time.process_time()
+        found = bs.identify_lines(image).probabilities
+        seconds.append(time.process_time() - start)
+        for kind, strength in enumerate(strengths):
+            weighed[kind].extend(found.get(e, 0.0) > 0.02 for e, n in strength.items() if n > 5)
+            likely[kind].extend(found.get(e, 0.0) > 0.5 for e, n in strength.items() if n > 5)
+        probabilities += [min(p, 1.0) for p in found.values()]
+        truths += [e in strengths[0] for e in found]
+        false += sum(p > 0.9 and e not in strengths[0] for e, p in found.items())
+    for kind, name in enumerate(("alone on its background", "beside the others")):
+        print(
+            f"elements, {runs} spectra from seed {first}: of {len(weighed[kind])} above 5 sd {name} weighed (p > .02) "
+            f"{np.mean(weighed[kind]):.3f}, proposed (p > .5) {np.mean(likely[kind]):.3f}"
+        )
     p, true = np.array(probabilities), np.array(truths)
-    print(f"elements, {runs} spectra: above 5 sd among those weighed {np.mean(seen):.3f} of {len(seen)}", end="; ")
-    print(f"false with p > .9 {false / runs:.3f} a spectrum; {np.median(seconds):.1f} s", end="; ")
+    told = p >= 0.02
+    print(f"  false with p > .9: {false / runs:.3f} a spectrum; {np.median(seconds):.1f} CPU s", end="; ")
+    error = 0.0
     for low, high in ((0.02, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):
         some = (p >= low) & (p < high)
         if some.any():
-            held = f"{true[some].mean():.2f} of {some.sum()} (said {p[some].mean():.2f})"
-            print(f"p {low}-{min(high, 1)}: {held}", end="; ")
-    print(f"Brier {np.square(p - true).mean():.3f}")
+            print(
+                f"p {low}-{min(high, 1)}: {true[some].mean():.2f} of {some.sum()} (said {p[some].mean():.2f})", end="; "
+            )
+            error += some.sum() / told.sum() * abs(true[some].mean() - p[some].mean())
+    print(f"calibration error {error:.3f}, Brier {np.square(p - true)[told].mean():.3f}")
 
 
-FUNCTIONS = (flat, calibration, maps, pixels, minerals, glass, edges, identify, oxide, phases, elements, grid)
+def measured(repeats: int = 5) -> None:
+    """Spectra of known content: what is missing, and what else is claimed."""
+    import exspy
+    from quantification import load
+
+    logging.getLogger("hyperspy").setLevel(logging.ERROR)
+    glasses = {"K412/III-E K412_{}_4": "O Mg Al Si Ca Fe", "ADM6005a/ADM-6005a_{}": "O Al Si Ca Ti Zn Ge"}
+    cases = [
+        (path.format(i + (name == "ADM")), load(DATA / "nist_glass" / f"{path.format(i + (name == 'ADM'))}.msa"), held)
+        for path, held in glasses.items()
+        for name in [path[:3]]
+        for i in range(repeats)
+    ]
+    cases.append(("FePt", bs.from_hyperspy(exspy.data.EDS_TEM_FePt_nanoparticles()), "Fe Pt Cu C"))
+    for name, held in (
+        ("p45_dacite/P45_12bit_packed_8bit_compressed.bcf", "O Na Al Si K Ca Fe"),
+        ("mantle_71GPa/71GPa_experimental_data.hspy", "O Mg Al Si Ca Fe"),
+    ):
+        image = bs.load(DATA / name)
+        cases.append((image.name, replace(image, counts=image.sum_spectrum()[None, None], mask=None), held))
+    for name, image, held in cases:
+        start = time.process_time()
+        found = bs.identify_lines(image).probabilities
+        seconds = time.process_time() - start
+        missing = [f"{e} {found.get(e, 0):.2f}" for e in held.split() if found.get(e, 0) < 0.5]
+        more = [f"{e} {p:.2f}" for e, p in found.items() if p > 0.5 and e not in held.split()]
+        print(f"{name}: missing {missing}, besides {more}, {seconds:.1f} CPU s")
+
+
+FUNCTIONS = (flat, calibration, maps, pixels, minerals, glass, edges, identify, oxide, phases, elements, measured, grid)
 ROWS = {function.__name__: function for function in FUNCTIONS}
 
 if __name__ == "__main__":

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import click
 
 from bayesspec import classical
 from bayesspec.cli.analysis_files import AnalysisFiles
 from bayesspec.cli.answers import in_options
+from bayesspec.cli.elements import with_elements
 from bayesspec.cli.outcomes import result_facts
-from bayesspec.cli.reading import with_elements
+from bayesspec.cli.running import step
 from bayesspec.comparison.side_by_side import Comparison, compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -291,37 +289,3 @@ def _unmixed(image: SpectrumImage, choices: Choices) -> Unmixing | PrincipalComp
         except InputError as error:
             click.echo(f"  Note: components of free spectra, since {in_options(str(error))}", err=True)
     return unmix(image, choices.rank, seed=choices.seed)
-
-
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
-    click.echo(f"{what} ...", err=True)
-    start = time.perf_counter()
-    yield
-    click.echo(f"  {time.perf_counter() - start:.1f} s", err=True)
-
-
-@contextmanager
-def notes() -> Iterator[None]:
-    """Print warnings as notes, without the place in the code that they come from.
-
-    Yields
-    ------
-    None
-        While warnings are notes.
-    """
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        click.echo(f"  Note: {in_options(str(message))}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield

@@ -24,6 +24,7 @@ from bayesspec.results.table import Table
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.identify_lines import Identification, identify_lines
 
+commands = click.Group()
 THIN_KEV = 40.0
 """Beam energy, in keV, below which a sample is taken to be thick: scanning microscopes end at 30 keV, transmission
 microscopes begin at 60 keV. Of thick samples no composition is given without standards."""
@@ -58,7 +59,7 @@ class Spectrum:
         return self.fit.composition()
 
 
-@click.command("lines")
+@commands.command("lines")
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @options("lines", "thin", "seed", *READING, *WRITING)
 def lines_command(*, files: Sequence[Path], thin: bool, **values: Any) -> None:

@@ -60,6 +60,8 @@ SUMS = 7
 """Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
 """What can be known of a camera."""
+LARGEST = 1e12
+"""Largest gain, offset or read noise that can be given: squares of more are no numbers any more."""
 _ROUNDS = 5
 FEWEST = 4
 """Different values, 0 among them, in which a common factor is sought."""
@@ -205,11 +207,11 @@ def camera_noise(
     >>> bool(abs(found.gain[0] / 1.4 - 1) < 0.1)
     True
     """
-    array = np.atleast_2d(np.asarray(values))
+    array = np.atleast_2d(_real_numbers(values))
     given = (
-        gain if gain is None else checked_real("gain", gain, 0.0, open_ends=True),
-        offset if offset is None else checked_real("offset", offset),
-        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0),
+        gain if gain is None else checked_real("gain", gain, 0.0, LARGEST, open_ends=True),
+        offset if offset is None else checked_real("offset", offset, -LARGEST, LARGEST),
+        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0, LARGEST),
     )
     if gain is not None and offset is not None and read_noise is not None:
         return CameraNoise((float(gain), 0.0), (float(offset), 0.0), (float(read_noise), 0.0))
@@ -230,6 +232,15 @@ def camera_noise(
         (found.read_noise, 0.0 if read_noise is not None else read_sd),
         min(found.white, 1.0),
     )
+
+
+def _real_numbers(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Numbers as they are, or a refusal of what is none."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        needed = "an array of what the camera saved"
+        raise InputError(f"values of {array.dtype}, a {type(values).__name__}", needed, "values=signal.data")
+    return array
 
 
 def _refuse(array: npt.NDArray[Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.image.arguments import checked_seed
 from bayesspec.image.forked_process import refuse_forked_process
 

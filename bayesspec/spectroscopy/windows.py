@@ -21,7 +21,7 @@ from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_lin
 WIDTH_FWHM = 2.0
 """Width of a line's window, in full widths (python benchmarks/background.py phases --widths 1 2 3)."""
 WORST_CONDITION = 1e3
-"""Condition number of the overlap of windows from which on their lines cannot be told apart."""
+"""Condition number of the overlap of windows from which on it is not inverted and the lines are refused."""
 
 
 @dataclass(frozen=True, eq=False)
