@@ -39,11 +39,14 @@ CHANNEL_KEV = 0.02
 """Width of a channel, in keV, up to which finer ones are summed."""
 LOW_LOSS = "an EELS low loss"
 MOST_PIXELS = 2**14
-"""Pixels in which components are sought; of more, blocks are summed, which is said: a minute's work."""
+"""Pixels in which components are sought; of more, blocks are summed, and that is said: a minute's work
+(python benchmarks/analyse.py)."""
 MOST_LINE_PIXELS = 2**15
-"""Pixels times lines in which phases are sought; of more, blocks are summed, which is said: a minute's work."""
+"""Pixels times lines in which phases are sought; of more, blocks are summed, and that is said: a minute's work
+(python benchmarks/analyse.py)."""
 MOST_LINES = 6
-"""Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work."""
+"""Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work
+(python benchmarks/analyse.py)."""
 LEAST_PER_PIXEL = 0.1
 """Counts of such a line in the mean of the pixels: of fewer, nine pixels in ten say nothing."""
 NMF_ITERATIONS = 60
