@@ -6,6 +6,8 @@ four     four phases on six lines, two of them the oxides: Fe/O and area of ever
 scatter  two oxides whose log ratio scatters within the phases by 0.04: number of phases, coverage
 mixed    three distinct phases in projection, and one phase a pixel: how often pixels are said to be mixed
 time     K = 1..6 with intervals beside KMeans(n_init=10) for the same K, warm, 128 x 128; `large`: 512 x 512, memory
+doses    four phases, two of them 10 % apart in one line, at 30 and at 1000 counts: how often the two are said to be one
+         phase of the short image, and the ratios of phases of both within 2 combined standard deviations
 dacite   measured: the short file beside the long one; BAYESSPEC_DATA names the folder of the files
 """
 
@@ -29,7 +31,6 @@ RATIOS = np.array([0.783, 0.698])
 LINES = ("O_Ka", "Fe_Ka", "Si_Ka", "Mg_Ka", "Al_Ka", "Ca_Ka")
 ELEMENTS = ("Na", "Mg", "Al", "K", "Ca", "Fe")
 DACITE = ("P45_the_default_job.bcf", "P45_12bit_packed_8bit_compressed.bcf")
-ALIKE = 0.75
 ROUNDING = 1e-9
 
 
@@ -197,27 +198,50 @@ def shortest(run: Callable[[], None]) -> float:
     return min(measured[1:])
 
 
+def doses(chosen: argparse.Namespace) -> None:
+    """Print how often a phase of a short image is said to be several, and how its ratios agree with a long one's."""
+    shares = four_phases()
+    for dose in chosen.dose or (30.0, 100.0):
+        counted, said, apart, close = [], 0, [], 0
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([6, chosen.seed, k, int(dose)])
+            labels = fields(rng, 4, chosen.size).argmax(axis=2)
+            short, long = (found(rng.poisson(of * shares[labels]), k) for of in (dose, 1000.0))
+            counted.append(short.n_phases)
+            close += short.n_phases == 3 and long.n_phases == 4
+            text, distances = compared(short, long, LINES[1:], LINES[0])
+            said += any("does not tell apart" in line for line in text) and short.n_phases == 3
+            apart += distances
+        words = f"{dose:6.0f} and 1000 counts: phases of the short {spread(counted)}; one for two {close}, said {said}"
+        print(words, within(apart), sep="; ", flush=True)
+
+
+def compared(
+    short: bs.Segmentation, long: bs.Segmentation, above: tuple[str, ...], below: str
+) -> tuple[list[str], list[float]]:
+    """What is said of phases of the same pixels, and how many combined standard deviations their ratios are apart."""
+    text: list[str] = []
+    distances: list[float] = []
+    for line in above:
+        both = bs.compare_samples(short, long, line, below, same_pixels=True)
+        text += [line for line in str(both).splitlines() if line not in text]
+        known = (both.difference.mean / both.difference.sd).values if both.pairs else np.zeros(0)
+        distances += known[np.isfinite(known)].tolist()
+    return text, distances
+
+
+def within(distances: list[float]) -> str:
+    share = np.mean(np.abs(distances) < 2) if distances else np.nan
+    return f"{share:.2f} of {len(distances)} ratios within 2 combined standard deviations"
+
+
 def dacite(chosen: argparse.Namespace) -> None:
-    """Print the ratios of every phase of the long file that is one phase of the short file too."""
+    """Print the ratios of phases that both files show, and phases of the one that are several of the other."""
     folder = Path(os.environ.get("BAYESSPEC_DATA", ".")) / "p45_dacite"
     warnings.simplefilter("ignore")
     short, long = (dacite_phases(folder / name, chosen.seed) for name in DACITE)
-    both = np.stack([np.bincount(short.labels.values[long.labels.values == k], minlength=short.n_phases)
-                     for k in range(long.n_phases)])  # fmt: skip
-    distances = []
-    for k in range(long.n_phases):
-        j = int(both[k].argmax())
-        shared = both[k, j] / both[k].sum(), both[k, j] / both[:, j].sum()
-        if min(shared) < ALIKE:
-            print(f"long phase {k}: in the short file {100 * shared[0]:.0f} % of it is in phase {j}, "
-                  f"which is {100 * shared[1]:.0f} % this phase: not a phase of both")  # fmt: skip
-            continue
-        for element in ELEMENTS:
-            a, b = (seg.ratio(f"{element}_Ka", "Si_Ka") for seg in (short, long))
-            distance = float((a.mean[j] - b.mean[k]) / np.hypot(a.sd[j], b.sd[k]))
-            distances.append(distance)
-            print(f"phase {k}, {element}/Si: {list(a.rows())[j][1]} and {list(b.rows())[k][1]}, {distance:+.1f} sd")
-    print(f"{np.mean(np.abs(distances) < 2):.2f} of {len(distances)} within 2 standard errors" if distances else "none")
+    text, distances = compared(short, long, tuple(f"{element}_Ka" for element in ELEMENTS), "Si_Ka")
+    print(*text, within(distances), sep="\n")
 
 
 def dacite_phases(path: Path, seed: int) -> bs.Segmentation:
@@ -235,5 +259,6 @@ CASES = {
     "mixed": mixed,
     "time": times,
     "large": large,
+    "doses": doses,
     "dacite": dacite,
 }
