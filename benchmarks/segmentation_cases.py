@@ -1,9 +1,11 @@
 """Further cases of `segmentation.py`, all through `bayesspec.workflows.segment` unless said.
 
 one      one phase of even composition: how often more is claimed; two oxides at 5 and 10 counts: how often noticed
+minor    five lines, a second phase 10 % apart over 1 % of the area, one grain: how often missed, coverage of its ratios
 number   1, 2, 3 and 6 phases of six elements at random: how often the number is right
 four     four phases on six lines, two of them the oxides: Fe/O and area of every phase that is resolved, labels
 scatter  two oxides whose log ratio scatters within the phases by 0.04: number of phases, coverage
+zoned    five lines whose ratios change by 10 or 30 % along the image: how often said to vary, how often to be phases
 mixed    three distinct phases in projection, and one phase a pixel: how often pixels are said to be mixed
 time     K = 1..6 with intervals beside KMeans(n_init=10) for the same K, warm, 128 x 128; `large`: 512 x 512, memory
 doses    four phases, two of them 10 % apart in one line, at 30 and at 1000 counts: how often the two are said to be one
@@ -12,6 +14,7 @@ dacite   measured: the short file beside the long one; BAYESSPEC_DATA names the 
 """
 
 import argparse
+import itertools
 import os
 import resource
 import time
@@ -66,6 +69,27 @@ def one(chosen: argparse.Namespace) -> None:
             alarms += found(rng.poisson(dose * share[labels * 0]), k, range(1, 3)).verdict != "1 phase"
         rates = noticed / chosen.replicates, alarms / chosen.replicates
         print(f"{dose:6.0f} counts: two phases noticed {rates[0]:.2f}, false alarms {rates[1]:.2f}", flush=True)
+
+
+def minor(chosen: argparse.Namespace) -> None:
+    y, x = np.indices((chosen.size, chosen.size))
+    radius = chosen.size * np.sqrt(0.01 / np.pi)
+    for dose in chosen.dose or (2000.0,):
+        counted, inside = [], []
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([7, chosen.seed, k, int(dose)])
+            shares = rng.dirichlet(np.full(5, 4.0)) * np.exp(0.1 * np.outer([0, 1], rng.choice([-1, 1], 5)))
+            shares /= shares.sum(axis=1, keepdims=True)
+            middle = rng.uniform(radius, chosen.size - radius, 2)
+            labels = (np.hypot(y - middle[0], x - middle[1]) < radius).astype(int)
+            seg = found(rng.poisson(dose * shares[labels]), k)
+            counted.append(seg.n_phases)
+            if seg.n_phases == 2:
+                inside += [held(seg.ratio(line, LINES[0]), shares[:, i] / shares[:, 0]) for i, line in
+                           enumerate(LINES[1:5], 1)]  # fmt: skip
+        missed = np.mean(np.array(counted) == 1)
+        print(f"{dose:6.0f} counts: phases {spread(counted)}, missed {missed:.2f}; ratios cover 90 %, most, few:",
+              *(covered(each) for each in np.array(inside).reshape(-1, 2).T), flush=True)  # fmt: skip
 
 
 def number(chosen: argparse.Namespace) -> None:
@@ -146,6 +170,21 @@ def scatter(chosen: argparse.Namespace) -> None:
         cover = np.mean(inside, axis=0).round(2) if inside else "none resolved"
         rate = noticed / chosen.replicates
         print(f"{dose:6.0f} counts: phases {spread(counted)}; scatter found {rate:.2f}; cover 90 % {cover}", flush=True)
+
+
+def zoned(chosen: argparse.Namespace) -> None:
+    for span, dose in itertools.product((0.1, 0.3), chosen.dose or (100.0, 1000.0, 10_000.0)):
+        said, claimed = [], []
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([8, chosen.seed, k, int(dose), int(100 * span)])
+            ends = (rng.gamma(2.0, 1.0, 5) + 0.05) * np.exp(np.outer([0, span], rng.choice([-1, 1], 5)))
+            ends /= ends.sum(axis=1, keepdims=True)
+            place = np.linspace(0, 1, chosen.size)[None, :, None] * np.ones((chosen.size, 1, 1))
+            seg = found(rng.poisson(dose * ((1 - place) * ends[0] + place * ends[1])), k)
+            said.append("varies from pixel to pixel" in seg.verdict)
+            claimed.append(seg.n_phases > 1 and bool(np.isfinite(seg.data["intensity_draws"].values).any()))
+        rates = f"said to vary {np.mean(said):.2f}, ratios of phases claimed {np.mean(claimed):.2f}"
+        print(f"{100 * span:3.0f} %, {dose:6.0f} counts: {rates}", flush=True)
 
 
 def mixed(chosen: argparse.Namespace) -> None:
@@ -253,9 +292,11 @@ def dacite_phases(path: Path, seed: int) -> bs.Segmentation:
 
 CASES = {
     "one": one,
+    "minor": minor,
     "number": number,
     "four": four,
     "scatter": scatter,
+    "zoned": zoned,
     "mixed": mixed,
     "time": times,
     "large": large,
