@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
@@ -212,4 +212,9 @@ def pixels_of(kept: Floats, covariates: Floats | None) -> Pixels:
     refuse_forked_process()
     ones = np.ones((len(kept), 1))
     design = ones if covariates is None else np.concatenate([ones, covariates], axis=1)
-    return Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))
+    return Pixels(*(jax.device_put(part) for part in (kept, kept.sum(axis=1), design)))
+
+
+def log_multinomial(counts: Floats) -> Floats:
+    """Logarithm of the multinomial coefficient of each pixel, (pixel,)."""
+    return np.asarray(gammaln(counts.sum(axis=1) + 1.0) - gammaln(counts + 1.0).sum(axis=1), np.float64)
