@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, eigh, solve_triangular
 
-from bayesspec.inference.mixture.fit import MixtureFit, pixels_of
+from bayesspec.inference.mixture.fit import MixtureFit, pixels_of, with_columns
 from bayesspec.inference.mixture.log_joint import Parameters, scores
 
 Floats = NDArray[np.float64]
@@ -200,8 +200,11 @@ def pixel_scores(
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
     with jax.enable_x64(True):
         pixels = pixels_of(kept, covariates.reshape(len(kept), covariates.shape[2]))
-        parameters = Parameters(fit.log_composition, fit.weights)  # type: ignore[arg-type]
-        return np.asarray(_scores(parameters, pixels, np.ones(fit.n_phases, dtype=bool)))
+        parameters = Parameters(fit.log_composition, with_columns(fit.weights))  # type: ignore[arg-type]
+        found = np.asarray(_scores(parameters, pixels, np.ones(fit.n_phases, dtype=bool)))[: len(kept)]
+    of_shares, of_weights = np.split(found, [fit.log_composition.size], axis=1)
+    used = of_weights.reshape(len(kept), fit.n_phases, -1)[:, :, : fit.weights.shape[1]]
+    return np.concatenate([of_shares, used.reshape(len(kept), -1)], axis=1)
 
 
 _scores = jax.jit(scores)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
@@ -15,9 +14,10 @@ from scipy.special import expit, log_softmax, logit, logsumexp
 from bayesspec.inference.mixture import boundary
 from bayesspec.inference.mixture.block_covariance import about_mean, blocks, sums_in_blocks, widened_covariance
 from bayesspec.inference.mixture.boundary import EDGE_MEAN, Parameters, Pixels
-from bayesspec.inference.mixture.fit import Convergence, log_multinomial
+from bayesspec.inference.mixture.fit import FEWEST_PADDED, Convergence, log_multinomial, symmetric_root
 from bayesspec.inference.mixture.neighbour_messages import COVARIATES, SCALES, messages, votes
 from bayesspec.inference.mixture.settings import SETTINGS
+from bayesspec.inference.programs import padded_size
 from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
@@ -97,13 +97,13 @@ class BoundaryFit:
         used = len(self.covariance) - phases - 1  # one log share a phase and one intercept are fixed by the others
         return used * float(np.log(self.n_pixels)) - 2.0 * float(self.pixel_log_likelihood.sum())
 
-    def draws(self, key: jax.Array, n: int) -> tuple[Floats, Floats]:
+    def draws(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws of compositions and areas: normal around the mode, in log-ratio space.
 
         Parameters
         ----------
-        key : Array
-            JAX random key.
+        rng : numpy.random.Generator
+            Generator of the random numbers.
         n : int
             Number of draws.
 
@@ -112,17 +112,11 @@ class BoundaryFit:
         tuple of ndarray of float64
             Composition (draw, phase, channel), share of the counts; share of the image (draw, phase).
         """
-        of_parameters, of_labels = jax.random.split(key)
-        with jax.enable_x64(True):
-            noise = np.asarray(jax.random.normal(of_parameters, (n, len(self.covariance)), dtype=jnp.float64))
-            label_noise = np.asarray(jax.random.normal(of_labels, (n, self.n_phases), dtype=jnp.float64))
-        values, vectors = np.linalg.eigh(self.covariance)
-        moved = noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+        moved = rng.normal(size=(n, len(self.covariance))) @ symmetric_root(self.covariance)
+        labels = rng.normal(size=(n, self.n_phases)) @ symmetric_root(self.area_scatter)
         phases, channels = self.log_composition.shape
         logs = self.log_composition + moved[:, : phases * channels].reshape(n, phases, channels)
-        values, vectors = np.linalg.eigh(self.area_scatter)
-        areas = self.areas + moved @ self.area_slope.T
-        areas = np.maximum(areas + label_noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T, 0.0)
+        areas = np.maximum(self.areas + moved @ self.area_slope.T + labels, 0.0)
         compositions = np.exp(logs - logsumexp(logs, axis=2, keepdims=True))
         return compositions, np.asarray(areas / areas.sum(axis=1, keepdims=True), np.float64)
 
@@ -139,7 +133,7 @@ class Mode(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """Counts as pixels, in strips of equal length; the last is filled up with pixels without counts."""
+    """Counts as pixels, in strips of a length of a short list; the last is filled up with pixels without counts."""
 
     strips: list[Pixels]
     number: int
@@ -148,7 +142,7 @@ class _Image(NamedTuple):
     def of(cls, counts: Floats, covariates: Floats, allowed: Floats) -> _Image:
         number = len(counts)
         parts = -(-number // STRIP)
-        rows = -(-number // parts)
+        rows = padded_size(-(-number // parts), FEWEST_PADDED)
         fill = rows * parts - number
 
         def cut(values: Floats) -> Floats:
@@ -449,13 +443,13 @@ class NeighbourFit:
         inside = self._mean(self.sharp.covariance[:size, :size], self.crossed.covariance[:size, :size])
         return inside + self.probability * (1.0 - self.probability) * np.outer(change, change)
 
-    def draws(self, key: jax.Array, n: int) -> tuple[Floats, Floats]:
+    def draws(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws of compositions and areas, from either fit as often as it is likely.
 
         Parameters
         ----------
-        key : Array
-            JAX random key.
+        rng : numpy.random.Generator
+            Generator of the random numbers.
         n : int
             Number of draws.
 
@@ -464,9 +458,8 @@ class NeighbourFit:
         tuple of ndarray of float64
             Composition (draw, phase, channel), share of the counts; share of the image (draw, phase).
         """
-        of_sharp, of_crossed = jax.random.split(key)
         crossed = np.diff(np.round(np.arange(n + 1) * self.probability)) > 0  # draws are independent: any order does
-        pairs = zip(self.sharp.draws(of_sharp, n), self.crossed.draws(of_crossed, n), strict=True)
+        pairs = zip(self.sharp.draws(rng, n), self.crossed.draws(rng, n), strict=True)
         compositions, areas = (np.where(crossed.reshape(n, *[1] * (a.ndim - 1)), b, a) for a, b in pairs)
         return compositions, areas
 

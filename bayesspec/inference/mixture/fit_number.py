@@ -20,6 +20,7 @@ from bayesspec.inference.mixture.fit import (
     checked_covariates,
     log_multinomial,
     pixels_of,
+    with_columns,
 )
 from bayesspec.inference.mixture.log_joint import Parameters, Pixels, evaluated
 from bayesspec.inference.mixture.newton import Mode, newton
@@ -70,10 +71,10 @@ def with_covariates(
     if weights is None:
         weights = np.concatenate([fit.weights[:, :1], np.zeros((fit.n_phases, x.shape[1]))], axis=1)
     with jax.enable_x64(True):
-        pixels = pixels_of(kept, x)
+        pixels, constant = pixels_of(kept, x), log_multinomial(kept)
         active = np.ones(fit.n_phases, dtype=bool)
-        start = Parameters(fit.log_composition, np.asarray(weights, np.float64))  # type: ignore[arg-type]
-        return fitted(newton_from(start, pixels, active), pixels, active)
+        start = Parameters(fit.log_composition, with_columns(np.asarray(weights, np.float64)))  # type: ignore[arg-type]
+        return fitted(newton_from(start, pixels, active), pixels, active, constant, coefficients=weights.shape[1])
 
 
 def at_point(
@@ -113,9 +114,10 @@ def at_point(
     x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
     with jax.enable_x64(True):
         pixels = pixels_of(kept, x)
-        at = Parameters(np.asarray(log_composition, np.float64), np.asarray(weights, np.float64))  # type: ignore[arg-type]
+        at = Parameters(np.asarray(log_composition, np.float64), with_columns(np.asarray(weights, np.float64)))  # type: ignore[arg-type]
         active = np.ones(len(log_composition), dtype=bool)
-        return fitted(point(at, pixels, active, gain=0.0), pixels, active)
+        here = point(at, pixels, active, gain=0.0)
+        return fitted(here, pixels, active, log_multinomial(kept), coefficients=np.shape(weights)[1])
 
 
 def log_joint(
@@ -142,7 +144,9 @@ def log_joint(
     with jax.enable_x64(True):
         parameters = Parameters(jnp.log(jnp.asarray(composition)), jnp.asarray(weights))
         active = jnp.ones(len(composition), dtype=bool)
-        return float(mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates), active))
+        return float(
+            mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates, len(counts)), active)
+        )
 
 
 def point(at: Parameters, pixels: Pixels, active: Mask, gain: float = np.inf) -> Mode:
@@ -156,13 +160,22 @@ def newton_from(start: Parameters, pixels: Pixels, active: Mask, tolerance: floa
 
 
 def fitted(
-    found: Mode, pixels: Pixels, active: Mask, tolerance: float = NEWTON_TOLERANCE, constant: Floats | None = None
+    found: Mode,
+    pixels: Pixels,
+    active: Mask,
+    constant: Floats,
+    tolerance: float = NEWTON_TOLERANCE,
+    coefficients: int = 1,
 ) -> MixtureFit:
-    """The active phases of a mode as a result; `constant` is ``log_multinomial(pixels.counts)`` where it is known."""
+    """The active phases of a mode as a result, with the log multinomial coefficient of each pixel.
+
+    Coefficients beyond the first ones are those of columns of zeros, and left out.
+    """
     here = np.asarray(active)
     gradient, information = np.asarray(found.here.gradient), np.asarray(found.here.information)
-    channels, coefficients = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
-    keep = np.concatenate([np.repeat(here, channels), np.repeat(here, coefficients)])
+    channels, columns = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
+    used = here[:, None] & (np.arange(columns) < coefficients)
+    keep = np.concatenate([np.repeat(here, channels), used.ravel()])
     information = information[np.ix_(keep, keep)]
     convergence = Convergence(
         converged=found.gain <= tolerance,
@@ -171,7 +184,7 @@ def fitted(
         gradient_norm=float(np.abs(gradient).max()),
         smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
     )
-    return _result(found, pixels, here, information, convergence, constant)
+    return _result(found, pixels, here, information, convergence, constant, coefficients)
 
 
 def without_information(at: Mode, pixels: Pixels, active: Mask, constant: Floats) -> MixtureFit:
@@ -179,7 +192,7 @@ def without_information(at: Mode, pixels: Pixels, active: Mask, constant: Floats
     convergence = Convergence(
         converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf
     )
-    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), convergence, constant)
+    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), convergence, constant, 1)
 
 
 def _result(
@@ -188,13 +201,13 @@ def _result(
     here: Mask,
     information: Floats,
     convergence: Convergence,
-    constant: Floats | None,
+    constant: Floats,
+    coefficients: int,
 ) -> MixtureFit:
     counts = np.asarray(pixels.counts)
-    constant = log_multinomial(counts) if constant is None else constant
     log_composition, responsibilities, marginal = (np.asarray(part) for part in at.here.likelihoods)
-    weights = np.asarray(at.parameters.weights)
-    phases, coefficients = int(here.sum()), weights.shape[1]
+    responsibilities, marginal = responsibilities[: len(constant)], marginal[: len(constant)]
+    weights, phases = np.asarray(at.parameters.weights)[:, :coefficients], int(here.sum())
     used = int((counts.sum(axis=0) > 0).sum())
     return MixtureFit(
         log_composition=log_composition[here],

@@ -34,6 +34,7 @@ from bayesspec.inference.mixture.fit import (
 )
 from bayesspec.inference.mixture.fit_number import fitted, newton_from, point, without_information
 from bayesspec.inference.mixture.log_joint import Parameters, Pixels
+from bayesspec.inference.programs import padded_size
 
 TRIAL_STEPS = 12
 """Steps of expectation maximisation by which splits are compared."""
@@ -87,7 +88,7 @@ def directions(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     def of_phase(item: tuple[Array, Array]) -> Array:
         r, composition = item[0], jnp.exp(item[1])
         residual = r[:, None] * (counts - totals[:, None] * composition[None]) / jnp.sqrt(composition)[None]
-        mean_total = (r * totals).sum() / jnp.maximum(r.sum(), 1e-12) + 1e-3
+        mean_total = (r * totals).sum() / jnp.maximum(jnp.where(totals > 0, r, 0.0).sum(), 1e-12) + 1e-3
         between = _neighbour_covariance(residual, r * totals, shape)
         within = _own_covariance(residual, r * totals, composition, (r**2 * totals).sum())
         return jnp.stack([_leading(c, composition, mean_total) for c in (between, within)])
@@ -143,7 +144,7 @@ def best_split(
     mixture : Mixture
         Fit with the active phases; float64.
     counts : Array, (pixel, channel)
-        Counts, float64; pixels in C order of the grid, excluded ones zero.
+        Counts, float64; pixels in C order of the grid, excluded ones zero; those behind them are not looked at.
     active : ndarray of bool, (phase,)
         Phases that exist; at least one is inactive.
     shape : tuple of int
@@ -155,8 +156,12 @@ def best_split(
         Start and the active phases, one more than before.
     """
     here = np.array(active)
-    shifts = np.asarray(directions(mixture, counts, active, shape=shape))
-    part = jax.device_put(np.asarray(counts)[:: max(1, counts.shape[0] // TRIAL_PIXELS)])
+    pixels = np.asarray(counts)[: shape[0] * shape[1]]
+    grid = (padded_size(shape[0]), padded_size(shape[1]))
+    fill = [(0, grid[0] - shape[0]), (0, grid[1] - shape[1]), (0, 0)]
+    on_grid = np.pad(pixels.reshape(*shape, -1), fill).reshape(grid[0] * grid[1], -1)
+    shifts = np.asarray(directions(mixture, on_grid, active, shape=grid))
+    part = pixels_of(pixels[:: max(1, len(pixels) // TRIAL_PIXELS)], None).counts
     handicap = (0.0, LEAST_GAIN if counts.shape[1] == 2 else 0.0)  # in two channels both have the same direction
     trials = [
         (float(value) - handicap[kind], start)
@@ -228,7 +233,7 @@ def fit_path(
                 known = phases == 1  # the pooled composition is the mode
                 found = point(at, pixels, active, 0.0) if known else newton_from(at, pixels, active, PATH_TOLERANCE)
                 mixture = _mixture(found.parameters, active)
-                fit = fitted(found, pixels, active, PATH_TOLERANCE, constant)
+                fit = fitted(found, pixels, active, constant, PATH_TOLERANCE)
             fits.append(fit)
             if progress is not None:
                 progress(phases, max_phases)
@@ -264,7 +269,7 @@ def held_out_scores(
     most, measured = max(fit.n_phases for fit in path), kept.sum(axis=1) > 0
     scores = []
     with jax.enable_x64(True):
-        fitted_to = jax.device_put(kept)
+        fitted_to = pixels_of(kept, None).counts
         for fit in path:
             active = np.arange(most) < fit.n_phases
             spare = most - fit.n_phases
