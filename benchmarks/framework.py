@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import psutil
 
 import bayesspec as bs
 from bayesspec.inference.nuts import run_nuts
@@ -146,15 +147,7 @@ def two_spectra(side: int, channels: int) -> bs.SpectrumImage:
 
 
 def minibatches(steps: int) -> None:
-    """Bound of batches over that of all pixels, 32 x 32 x 64; memory and time of `steps` steps on 256 x 256 x 512."""
-    small = two_spectra(32, 64)
-    found = [
-        bs.fit(FACTORISATION, small, inference="svi", batch_size=size, starts=1, draws=20).provenance
-        for size in (None, 128)
-    ]
-    (whole, _), (parts, taken) = ([one["bound"], one["steps"]] for one in found)
-    print(f"32 x 32 x 64, 128 pixels at a time, {taken} steps: bound {parts:.1f}, of all pixels {whole:.1f}, ", end="")
-    print(f"{abs(parts / whole - 1):.1e} apart")
+    """Memory and time of `steps` steps on 256 x 256 x 512; bound beside that of all pixels, 32 x 32 x 64."""
     large = two_spectra(256, 512)
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     fit = bs.fit(FACTORISATION, large, batch_size=1024, starts=1, draws=50, max_steps=steps)
@@ -163,6 +156,14 @@ def minibatches(steps: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{time.process_time() - begun:.0f} CPU s; peak memory {peak / 2**20:.2f} GiB, {before / 2**20:.2f} before")
     print(fit.status)
+    small = two_spectra(32, 64)
+    found = [
+        bs.fit(FACTORISATION, small, inference="svi", batch_size=size, starts=1, draws=20).provenance
+        for size in (None, 128)
+    ]
+    (whole, _), (parts, taken) = ([one["bound"], one["steps"]] for one in found)
+    print(f"32 x 32 x 64, 128 pixels at a time, {taken} steps: bound {parts:.1f}, of all pixels {whole:.1f}, ", end="")
+    print(f"{abs(parts / whole - 1):.1e} apart")
 
 
 class Rates(bs.Result):
@@ -206,12 +207,19 @@ def calibrate(replicates: int) -> None:
 
 def segment(replicates: int) -> None:
     """Seconds and coverage of a calibration of `bs.segment`, the second time with warm processes."""
-    si = bs.simulate.iron_oxides(1000, (64, 64), seed=0)
+    maps = bs.simulate.iron_oxide_lines(1000, (64, 64), seed=0)
     for when in ("cold", "warm"):
-        begun = time.perf_counter()
-        found = bs.calibrate(bs.segment, like=si, replicates=replicates, processes=2)
-        print(f"{when}: {time.perf_counter() - begun:.0f} s")
+        begun, cpu = time.perf_counter(), cpu_seconds()
+        found = bs.calibrate(bs.segment, like=maps, replicates=replicates, processes=2)
+        took, used = time.perf_counter() - begun, cpu_seconds() - cpu
+        print(f"{when}: {took:.0f} s, {used:.0f} CPU s, {used / replicates:.2f} CPU s a repeat", flush=True)
     print(found.table().to_text(), found.verdict, sep="\n")
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its workers, so far."""
+    tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(one.cpu_times()[:2]) for one in tree)
 
 
 CASES = {

@@ -22,7 +22,6 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
-from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines
@@ -40,9 +39,14 @@ CHANNEL_KEV = 0.02
 """Width of a channel, in keV, up to which finer ones are summed."""
 LOW_LOSS = "an EELS low loss"
 MOST_PIXELS = 2**14
-"""Pixels in which phases and components are sought; of more, blocks are summed: a minute's work."""
+"""Pixels in which components are sought; of more, blocks are summed, and that is said: a minute's work
+(python benchmarks/analyse.py)."""
+MOST_LINE_PIXELS = 2**15
+"""Pixels times lines in which phases are sought; of more, blocks are summed, and that is said: a minute's work
+(python benchmarks/analyse.py)."""
 MOST_LINES = 6
-"""Lines by which phases are segmented where nobody names them, the strongest of as many elements: a minute's work."""
+"""Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work
+(python benchmarks/analyse.py)."""
 LEAST_PER_PIXEL = 0.1
 """Counts of such a line in the mean of the pixels: of fewer, nine pixels in ten say nothing."""
 NMF_ITERATIONS = 60
@@ -132,28 +136,12 @@ def analyse_image(image: SpectrumImage, choices: Choices, files: AnalysisFiles) 
     return {"kind": kind, "results": [result_facts(one) for one in results], "text": text}
 
 
-def comparable(result: Result) -> bool:
-    """Whether it stands beside the classical methods.
-
-    Parameters
-    ----------
-    result : Result
-        The result.
-
-    Returns
-    -------
-    bool
-        True for phases and components.
-    """
-    return isinstance(result, Segmentation | Unmixing)
-
-
 class Found(NamedTuple):
     """A part of the analysis: results, and the classical ones and the counts that they are compared with."""
 
     results: list[Result]
     rivals: list[Result]
-    data: SpectrumImage | LineMaps | None = None
+    data: Any = None
 
 
 def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFiles) -> list[Found]:
@@ -167,28 +155,26 @@ def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFil
         parts.append(_lines(image, choices, files))
     elif technique == "EELS" and image.elements:
         parts.append(_edges(image, choices, files))
+    if several and technique == "EDS":
+        lines = choices.lines or _strongest(image, parts[0].results[0])
+        smaller = _fewer_pixels(image, MOST_LINE_PIXELS // max(len(lines), 1), "phases", "segment")
+        parts.append(_phases(smaller, replace(choices, lines=lines), files))
     if several:
-        smaller = _fewer_pixels(image)
-        if technique == "EDS":
-            named = choices.lines or _strongest(smaller, parts[0].results[0])
-            parts.append(_phases(smaller, replace(choices, lines=named), files))
+        smaller = _fewer_pixels(image, MOST_PIXELS, "components", "unmix")
         parts.append(_components(smaller, choices, files))
     if not parts:
         raise InputError(f"{kind} without elements", "the elements of the sample", "elements=['Ti', 'O']")
     return parts
 
 
-def _fewer_pixels(image: SpectrumImage) -> SpectrumImage:
+def _fewer_pixels(image: SpectrumImage, most: int, what: str, command: str) -> SpectrumImage:
     """Sum blocks of pixels where there are many, and say so."""
     ny, nx, _ = image.shape
-    block = math.ceil(math.sqrt(ny * nx / MOST_PIXELS))
-    if block == 1:
+    block = math.ceil(math.sqrt(ny * nx / most))
+    if block <= 1:
         return image
-    click.echo(
-        f"  Note: phases and components are sought in sums over {block} x {block} pixels; bayesspec segment FILE and "
-        "bayesspec unmix FILE take every pixel",
-        err=True,
-    )
+    summed = f"{what} are sought in sums over {block} x {block} pixels"
+    click.echo(f"  Note: {summed}; bayesspec {command} FILE takes every pixel", err=True)
     return image.rebin(y=min(block, ny), x=min(block, nx))
 
 
@@ -212,7 +198,7 @@ def _reference(results: Sequence[Result]) -> str | None:
     if not fits:
         return None
     counts = fits[0].data["intensity_draws"].mean("draw")
-    strongest = str(counts["line"].values[int(counts.argmax())])
+    strongest = str(counts["line"].values[int(counts.values.argmax())])
     return strongest if all(strongest in result.lines for result in results if isinstance(result, LineResult)) else None
 
 
@@ -224,8 +210,8 @@ def _compared(parts: Sequence[Found]) -> Comparison:
 
 
 def _summary(results: list[Result], comparison: Comparison | None, reference: str | None) -> str:
-    said = [f"{result.heading}: {result.verdict}" for result in results]
-    said += [result.table(reference).to_text() for result in results if not comparable(result)]
+    said = [f"{result.heading}: {in_options(result.verdict)}" for result in results]
+    said += [result.table(reference).to_text() for result in results]
     return "\n\n".join(["\n".join(said), *([comparison.to_text()] if comparison else [])])
 
 
@@ -236,7 +222,7 @@ def _of_sum(fit: Callable[..., Result], what: str) -> Callable[[SpectrumImage, C
         with step(f"fitting the {what} of the summed spectrum"):
             found = fit(image, seed=choices.seed)
             files.save(found, what)
-        click.echo(f"  {found.verdict}", err=True)
+        click.echo(f"  {in_options(found.verdict)}", err=True)
         return Found([found], [])
 
     return part
@@ -249,7 +235,7 @@ def _thickness(image: SpectrumImage, files: AnalysisFiles) -> list[Result]:
     with step("aligning the zero loss and mapping the thickness"):
         found = Thickness.of(thickness_map(align_zero_loss(image).low_loss))
         files.save(found, "thickness")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     return [found]
 
 
@@ -271,7 +257,7 @@ def _phases(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Fou
     with step("finding phases"):
         found = segment(maps, choices.phases, seed=choices.seed)
         files.save(found, "phases")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("k-means"):
         rivals = _clusterings(maps, found.n_phases, choices.seed)
     return Found([found], rivals, maps)
@@ -289,7 +275,7 @@ def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) ->
     with step("finding components"):
         found = _unmixed(image, choices)
         files.save(found, "components")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("SVD and NMF"):
         rivals = [
             classical.svd(image, found.rank),

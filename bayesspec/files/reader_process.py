@@ -284,7 +284,7 @@ def read(request: Request) -> list[Signal]:
     module = importlib.import_module(request.api)
     with mended(request.file) as file:
         lazy = {"lazy": True} if request.name in SPARSE or (request.name in CHUNKED and largest > LARGE) else {}
-        options = lazy | DETECTORS.get(request.name, {}) | request.options
+        options = {**lazy, **DETECTORS.get(request.name, {}), **request.options}
         found = [from_reader(one) for one in module.file_reader(str(file), **options)]
     return as_detectors(found, request.file.name) if request.name in DETECTORS else found
 

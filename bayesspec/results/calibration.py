@@ -305,7 +305,7 @@ def _one(
     if hasattr(found, "identified"):
         own &= np.asarray(found.identified).ravel()
     rank = np.where(own, np.clip(below + rng.uniform(size=len(true)) * same, 0.0, 1.0), np.nan)
-    places = [label for label, _ in found.rows()] if len(true) <= MOST_ENTRIES else []
+    places = list(found.entries()) if len(true) <= MOST_ENTRIES else []
     nominal = float(ends[0].attrs.get("prob", prob))
     return nominal, places, _deviation(true, centre, lower, upper), rank
 

@@ -680,11 +680,11 @@ class Segmentation(LineResult):
             Sentences.
         """
         above, below = self._against(reference)
+        if not np.isfinite(self.data["intensity_draws"].values).any():
+            return [*super().facts(reference), *self._mixed(), "Neither areas nor ratios of the phases are resolved."]
         area = [text for _, text in self.fractions.scaled(100.0, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
-        known = super().facts(reference)
-        if self.has_shares:
-            known.append(f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted.")
+        known = [*super().facts(reference), *self._mixed()]
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."
             return [*known, *(f"{fact}." for fact in facts), more]
@@ -694,6 +694,12 @@ class Segmentation(LineResult):
             error = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
             found.append(f"{fact}; {above[0]}/{below} = {value}{error}.")
         return known + found
+
+    def _mixed(self) -> list[str]:
+        """How many pixels hold two phases, in words; nothing where none does."""
+        if not self.has_shares:
+            return []
+        return [f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted."]
 
     def doubts(self) -> list[str]:
         """What must not be concluded: ratios that are not resolved, pixels without a phase.
