@@ -4,7 +4,7 @@ python benchmarks/framework.py hierarchical   # six ratios of one sample in two 
 python benchmarks/framework.py conjugate      # coverage of 90 % intervals where the posterior is known
 python benchmarks/framework.py stopping       # bound of a stopped variational fit beside one five times as long
 python benchmarks/framework.py converged      # bound of fits that say "Converged" beside the best of ten long runs
-python benchmarks/framework.py built-in       # coverage of built-in models through bs.fit(..., inference="auto")
+python benchmarks/framework.py built-in       # coverage of NMF and mixture through bs.fit(..., inference="auto")
 python benchmarks/framework.py calibrate      # what bs.calibrate calls of exact, short and wide intervals
 python benchmarks/framework.py segment        # bs.calibrate(bs.segment) on 64 x 64, two processes, cold and warm
 python benchmarks/framework.py minibatches    # bound beside that of all pixels; memory on 256 x 256 x 512
@@ -28,7 +28,7 @@ import psutil
 import bayesspec as bs
 from bayesspec.inference.nuts import run_nuts
 from bayesspec.inference.svi import run_svi
-from bayesspec.models import composition_mixture, poisson_nmf, poisson_pca
+from bayesspec.models import composition_mixture, poisson_nmf
 from bayesspec.results.schema import Schema, Variable
 
 LONG = 40_000
@@ -146,7 +146,7 @@ def three_phases(counts: Any) -> None:
     lines = counts.shape[1]
     shares = numpyro.sample("shares", dist.Dirichlet(jnp.ones(3)))
     composition = numpyro.sample("composition", dist.Dirichlet(jnp.ones((3, lines))).to_event(1))
-    of_phase = dist.Multinomial(counts.sum(axis=1)[:, None], composition[None])
+    of_phase = dist.Poisson(counts.sum(axis=1)[:, None, None] * composition[None]).to_event(1)
     with numpyro.plate("pixel", len(counts)):
         numpyro.sample("counts", dist.MixtureSameFamily(dist.Categorical(shares), of_phase), obs=counts)
 
@@ -186,7 +186,6 @@ def built_in(images: int) -> None:
     maps = bs.simulate.iron_oxide_lines(1000, (32, 32), seed=0)
     cases: tuple[tuple[str, Any, Any, dict[str, Any]], ...] = (
         ("mixture", composition_mixture, maps, {"phases": 2}),
-        ("PCA", poisson_pca, si, {"rank": 2}),
         ("NMF", poisson_nmf, si, {"rank": 2}),
     )
     for name, module, like, options in cases:
