@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from bayesspec.cli.options import CROPPING, READING, given
 from bayesspec.errors import InputError
 from bayesspec.files.load import load
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.edge_design import edges_in_range
+from bayesspec.spectroscopy.core_edges import edges_in_range
 from bayesspec.spectroscopy.xray_lines import lines_in_range
 from bayesspec.workflows.divide_gain import poisson_counts
-from bayesspec.workflows.identify_lines import identify_lines
 
 
 def read(file: Path, values: Mapping[str, Any]) -> SpectrumImage:
@@ -75,31 +73,4 @@ def recorded(image: SpectrumImage) -> SpectrumImage:
         raise InputError(f"{', '.join(gone)}, of which nothing lies in {where}", "a wider range", "crop(energy=...)")
     if gone:
         click.echo(f"  Note: {', '.join(gone)} left out: nothing of them lies in {where}", err=True)
-    return replace(image, elements=seen)
-
-
-def with_elements(image: SpectrumImage) -> SpectrumImage:
-    """Find the elements of an EDS image where nobody named them, and say so.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        The image.
-
-    Returns
-    -------
-    SpectrumImage
-        With elements, if it is one of X-rays.
-
-    Raises
-    ------
-    InputError
-        When its lines show none.
-    """
-    if image.elements or image.acquisition.technique != "EDS":
-        return image
-    found = identify_lines(image)
-    if not found.elements:
-        raise InputError(f"no lines of an element in {image}", "the elements of the sample", "elements=['Fe', 'O']")
-    click.echo(f"  Note: nobody named elements; found by their lines: {', '.join(map(str, found.found))}", err=True)
-    return recorded(replace(image, elements=found.elements))
+    return image.changed(elements=seen)

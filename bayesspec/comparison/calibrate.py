@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError, Interrupted
 from bayesspec.files.paths import expanded, named_os_errors
-from bayesspec.files.public_arguments import as_image, checked_arguments, integer
+from bayesspec.files.public_arguments import as_image, checked_arguments, integer, text
 from bayesspec.files.writing import write_file
 from bayesspec.image.checksum import checksum
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -46,7 +46,7 @@ OF_FIT = ("inference", "guide", "seed", "draws", "max_steps", "starts", "batch_s
 DO = "bs.calibrate(bs.segment, like=si, replicates=100)"
 
 
-@checked_arguments(replicates=integer("replicates", 2), processes=None, truth=None)
+@checked_arguments(replicates=integer("replicates", 2), processes=None, truth=text("truth", "truth='fit'"))
 def calibrate(
     model: Any,
     like: Any,

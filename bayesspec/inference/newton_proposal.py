@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+import bayesspec.inference.programs  # noqa: F401
+
 LONGEST_STEP = 2.0
 """Largest Newton step in a logarithm."""
 

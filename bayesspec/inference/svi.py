@@ -28,20 +28,31 @@ STEP_RATIO = 0.25
 """Step size of a stage over that of the one before."""
 PARTICLES = 256
 """Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
-STANDARD_ERRORS = 2.0
-"""Standard errors of that difference that a chunk must gain for a stage to go on: bounds of fits beside those of
-longer ones, ``python benchmarks/framework.py stopping``."""
-LEAST_GAIN = 0.01
-"""Gain of a chunk that is none in any case, nats."""
-PATIENCE = 2
-"""Chunks in a row that gain too little, after which a stage ends."""
-AGREEMENT = 0.1
-"""Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide:
-``python benchmarks/framework.py stopping``."""
-FEWEST_TAKEN = 0.5
-"""Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 PROGRAMS = 16
 """Models whose compiled programs are kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """When a fit by stochastic variational inference is settled: the numbers that decide it."""
+
+    standard_errors: float = 2.0
+    """Standard errors of the difference of two bounds that a chunk must gain for a stage to go on: bounds of fits
+    beside those of longer ones, ``python benchmarks/framework.py stopping``."""
+    least_gain: float = 0.01
+    """Gain of a chunk that is none in any case, nats: ``python benchmarks/framework.py stopping``."""
+    patience: int = 2
+    """Chunks in a row that gain too little, after which a stage ends: ``python benchmarks/framework.py stopping``."""
+    agreement: float = 0.1
+    """Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide:
+    ``python benchmarks/framework.py stopping``."""
+    fewest_finite: float = 0.5
+    """Share of the steps of a chunk that must have a finite gradient, as the others are not taken; with fewer the fit
+    has diverged: ``python benchmarks/framework.py stopping``."""
+
+
+SETTINGS = Settings()
+"""The settings that all fits have."""
 
 
 @dataclass(frozen=True)
@@ -325,7 +336,7 @@ class _Run:
         reached = self.kept[None] if best is not None else np.empty(0)
         leader = 0
         try:
-            while flat < PATIENCE and self.status.ok:
+            while flat < SETTINGS.patience and self.status.ok:
                 state, (part, params) = self.programs.advance(state, jnp.float32(rate), self.arrays)
                 self.losses.append(np.asarray(part, np.float64))
                 found = self._evaluated(params)
@@ -344,7 +355,7 @@ class _Run:
     def compare_starts(self) -> None:
         """Say so where one start alone found the best bound."""
         if self.status.ok and len(self.bounds) > 1:
-            apart = AGREEMENT * _size(self.params) + STANDARD_ERRORS * self.error
+            apart = SETTINGS.agreement * _size(self.params) + SETTINGS.standard_errors * self.error
             if self.bounds[0] - self.bounds[1] > apart:
                 self.status = Status.STARTS_DISAGREE
 
@@ -363,7 +374,7 @@ class _Run:
     def _tick(self) -> None:
         """Say how far the fit is, and end it where nothing can be done or no steps are left."""
         done = len(self.losses) * self.chunk
-        if (np.isfinite(self.losses[-1]).mean(axis=1) < FEWEST_TAKEN).all():
+        if (np.isfinite(self.losses[-1]).mean(axis=1) < SETTINGS.fewest_finite).all():
             self.status = Status.DIVERGED
         elif done >= self.max_steps:
             self.status = Status.STEP_LIMIT
@@ -375,7 +386,7 @@ def _means(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean loss of every start, infinite where too few draws have a finite one."""
     finite = np.isfinite(losses)
     sums = np.where(finite, losses, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
-    return np.where(finite.mean(axis=1) >= FEWEST_TAKEN, sums, np.inf)
+    return np.where(finite.mean(axis=1) >= SETTINGS.fewest_finite, sums, np.inf)
 
 
 def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -385,7 +396,7 @@ def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> 
     gains = np.where(finite, np.where(finite, before, 0.0) - np.where(finite, after, 0.0), 0.0)
     mean = gains.sum(axis=1) / number
     variance = np.where(finite, np.square(gains - mean[:, None]), 0.0).sum(axis=1) / (number - 1)
-    enough = mean > np.maximum(STANDARD_ERRORS * np.sqrt(variance / number), LEAST_GAIN)
+    enough = mean > np.maximum(SETTINGS.standard_errors * np.sqrt(variance / number), SETTINGS.least_gain)
     return enough | (np.isinf(_means(before)) & np.isfinite(_means(after)))
 
 

@@ -28,9 +28,10 @@ UNEVEN = 0.001
 """The same for ranks: `python benchmarks/framework.py calibrate`."""
 WIDE = 0.95
 """Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
-the end of what is possible, such as zeros in a spectrum."""
+the end of what is possible, such as zeros in a spectrum. Which intervals are called too wide: ``python
+benchmarks/framework.py calibrate``."""
 FEWEST = 10
-"""Repeats with an answer below which nothing is said of a quantity."""
+"""Repeats with an answer below which a quantity is not judged."""
 Floats = npt.NDArray[np.float64]
 
 

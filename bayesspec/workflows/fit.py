@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -516,7 +516,7 @@ def _like(counts: Any, data: _Data, made: npt.NDArray[Any]) -> Any:
     part[:, channels] = flat
     whole[image.valid] = part
     if isinstance(image, SpectrumImage):
-        return replace(image, counts=whole, truth=None, made_from=())
+        return image.changed(counts=whole, truth=None, made_from=())
     return image.with_window_counts(whole)
 
 

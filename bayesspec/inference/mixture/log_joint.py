@@ -203,13 +203,21 @@ def _block_diagonal(blocks: Array) -> Array:
     return jnp.einsum("kcd,kl->kcld", blocks, jnp.eye(number)).reshape(number * rows, number * columns)
 
 
+class Evaluated(NamedTuple):
+    """Log posterior, its gradient (parameter,) and observed information (parameter, parameter), and likelihoods."""
+
+    log_posterior: Array
+    gradient: Array
+    information: Array
+    likelihoods: Likelihoods
+
+
 @jax.jit
-def likelihoods(parameters: Parameters, pixels: Pixels, active: Array) -> Likelihoods:
-    """What a result needs at a point, for all phases."""
+def evaluated(parameters: Parameters, pixels: Pixels, active: Array) -> Evaluated:
+    """All that a step and a result need at a point: one program for both."""
     terms = log_terms(parameters, pixels, active)
     marginal = logsumexp(terms, axis=1)
-    return Likelihoods(
-        jax.nn.log_softmax(parameters.log_shares, axis=1),
-        jnp.exp(terms - marginal[:, None]),
-        marginal,
-    )
+    log_composition = jax.nn.log_softmax(parameters.log_shares, axis=1)
+    prior = log_composition.sum() - 0.5 * jnp.square(parameters.weights / WEIGHT_SCALE).sum()
+    found = Likelihoods(log_composition, jnp.exp(terms - marginal[:, None]), marginal)
+    return Evaluated(marginal.sum() + prior, *derivatives(parameters, pixels, active), found)
