@@ -5,11 +5,13 @@ python benchmarks/framework.py conjugate      # coverage of 90 % intervals where
 python benchmarks/framework.py stopping       # bound of a stopped variational fit beside one five times as long
 python benchmarks/framework.py calibrate      # what bs.calibrate calls of exact, short and wide intervals
 python benchmarks/framework.py segment        # bs.calibrate(bs.segment) on 64 x 64, two processes, cold and warm
+python benchmarks/framework.py minibatches    # bound beside that of all pixels; memory on 256 x 256 x 512
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import psutil
 
 import bayesspec as bs
 from bayesspec.inference.nuts import run_nuts
@@ -121,6 +124,48 @@ def stopping(replicates: int) -> None:
     print(f"{replicates - short} of {replicates} within .1 nat per 1000 counts of the longer fit")
 
 
+def factorisation(counts: Any) -> None:
+    """Two spectra in every pixel, their abundances Gamma distributed."""
+    channels = counts.shape[1]
+    spectra = numpyro.sample("spectra", dist.Dirichlet(jnp.full((2, channels), 0.5)).to_event(1))
+    with numpyro.plate("pixel", len(counts)):
+        abundances = numpyro.sample("abundances", dist.Gamma(jnp.ones(2), 0.02).to_event(1))
+        numpyro.sample("counts", dist.Poisson(abundances @ spectra + 1e-10).to_event(1), obs=counts)
+
+
+FACTORISATION = SimpleNamespace(
+    DIMS={"spectra": ("component", "energy"), "abundances": ("pixel", "component")}, model=factorisation
+)
+
+
+def two_spectra(side: int, channels: int) -> bs.SpectrumImage:
+    """Image of some 100 counts a pixel, row by row to keep the memory of its rates small."""
+    rng = np.random.default_rng(side)
+    spectra = rng.dirichlet(np.full(channels, 0.3), 2)
+    rows = [rng.poisson(rng.gamma(1.0, 50.0, (side, 2)) @ spectra).astype(np.uint8) for _ in range(side)]
+    return bs.SpectrumImage(np.stack(rows), energy=np.arange(channels) * 0.02 + 0.2, name="two spectra")
+
+
+def minibatches(steps: int) -> None:
+    """Memory and time of `steps` steps on 256 x 256 x 512; bound beside that of all pixels, 32 x 32 x 64."""
+    large = two_spectra(256, 512)
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    fit = bs.fit(FACTORISATION, large, batch_size=1024, starts=1, draws=50, max_steps=steps)
+    reached = f"{fit.provenance['steps']} steps, bound {fit.provenance['bound']:.0f}"
+    print(f"256 x 256 x 512, 1,024 pixels at a time: {reached}, ", end="")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{time.process_time() - begun:.0f} CPU s; peak memory {peak / 2**20:.2f} GiB, {before / 2**20:.2f} before")
+    print(fit.status)
+    small = two_spectra(32, 64)
+    found = [
+        bs.fit(FACTORISATION, small, inference="svi", batch_size=size, starts=1, draws=20).provenance
+        for size in (None, 128)
+    ]
+    (whole, _), (parts, taken) = ([one["bound"], one["steps"]] for one in found)
+    print(f"32 x 32 x 64, 128 pixels at a time, {taken} steps: bound {parts:.1f}, of all pixels {whole:.1f}, ", end="")
+    print(f"{abs(parts / whole - 1):.1e} apart")
+
+
 class Rates(bs.Result):
     """Rates of channels whose posterior is known, with intervals of any width."""
 
@@ -162,12 +207,19 @@ def calibrate(replicates: int) -> None:
 
 def segment(replicates: int) -> None:
     """Seconds and coverage of a calibration of `bs.segment`, the second time with warm processes."""
-    si = bs.simulate.iron_oxides(1000, (64, 64), seed=0)
+    maps = bs.simulate.iron_oxide_lines(1000, (64, 64), seed=0)
     for when in ("cold", "warm"):
-        begun = time.perf_counter()
-        found = bs.calibrate(bs.segment, like=si, replicates=replicates, processes=2)
-        print(f"{when}: {time.perf_counter() - begun:.0f} s")
+        begun, cpu = time.perf_counter(), cpu_seconds()
+        found = bs.calibrate(bs.segment, like=maps, replicates=replicates, processes=2)
+        took, used = time.perf_counter() - begun, cpu_seconds() - cpu
+        print(f"{when}: {took:.0f} s, {used:.0f} CPU s, {used / replicates:.2f} CPU s a repeat", flush=True)
     print(found.table().to_text(), found.verdict, sep="\n")
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its workers, so far."""
+    tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(one.cpu_times()[:2]) for one in tree)
 
 
 CASES = {
@@ -176,6 +228,7 @@ CASES = {
     "stopping": (stopping, 30),
     "calibrate": (calibrate, 10),
     "segment": (segment, 100),
+    "minibatches": (minibatches, 4000),
 }
 
 

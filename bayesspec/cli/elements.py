@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from bayesspec.cli.reading import recorded
@@ -36,4 +34,4 @@ def with_elements(image: SpectrumImage) -> SpectrumImage:
     if not found.elements:
         raise InputError(f"no lines of an element in {image}", "the elements of the sample", "elements=['Fe', 'O']")
     click.echo(f"  Note: nobody named elements; found by their lines: {', '.join(map(str, found.found))}", err=True)
-    return recorded(replace(image, elements=found.elements))
+    return recorded(image.changed(elements=found.elements))

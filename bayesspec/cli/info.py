@@ -64,7 +64,7 @@ def image_facts(image: SpectrumImage) -> dict[str, Any]:
         "pixel size": "not known" if size is None else f"{size[0]:.4g} x {size[1]:.4g} {image.pixel_unit}",
         "counts": f"{int(image.sum_spectrum().sum()):,}, {image.counts_per_pixel:.4g} per pixel",
         "elements": ", ".join(image.elements) or "not named",
-        "memory": f"{image.counts.nbytes / 1e6:.4g} MB of counts",
+        "memory": f"{image.stored.nbytes / 1e6:.4g} MB of counts",
         "noise": noise,
     }
     acquired = vars(image.acquisition).items()

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def fitted(files: Sequence[Path], values: Mapping[str, Any]) -> list[Spectrum]:
         raise InputError(f"no lines of an element in {images[0]}", "the elements of the sample", "elements=['Fe', 'O']")
     made = []
     for file, image, found in zip(files, images, identified, strict=True):
-        seen = recorded(replace(image, elements=tuple(elements)))
+        seen = recorded(image.changed(elements=tuple(elements)))
         fit = fit_lines(seen, lines=values.get("lines") or (), seed=values["seed"])
         made.append(Spectrum(file, seen, found, fit))
     return made

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesspec.cli.analysis_files import analysis_files
+from bayesspec.cli.answers import in_options
 from bayesspec.cli.printing import plain, say
 from bayesspec.results.result import Result
 
@@ -76,4 +77,5 @@ def result_text(result: Result, reference: str | None = None) -> str:
     str
         Verdict, table and warnings.
     """
-    return "\n".join([f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()])
+    said = [f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()]
+    return in_options("\n".join(said))

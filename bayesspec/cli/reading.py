@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,4 +73,4 @@ def recorded(image: SpectrumImage) -> SpectrumImage:
         raise InputError(f"{', '.join(gone)}, of which nothing lies in {where}", "a wider range", "crop(energy=...)")
     if gone:
         click.echo(f"  Note: {', '.join(gone)} left out: nothing of them lies in {where}", err=True)
-    return replace(image, elements=seen)
+    return image.changed(elements=seen)

@@ -19,6 +19,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.stated import Stated
 from bayesspec.image.arguments import checked_real
 from bayesspec.image.counts import as_counts
+from bayesspec.image.sparse_counts import SparseCounts
 
 GROUPS = 8
 """Groups of pixels by brightness, at most (python benchmarks/camera.py)."""
@@ -59,6 +60,8 @@ SUMS = 7
 """Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
 """What can be known of a camera."""
+LARGEST = 1e12
+"""Largest gain, offset or read noise that can be given: squares of more are no numbers any more."""
 _ROUNDS = 5
 FEWEST = 4
 """Different values, 0 among them, in which a common factor is sought."""
@@ -204,11 +207,11 @@ def camera_noise(
     >>> bool(abs(found.gain[0] / 1.4 - 1) < 0.1)
     True
     """
-    array = np.atleast_2d(np.asarray(values))
+    array = np.atleast_2d(_real_numbers(values))
     given = (
-        gain if gain is None else checked_real("gain", gain, 0.0, open_ends=True),
-        offset if offset is None else checked_real("offset", offset),
-        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0),
+        gain if gain is None else checked_real("gain", gain, 0.0, LARGEST, open_ends=True),
+        offset if offset is None else checked_real("offset", offset, -LARGEST, LARGEST),
+        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0, LARGEST),
     )
     if gain is not None and offset is not None and read_noise is not None:
         return CameraNoise((float(gain), 0.0), (float(offset), 0.0), (float(read_noise), 0.0))
@@ -229,6 +232,15 @@ def camera_noise(
         (found.read_noise, 0.0 if read_noise is not None else read_sd),
         min(found.white, 1.0),
     )
+
+
+def _real_numbers(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Numbers as they are, or a refusal of what is none."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        needed = "an array of what the camera saved"
+        raise InputError(f"values of {array.dtype}, a {type(values).__name__}", needed, "values=signal.data")
+    return array
 
 
 def _refuse(array: npt.NDArray[Any]) -> None:
@@ -410,7 +422,7 @@ class Countable:
 
     Parameters
     ----------
-    counts : array, shape (..., energy), uint8, uint16 or uint32
+    counts : array, shape (..., energy), uint8, uint16 or uint32, or SparseCounts
         The counts.
     note : str
         What was done; empty where nothing was.
@@ -420,18 +432,18 @@ class Countable:
         Channels that hold no counts.
     """
 
-    counts: npt.NDArray[Any]
+    counts: npt.NDArray[Any] | SparseCounts
     note: str = ""
     acquired: Mapping[str, float] = field(default_factory=dict)
     excluded: npt.NDArray[np.bool_] | None = None
 
 
-def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Countable:
+def countable(values: npt.NDArray[Any] | SparseCounts, technique: str, stated: Stated) -> Countable:
     """Make counts of what a file holds, and say how.
 
     Parameters
     ----------
-    values : array, shape (..., energy)
+    values : array, shape (..., energy), or SparseCounts
         Values of the file.
     technique : str
         ``"EDS"``, ``"EELS"`` or ``"CL"``.
@@ -449,6 +461,10 @@ def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Count
         When the values are no counts, and nothing that counts can be found in.
     """
     given = {name: getattr(stated, name) for name in GIVEN}
+    if isinstance(values, SparseCounts):
+        if all(value is None for value in given.values()):
+            return Countable(values)
+        values = values.todense()
     if all(value is None for value in given.values()):
         try:
             return Countable(as_counts(values))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
+from bayesspec.image.sparse_counts import sparse_counts
 
 UNITS = ("keV", "eV", "nm")
 ELEMENTS = re.findall(
@@ -43,7 +44,8 @@ def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         When one of them cannot be used.
     """
-    counts = checked_counts(fields["counts"])
+    sparse = sparse_counts(fields["counts"])
+    counts = checked_counts(fields["counts"]) if sparse is None else sparse
     checked: dict[str, Any] = {
         "counts": counts,
         "energy": checked_energy(fields["energy"], counts.shape[2]),
@@ -295,7 +297,8 @@ def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
     """
     if ends is None:
         return slice(None)
-    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    listed = isinstance(ends, Sequence) and not isinstance(ends, str)
+    pair = list(ends) if listed or (isinstance(ends, np.ndarray) and ends.ndim == 1) else []
     if len(pair) != 2 or not all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in pair):
         raise InputError(
             f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"

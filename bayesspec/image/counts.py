@@ -386,6 +386,11 @@ class Counts:
         return pixels, channels
 
     @property
+    def holding(self) -> tuple[int, int]:
+        """Number of pixels and of channels in use that hold counts."""
+        return int(self.matrix.any(axis=1).sum()), int(self.matrix.any(axis=0).sum())
+
+    @property
     def filled(self) -> int:
         """Number of pixels with the empty ones that fill the last block: what programs are compiled for."""
         rows = block_rows(*self.shape)

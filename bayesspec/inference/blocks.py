@@ -197,7 +197,7 @@ def check_fixed(fixed: npt.ArrayLike | None, channels: int) -> npt.NDArray[np.fl
     return (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def check_rank(rank: int, shape: tuple[int, ...]) -> None:
+def check_rank(rank: int, shape: tuple[int, ...], which: str = "") -> None:
     """Refuse a rank that the counts cannot have.
 
     Parameters
@@ -206,6 +206,8 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
         Number of components.
     shape : tuple of int
         Pixels and channels.
+    which : str
+        Which of them, where it is not all.
 
     Raises
     ------
@@ -214,7 +216,7 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
     """
     if not 1 <= rank <= min(shape):
         raise InputError(
-            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels",
+            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels {which}".strip(),
             f"a rank from 1 to {min(shape)}",
             f"rank={min(4, *shape)}",
         )

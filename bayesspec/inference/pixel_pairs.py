@@ -21,11 +21,11 @@ ALIKE = 0.5
 ROUNDS = 60
 """Steps of expectation maximisation."""
 SURE = 5.0
-"""Standard errors by which the logarithm of the gain must differ from 0; of 1920 simulated images of 16 x 16 to 64 x 64
-pixels without gain, two lines or five, even or rough, none was said to have one. Alarms and power:
-``python benchmarks/decisions.py gain``."""
+"""Standard errors by which the logarithm of the gain must differ from 0 for counts to be called those of a gain.
+Alarms and power: ``python benchmarks/decisions.py gain``."""
 INFLATION = 1.6
-"""Standard error of the narrower of two widths over that of one width: from the same images."""
+"""Standard error of the narrower of two widths over that of one width: alarms, ``python benchmarks/decisions.py
+gain``."""
 LEAST_WIDER = 1.5
 """Least ratio of the scales of the two distributions, so that they stay two."""
 
@@ -84,8 +84,7 @@ def pair_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_
 
     Notes
     -----
-    Of images of `benchmarks/realistic.py` with 100 to 10,000 counts a pixel, both are within 0.15 of 1; with a gain of
-    1.5 and 2 within 0.2 of it.
+    How far both lie from the gain, of smooth maps and of grains: ``python benchmarks/decisions.py gain``.
     """
     totals = np.where(valid, counts.sum(axis=2, dtype=np.int64), 0).astype(np.float64)
     second = np.concatenate([_second_differences(turned) for turned in (totals, totals.T)])

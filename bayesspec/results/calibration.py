@@ -28,9 +28,10 @@ UNEVEN = 0.001
 """The same for ranks: `python benchmarks/framework.py calibrate`."""
 WIDE = 0.95
 """Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
-the end of what is possible, such as zeros in a spectrum."""
+the end of what is possible, such as zeros in a spectrum. Which intervals are called too wide: ``python
+benchmarks/framework.py calibrate``."""
 FEWEST = 10
-"""Repeats with an answer below which nothing is said of a quantity."""
+"""Repeats with an answer below which a quantity is not judged."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -304,7 +305,7 @@ def _one(
     if hasattr(found, "identified"):
         own &= np.asarray(found.identified).ravel()
     rank = np.where(own, np.clip(below + rng.uniform(size=len(true)) * same, 0.0, 1.0), np.nan)
-    places = [label for label, _ in found.rows()] if len(true) <= MOST_ENTRIES else []
+    places = list(found.entries()) if len(true) <= MOST_ENTRIES else []
     nominal = float(ends[0].attrs.get("prob", prob))
     return nominal, places, _deviation(true, centre, lower, upper), rank
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,17 @@ FANO_SLOPE_EV = 2.5
 (1978) 401."""
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 """Full width at half maximum of a normal distribution over its standard deviation."""
+LEAST_FWHM_EV = 30.0
+"""Full width at half maximum, in eV, of the electronic noise where the formula of the width has none left."""
 REACH_SIGMA = 8.5
 """Standard deviations beyond which less of a line is left than a float64 beside 1 can hold."""
 
 
 def fwhm_kev(
     energy_kev: npt.ArrayLike,
-    resolution_mn_ka_ev: float = ASSUMED_RESOLUTION_EV,
+    resolution_mn_ka_ev: npt.ArrayLike = ASSUMED_RESOLUTION_EV,
     *,
-    slope_ev: float = FANO_SLOPE_EV,
+    slope_ev: npt.ArrayLike = FANO_SLOPE_EV,
 ) -> npt.NDArray[Any]:
     """Full width at half maximum of the detector's response.
 
@@ -36,9 +39,9 @@ def fwhm_kev(
     ----------
     energy_kev : array, any shape
         Photon energy in keV.
-    resolution_mn_ka_ev : float
+    resolution_mn_ka_ev : float, or array that broadcasts
         Full width at half maximum at Mn Ka, in eV.
-    slope_ev : float
+    slope_ev : float, or array that broadcasts
         Growth of the squared width with the photon energy, in eV.
 
     Returns
@@ -57,14 +60,15 @@ def fwhm_kev(
     FWHM^2 = FWHM_Mn^2 + 2.5 (E - E_Mn), in eV.
     A floor of 30 eV stands for the electronic noise where the formula has none left.
     """
-    if not 60 <= resolution_mn_ka_ev <= 400:
+    resolution, slope = np.asarray(resolution_mn_ka_ev, np.float64), np.asarray(slope_ev, np.float64)
+    if not (resolution.min() >= 60 and resolution.max() <= 400):
         raise InputError(
-            f"a detector resolution of {resolution_mn_ka_ev} eV at Mn Ka",
+            f"a detector resolution of {resolution_mn_ka_ev!r} eV at Mn Ka",
             "60 to 400 eV",
             "bs.load(path, resolution_mn_ka_ev=130)",
         )
-    squared = resolution_mn_ka_ev**2 + 1e3 * slope_ev * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
-    return np.sqrt(np.maximum(squared, 30.0**2)) / 1e3
+    squared = resolution**2 + 1e3 * slope * (np.asarray(energy_kev, dtype=np.float64) - MN_KA_KEV)
+    return np.sqrt(np.maximum(squared, LEAST_FWHM_EV**2)) / 1e3
 
 
 def gaussian_shares(
@@ -149,3 +153,118 @@ def spread_gaussians(
     shares = np.where(inside, (ndtr(upper) - ndtr(lower)) * weights[:, None], 0.0)
     spread[start:stop] = np.bincount(channels.ravel(), shares.ravel(), minlength=len(axis))
     return spread
+
+
+def gaussian_columns(
+    lines: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
+    axis_kev: npt.NDArray[np.float64],
+    resolution_mn_ka_ev: float,
+) -> npt.NDArray[np.float64]:
+    """Spread several lines over the channels of a detector.
+
+    Parameters
+    ----------
+    lines : sequence of (array, array), each of shape (transition,)
+        Energies in keV and intensities of the transitions of every line.
+    axis_kev : array, shape (energy,), float64
+        Centres of the channels in keV.
+    resolution_mn_ka_ev : float
+        Full width at half maximum at Mn Ka, in eV.
+
+    Returns
+    -------
+    array, shape (energy, line), float64
+        Intensity per channel, in the unit of the intensities.
+
+    Raises
+    ------
+    InputError
+        When the resolution is not between 60 and 400 eV.
+    """
+    if not lines:
+        return np.zeros((len(axis_kev), 0))
+    energies, weights = (np.concatenate([np.asarray(line[i], np.float64) for line in lines]) for i in (0, 1))
+    owners = np.repeat(np.arange(len(lines)), [np.size(line[0]) for line in lines])
+    sigma = fwhm_kev(energies, resolution_mn_ka_ev) / FWHM_PER_SIGMA
+    return SpreadLines(energies, sigma, owners, len(lines), axis_kev).shares(weights)
+
+
+class SpreadLines:
+    """Transitions of several lines over the channels that each reaches, and how their shapes change.
+
+    Parameters
+    ----------
+    energies_kev, sigma_kev : array, shape (transition,), float64
+        Energy and standard deviation of each, in keV.
+    owners : array, shape (transition,), int64
+        Line that each belongs to.
+    n_lines : int
+        Number of lines.
+    axis_kev : array, shape (energy,), float64
+        Centres of the channels in keV, rising.
+    """
+
+    def __init__(
+        self,
+        energies_kev: npt.NDArray[np.float64],
+        sigma_kev: npt.NDArray[np.float64],
+        owners: npt.NDArray[np.int64],
+        n_lines: int,
+        axis_kev: npt.NDArray[np.float64],
+    ) -> None:
+        axis, reach = axis_kev, REACH_SIGMA * sigma_kev
+        half = np.empty(len(axis))
+        half[1:-1], half[0], half[-1] = (axis[2:] - axis[:-2]) / 4, (axis[1] - axis[0]) / 2, (axis[-1] - axis[-2]) / 2
+        first = np.searchsorted(axis + half, energies_kev - reach)
+        last = np.searchsorted(axis - half, energies_kev + reach)
+        self.transition = np.repeat(np.arange(len(first)), last - first)
+        start = np.concatenate([[0], np.cumsum(last - first)[:-1]]) - first
+        self.channels = np.arange(len(self.transition)) - start[self.transition]
+        self.centre, self.half = axis[self.channels], half[self.channels]
+        self.sigma = sigma_kev[self.transition]
+        offset = self.centre - energies_kev[self.transition]
+        self.lower, self.upper = (offset - self.half) / self.sigma, (offset + self.half) / self.sigma
+        self.place, self.shape = self.channels * n_lines + owners[self.transition], (len(axis), n_lines)
+
+    def summed(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Add up values of transitions in channels, line by line.
+
+        Parameters
+        ----------
+        values : array, shape (entry,), float64
+            One for every channel that every transition reaches.
+
+        Returns
+        -------
+        array, shape (energy, line), float64
+            Sums.
+        """
+        found = np.bincount(self.place, values, minlength=self.shape[0] * self.shape[1])
+        return np.asarray(found, np.float64).reshape(self.shape)
+
+    def shares(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Spectrum of every line.
+
+        Parameters
+        ----------
+        weights : array, shape (transition,), float64
+            Intensity of each transition.
+
+        Returns
+        -------
+        array, shape (energy, line), float64
+            Intensity per channel, in the unit of `weights`.
+        """
+        return self.summed((ndtr(self.upper) - ndtr(self.lower)) * weights[self.transition])
+
+    def derivatives(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """Derivatives of every share by energy and width of its transition, and by the gain of the axis.
+
+        Returns
+        -------
+        by_energy, by_sigma, by_gain : array, each of shape (entry,), float64
+            Per keV, per keV, and for a relative change of all distances from zero energy.
+        """
+        below, above = (np.exp(-0.5 * np.square(u)) / np.sqrt(2 * np.pi) for u in (self.lower, self.upper))
+        by_gain = (above * (self.centre + self.half) - below * (self.centre - self.half)) / self.sigma
+        return -(above - below) / self.sigma, -(above * self.upper - below * self.lower) / self.sigma, by_gain

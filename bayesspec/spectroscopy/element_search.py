@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
+from scipy.sparse import csc_array
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -16,14 +18,14 @@ from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_
 from bayesspec.inference.linear_poisson.score_test import score_gains
 from bayesspec.inference.linear_poisson.uncertain_shapes import LEAST_RATE, whitening
 from bayesspec.spectroscopy.bremsstrahlung import background_basis
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_columns
 from bayesspec.spectroscopy.line_catalogue import LineCatalogue, emission_ratio, line_catalogue, near, strongest_kev
-from bayesspec.spectroscopy.line_design import LOWEST_KEV, LineDesign, pile_up, tail_shape, with_families
+from bayesspec.spectroscopy.line_design import LOWEST_KEV, LineDesign, pile_up, tail_shape, with_escape, with_families
 from bayesspec.spectroscopy.line_families import LineFamily
-from bayesspec.spectroscopy.shape_errors import design_errors
+from bayesspec.spectroscopy.shape_errors import LEAST_FACTOR, TOLD_APART, design_errors
 
 Floats = npt.NDArray[np.float64]
-ELEMENT_NATS = 7.0
+ELEMENT_NATS = 6.0
 """Log likelihood that an element must gain: prior odds of 1 in 12 and the width of what its counts might have been
 (python benchmarks/spectra.py elements)."""
 MOST_SOFT = 10.0
@@ -37,14 +39,24 @@ PREFERRED_SHARE = 0.65
 (``python benchmarks/spectra.py elements``)."""
 MOST_STEPS = 40
 """Elements and peaks that are added at most: an end to the search."""
+CLEAR_NATS, APART_FWHM = 50.0, 4.0
+"""Elements that gain so many nats, so many full widths from every line of a better one, are added with it: cost."""
 MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits
 (``python benchmarks/spectra.py elements``)."""
 MOST_TAIL = 0.5
 """Counts in the tail of a soft line at most, as a share of the line's, when sets of elements are compared."""
-LOCAL_ERROR, NEAR_ERROR = 0.03, 0.01
+LOCAL_ERROR, NEAR_ERROR = 0.02, 0.01
 """Errors of the expected counts over the width of a line: relative to them, and to the largest within five widths.
-Measured spectra of glasses have them (python benchmarks/spectra.py elements)."""
+Measured spectra of glasses have them (python benchmarks/spectra.py measured)."""
+BUMP_FWHM = 0.3
+"""Standard deviation of such an error, in full widths of a line: finer than the line, as its shape is what is off
+(python benchmarks/spectra.py measured)."""
+SHAPE_ERRORS = (0.1, 0.2, 0.35, 0.5, 1.0, 1.4, 2.0, 2.8)
+"""Sizes of these errors, relative to the ones above, that are tried: simulated lines have none. Where errors show at
+all they are taken for as large as in measured glasses, as they differ from line to line."""
+SHOWN_NATS = 3.0
+"""Log likelihood, in nats, that errors must gain to be shown (python benchmarks/spectra.py measured)."""
 ALTERNATIVE_NATS = 9.0
 """How far below the best set other sets are looked for, in nats (python benchmarks/spectra.py elements)."""
 CLIMBS = 6
@@ -94,7 +106,7 @@ class ElementSearch:
     """
 
     def __init__(self, image: SpectrumImage, errors: tuple[float, float]) -> None:
-        self.image, self.errors = image, errors
+        self.image, self.errors, self.shape_error = image, errors, 1.0
         beam = image.acquisition.beam_energy_kev
         self.resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
         top = float(image.energy[-1]) if beam is None else min(float(image.energy[-1]), beam)
@@ -105,7 +117,7 @@ class ElementSearch:
         double = pile_up(image.energy, image.sum_spectrum())[channels]
         if double.any():
             curves, names = np.column_stack([curves, double]), (*names, "pile-up")
-        self.base = LineDesign((), names, curves, channels, energy)
+        self.base = with_escape(LineDesign((), names, curves, channels, energy), image)
         self.families, self.columns, self.main = self._element_columns(line_catalogue(image, channels))
         if not self.columns:
             found = f"no line of any element among the channels in use of {image!r}"
@@ -114,10 +126,10 @@ class ElementSearch:
             )
         self.owner = np.array([e for e in self.families for _ in self.families[e]])
         self.energies = np.array([strongest_kev(f) for e in self.families for f in self.families[e]])
-        self.every = np.column_stack(list(self.columns.values()))
+        self.every = csc_array(np.column_stack(list(self.columns.values())))
         self.bare_kev = self._grid(energy)
-        bare = [gaussian_shares(np.array([e]), np.ones(1), image.energy, self.resolution) for e in self.bare_kev]
-        self.bare = np.column_stack(bare)[channels]
+        bare = gaussian_columns([([e], [1.0]) for e in self.bare_kev], image.energy, self.resolution)[channels]
+        self.every_and_bare = csc_array(np.column_stack([*self.columns.values(), bare]))
 
     def _grid(self, energy: Floats) -> Floats:
         steps = [float(energy[0])]
@@ -130,7 +142,7 @@ class ElementSearch:
     ) -> tuple[dict[str, list[LineFamily]], dict[str, Floats], dict[str, LineFamily]]:
         """Columns of every element: the hardest line that is recorded, and softer ones as far as it lets them be."""
         families: dict[str, list[LineFamily]] = {}
-        columns, main = {}, {}
+        main: dict[str, LineFamily] = {}
         for element in dict.fromkeys(f.element for f in catalogue.families):
             places = [i for i in catalogue.places(element) if max(catalogue.families[i].energies_kev) > LEAST_KEV]
             whole = [i for i in places if catalogue.mostly[i]]
@@ -144,22 +156,21 @@ class ElementSearch:
                     thin = emission_ratio(first.name, family.name, catalogue.beam_energy_kev)
                     soft = strongest_kev(family) < 0.5 * strongest_kev(first)
                     own.append(_joined(first, family, (MOST_SOFT if soft else MOST_OTHER) / max(thin, 1e-3)))
-            shapes = [self._shape(family) for family in own]
-            families[element], columns[element], main[element] = own, np.column_stack(shapes), first
+            families[element], main[element] = own, first
+        lines = [(f.energies_kev, f.weights) for own in families.values() for f in own]
+        shapes = gaussian_columns(lines, self.image.energy, self.resolution)[self.base.channels]
+        ends = np.cumsum([len(own) for own in families.values()])[:-1]
+        columns = dict(zip(families, np.split(shapes, ends, axis=1), strict=True)) if families else {}
         return families, columns, main
-
-    def _shape(self, family: LineFamily) -> Floats:
-        energies, weights = np.array(family.energies_kev), np.array(family.weights)
-        return gaussian_shares(energies, weights, self.image.energy, self.resolution)[self.base.channels]
 
     def design(self, elements: Iterable[str], peaks: Sequence[LineFamily] = ()) -> LineDesign:
         """Lines of some elements, and bare peaks, on the background."""
         families = [family for element in elements for family in self.families[element]]
         return with_families(self.base, [*families, *peaks], self.image, self.resolution)
 
-    def grow(self, elements: Sequence[str]) -> tuple[list[str], list[LineFamily]]:
+    def grow(self, elements: Sequence[str], peaks: Sequence[LineFamily] = ()) -> tuple[list[str], list[LineFamily]]:
         """Add what gains most, elements before peaks that none explains, as long as something gains."""
-        chosen, peaks = list(elements), list[LineFamily]()
+        chosen, peaks = list(elements), list(peaks)
         for _ in range(MOST_STEPS):
             design = self.design(chosen, peaks)
             fit = fit_intensities(design.matrix, self.counts)
@@ -167,13 +178,24 @@ class ElementSearch:
             best = max(gains, key=lambda e: gains[e], default="")
             top = int(bare.argmax())
             if best and gains[best] > ELEMENT_NATS and gains[best] > PREFERRED_SHARE * bare[top] - BARE_NATS:
-                chosen.append(best)
+                chosen += self._apart(gains)
             elif bare[top] > 2 * BARE_NATS:
                 energy = float(self.bare_kev[top])
                 peaks.append(LineFamily(f"peak at {energy:.2f} keV", "", (energy,), (1.0,)))
             else:
                 break
         return chosen, peaks
+
+    def _apart(self, gains: dict[str, float]) -> list[str]:
+        """The element that gains most, and further clear ones whose lines are far from those of the ones before."""
+        found, lines = list[str](), np.zeros(0)
+        for element in sorted(gains, key=lambda e: -gains[e]):
+            own = self.energies[self.owner == element]
+            if found and gains[element] < CLEAR_NATS:
+                break
+            if not near(own[:, None], lines, APART_FWHM, self.resolution).any():
+                found, lines = [*found, element], np.concatenate([lines, own])
+        return found
 
     def gains(self, design: LineDesign, fit: PoissonLineFit, counts: Floats) -> dict[str, float]:
         """Log likelihood that each element that is not in a design would gain, by the clearest of its lines."""
@@ -191,20 +213,42 @@ class ElementSearch:
 
     def _errors(self, design: LineDesign, fit: PoissonLineFit) -> Floats:
         """What the shapes of lines and continuum leave open, and errors of unknown shape."""
-        known = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        known, unknown = self._error_parts(design, fit)
+        return np.column_stack([known, self.shape_error * unknown])
+
+    def _error_parts(self, design: LineDesign, fit: PoissonLineFit) -> tuple[Floats, Floats]:
+        of = design, fit.intensities, self.image.energy, self.resolution
+        known = design_errors(*of, self.errors, TOLD_APART)
         width = fwhm_kev(self.base.energy, self.resolution)
         step = float(np.median(np.diff(self.base.energy)))
         reach = max(int(REACH_FWHM * float(width.mean()) / step), 1)
         size = LOCAL_ERROR * fit.rate + NEAR_ERROR * maximum_filter1d(fit.rate, 2 * reach + 1)
-        centres = self.bare_kev[::2] if len(self.bare_kev) else self.bare_kev
-        bumps = np.exp(-0.5 * ((self.base.energy[:, None] - centres) / (0.5 * fwhm_kev(centres, self.resolution))) ** 2)
-        return np.column_stack([known, size[:, None] * bumps])
+        seen = size * np.sqrt(width / step / np.maximum(fit.rate, 1.0)) > LEAST_FACTOR
+        centres = self.bare_kev[np.interp(self.bare_kev, self.base.energy, seen) > 0]
+        apart = (self.base.energy[:, None] - centres) / (BUMP_FWHM * fwhm_kev(centres, self.resolution))
+        return known, size[:, None] * np.exp(-0.5 * apart**2)
+
+    def learn_shape_error(self, elements: Sequence[str], peaks: Sequence[LineFamily]) -> None:
+        """Set the size of the errors of unknown shape: hardly any where the deviations from a fit show none."""
+        design = self.design(elements, peaks)
+        fit = fit_intensities(design.matrix, self.counts)
+        rate = np.maximum(fit.rate, LEAST_RATE)
+        known, unknown = self._error_parts(design, fit)
+        both = np.column_stack([known, unknown]) / np.sqrt(rate)[:, None]
+        product, off = both.T @ both, both.T @ ((self.counts - rate) / np.sqrt(rate))
+        scores = []
+        for trial in SHAPE_ERRORS:
+            scale = np.where(np.arange(len(off)) < known.shape[1], 1.0, trial)
+            triangle = np.linalg.cholesky(np.eye(len(off)) + scale[:, None] * product * scale)
+            explained = solve_triangular(triangle, scale * off, lower=True)
+            scores.append(0.5 * float(explained @ explained) - float(np.log(np.diag(triangle)).sum()))
+        shown = scores[0] < max(scores) - SHOWN_NATS
+        self.shape_error = max(1.0, SHAPE_ERRORS[int(np.argmax(scores))]) if shown else SHAPE_ERRORS[0]
 
     def _both_gains(self, design: LineDesign, fit: PoissonLineFit) -> tuple[dict[str, float], Floats]:
         """What each element would gain, and a peak at each energy that is not beside a line."""
         active, errors = design.matrix[:, fit.intensities > 0], self._errors(design, fit)
-        every = np.column_stack([self.every, self.bare])
-        found = score_gains(active, every, self.counts, fit.rate, errors)
+        found = score_gains(active, self.every_and_bare, self.counts, fit.rate, errors)
         n = self.every.shape[1]
         far = np.ones(len(self.bare_kev), bool)
         for family in design.families:
@@ -224,8 +268,11 @@ class ElementSearch:
         fit = fit_intensities(design.matrix, self.counts)
         errors = self._errors(design, fit)
         white = whitening(errors, np.maximum(fit.rate, LEAST_RATE))
-        base = self.design((), peaks)
-        sets = _Sets(white(base.matrix), {e: white(c) for e, c in self._with_tails().items()}, white, self.counts)
+        base, tailed = self.design((), peaks), self._with_tails()
+        every = white(np.column_stack([base.matrix, *tailed.values(), self.counts]))
+        ends = np.cumsum([base.matrix.shape[1], *(c.shape[1] for c in tailed.values())])
+        own = np.split(every, ends, axis=1)
+        sets = _Sets(own[0], dict(zip(tailed, own[1:-1], strict=True)), own[-1])
         return sets.weigh(frozenset(elements))
 
     def _with_tails(self) -> dict[str, Floats]:
@@ -277,10 +324,7 @@ def _joined(main: LineFamily, soft: LineFamily, most: float) -> LineFamily:
 class _Sets:
     """Scores of sets of elements by least squares in whitened channels, reduced to what the columns span."""
 
-    def __init__(
-        self, base: Floats, columns: dict[str, Floats], white: Callable[[Floats], Floats], counts: Floats
-    ) -> None:
-        y = white(counts[:, None])
+    def __init__(self, base: Floats, columns: dict[str, Floats], y: Floats) -> None:
         stacked = np.column_stack([base, *columns.values(), y])
         triangle = np.linalg.qr(stacked, mode="r")
         size = np.maximum(np.sqrt(np.square(triangle).sum(axis=0)), 1e-300)

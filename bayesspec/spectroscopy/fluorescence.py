@@ -12,7 +12,7 @@ import xraydb
 from bayesspec.spectroscopy.ionisation import ionisation_cross_section
 from bayesspec.spectroscopy.mass_absorption import attenuation
 from bayesspec.spectroscopy.phi_rho_z import atomic_numbers, depth_distribution
-from bayesspec.spectroscopy.transitions import transitions
+from bayesspec.spectroscopy.transitions import subshells, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 Floats = npt.NDArray[np.float64]
@@ -135,7 +135,7 @@ def _level(line: str) -> str:
 def _line_sources(elements: tuple[str, ...], own: str, edge_kev: float, beam_kev: float) -> tuple[Source, ...]:
     found = []
     for element in elements:
-        edges = xraydb.xray_edges(element)
+        edges = subshells(element)
         for level, family in SOURCES.items():
             line = f"{element}_{family}"
             excited = level in edges and edge_kev < edges[level].energy / 1e3 < beam_kev
@@ -166,5 +166,5 @@ def _attenuation(elements: tuple[str, ...], energy_kev: float) -> Floats:
 @cache
 def _ionised_share(element: str, level: str) -> float:
     """Share of the photons absorbed in an element, above an edge, that ionise its subshell."""
-    jump = float(xraydb.xray_edges(element)[level].jump_ratio)
+    jump = float(subshells(element)[level].jump_ratio)
     return 1 - 1 / jump if jump > 1 else 0.0

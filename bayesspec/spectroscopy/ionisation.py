@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,7 @@ import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.line_families import element_families
-from bayesspec.spectroscopy.transitions import transitions
+from bayesspec.spectroscopy.transitions import subshells, transitions
 from bayesspec.spectroscopy.xray_lines import xray_line
 
 RYDBERG_KEV = 13.6057e-3
@@ -181,14 +182,11 @@ def emission_uncertainty(line: str) -> float:
     return max(soft, HARD_UNCERTAINTY) if xray_line(line).edge_kev > HARD_KEV else soft
 
 
-def _edges(element: str) -> dict[str, xraydb.XrayEdge]:
-    try:
-        table = xraydb.xray_edges(element)
-    except (ValueError, KeyError) as error:
-        raise InputError(f"the element {element!r}", "a chemical symbol", "'Fe'") from error
+def _edges(element: str) -> Mapping[str, xraydb.XrayEdge]:
+    table = subshells(element)
     if not table:
         raise InputError(f"the element {element!r}", "a chemical symbol", "'Fe'")
-    return dict(table)
+    return table
 
 
 def _moved(element: str, upper: str, lower: str) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.score_test import ScoreGains
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_columns
 from bayesspec.spectroscopy.ionisation import emission_cross_section
 from bayesspec.spectroscopy.line_families import COMMON_ELEMENTS, LineFamily, element_families
 
@@ -118,13 +118,10 @@ def line_catalogue(
     beam, resolution = image.acquisition.beam_energy_kev, image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     low, high = float(image.energy[channels[0]]), float(image.energy[channels[-1]])
     families = [f for e in COMMON_ELEMENTS if e not in without for f in element_families(e, low, high, beam)]
-    shapes = [
-        gaussian_shares(np.array(f.energies_kev), np.array(f.weights), image.energy, resolution)[channels]
-        for f in families
-    ]
+    lines = [(f.energies_kev, f.weights) for f in families]
     return LineCatalogue(
         tuple(families),
-        np.column_stack(shapes) if shapes else np.zeros((len(channels), 0)),
+        gaussian_columns(lines, image.energy, resolution)[channels],
         np.array([strongest_kev(f) for f in families]),
         np.array([f.share_between(low, high) > MOST for f in families], bool),
         ASSUMED_BEAM_KEV if beam is None else beam,

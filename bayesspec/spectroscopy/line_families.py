@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import lazy_loader
 import numpy as np
 
 from bayesspec.errors import InputError
 from bayesspec.files.saved import SavedPart
 from bayesspec.spectroscopy.detector import fwhm_kev
-from bayesspec.spectroscopy.transitions import photons, transitions
+from bayesspec.spectroscopy.transitions import photons, subshells, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
 
 LEAST_SHARE = 0.02
@@ -27,7 +26,6 @@ COMMON_ELEMENTS = tuple(
     )
 )
 
-xraydb = lazy_loader.load("xraydb")
 """Elements that a solid sample may hold: no noble gases, nothing short-lived, nothing lighter than boron."""
 
 
@@ -216,7 +214,7 @@ def _shell_families(element: str, shell: str, beam: float) -> list[LineFamily]:
 
 def _emission(element: str, shell: str, beam: float) -> dict[str, list[tuple[float, float]]]:
     """Energy in keV and photons of every transition, by the level that holds the vacancy."""
-    edges = xraydb.xray_edges(element)
+    edges = subshells(element)
     by_level: dict[str, list[tuple[float, float]]] = {}
     for line in transitions(element).values():
         level = line.initial_level

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import lazy_loader
@@ -18,6 +20,33 @@ MINOR_M = {"Mz": ("M5", "N3", 0.06), "M2N4": ("M2", "N4", 0.01)}
 PLACES = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 LEAST_YIELD = 1e-6
 """Smallest fluorescence yield of a subshell, so that one that is 0 in the table divides nothing by zero."""
+
+
+@cache
+def subshells(element: str) -> Mapping[str, Any]:
+    """Absorption edges of an element, one a subshell.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+
+    Returns
+    -------
+    mapping of str to xraydb.XrayEdge
+        Subshell, ``"L3"``, to energy in eV, fluorescence yield and jump ratio; empty where the tables have none.
+
+    Raises
+    ------
+    InputError
+        When there is no such element.
+    """
+    try:
+        return MappingProxyType(dict(xraydb.xray_edges(element) or {}))
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            f"the element {element!r}", "a chemical symbol such as 'Fe' or 'O'", "elements=['Fe', 'O']"
+        ) from error
 
 
 @cache
@@ -73,7 +102,7 @@ def transitions(element: str) -> dict[str, Any]:
 
 def _minor_m(element: str, table: dict[str, Any]) -> dict[str, Any]:
     """Minor M lines of an element as transitions from the levels."""
-    edges, found = xraydb.xray_edges(element), {}
+    edges, found = subshells(element), {}
     of_ma = photons(element, table["Ma"].initial_level) * table["Ma"].intensity
     for label, (vacancy, filled, weight) in MINOR_M.items():
         if vacancy in edges and filled in edges:
@@ -100,7 +129,7 @@ def photons(element: str, level: str) -> float:
     float
         Electrons times fluorescence yield.
     """
-    return PLACES[level] * max(float(xraydb.xray_edges(element)[level].fyield), LEAST_YIELD)
+    return PLACES[level] * max(float(subshells(element)[level].fyield), LEAST_YIELD)
 
 
 def family_of(label: str) -> str:

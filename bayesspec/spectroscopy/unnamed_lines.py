@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csc_array
 
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import PoissonLineFit, fit_intensities
 from bayesspec.inference.linear_poisson.score_test import ScoreGains, score_gains
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_shares
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gaussian_columns
 from bayesspec.spectroscopy.line_catalogue import (
     LineCatalogue,
     emission_ratio,
@@ -134,8 +135,8 @@ class _Search:
         while steps[-1] < energy[-1]:
             steps.append(steps[-1] + float(fwhm_kev(steps[-1], self.resolution)) / 2)
         self.bare_kev = np.array([e for e in steps if e > SOFT_KEV])
-        bare = [gaussian_shares(np.array([e]), np.ones(1), image.energy, self.resolution) for e in self.bare_kev]
-        self.bare = np.column_stack(bare)[design.channels] if bare else np.zeros((len(energy), 0))
+        bare = gaussian_columns([([e], [1.0]) for e in self.bare_kev], image.energy, self.resolution)[design.channels]
+        self.every = csc_array(np.column_stack([self.catalogue.shapes, bare]))
         self.start: Floats | None = None
 
     def next_line(self) -> UnnamedLine | None:
@@ -157,15 +158,15 @@ class _Search:
         return self._add(best, score[:n], float(gains.intensity[best]), fit)
 
     def _gains(self, fit: PoissonLineFit) -> ScoreGains:
-        return self._scored(fit, np.column_stack([self.catalogue.shapes, self.bare]))
+        return self._scored(fit, self.every)
 
     def _refined(self, energy: float, fit: PoissonLineFit) -> float:
         """Where near an energy a peak gains most."""
         trials = energy + np.linspace(-0.5, 0.5, 21) * float(fwhm_kev(energy, self.resolution))
-        shapes = [gaussian_shares(np.array([e]), np.ones(1), self.image.energy, self.resolution) for e in trials]
-        return float(trials[self._scored(fit, np.column_stack(shapes)[self.design.channels]).gain.argmax()])
+        shapes = gaussian_columns([([e], [1.0]) for e in trials], self.image.energy, self.resolution)
+        return float(trials[self._scored(fit, shapes[self.design.channels]).gain.argmax()])
 
-    def _scored(self, fit: PoissonLineFit, candidates: Floats) -> ScoreGains:
+    def _scored(self, fit: PoissonLineFit, candidates: Floats | csc_array) -> ScoreGains:
         errors = design_errors(self.design, fit.intensities, self.image.energy, self.resolution, self.errors)
         active = self.design.matrix[:, fit.intensities > 0]
         return score_gains(active, candidates, self.counts, fit.rate, errors)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.detector import fwhm_kev
-from bayesspec.spectroscopy.transitions import family_of, photons, transitions
+from bayesspec.spectroscopy.transitions import family_of, photons, subshells, transitions
 
 xraydb = lazy_loader.load("xraydb")
 
@@ -114,7 +114,7 @@ def xray_line(name: str) -> XrayLine:
     ]
     if family == "La" and not _resolved(table):
         satellites += _other_subshells(element, table, own)
-    edge = xraydb.xray_edges(element)[level].energy / 1e3
+    edge = subshells(element)[level].energy / 1e3
     energy = sum(e * w for e, w in members)
     return XrayLine(name, element, energy, edge, members, tuple(satellites))
 
@@ -139,7 +139,7 @@ def _resolved(table: dict[str, Any]) -> bool:
 def _other_subshells(element: str, table: dict[str, Any], own: dict[str, Any]) -> list[tuple[str, float, float]]:
     """Lines of L2 and L1 relative to the own line, where no detector tells them apart."""
     unit = photons(element, "L3") * sum(line.intensity for line in own.values())
-    edges = xraydb.xray_edges(element)
+    edges = subshells(element)
     return [
         (family_of(label), line.energy / 1e3, photons(element, line.initial_level) * line.intensity / unit)
         for label, line in table.items()

@@ -127,10 +127,26 @@ def calibrate_energy(
             f"{FEWEST_COUNTS:.0f} or more, to find their positions",
             "bs.calibrate_energy(si, elements=[...]) with the strong elements of the sample",
         )
-    return _calibration(image, design, np.array(PRIOR_SD))
+    return robust_calibration(image, design, np.array(PRIOR_SD))
 
 
-def _calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> EnergyCalibration:
+def robust_calibration(image: SpectrumImage, design: LineDesign, prior_sd: Floats) -> EnergyCalibration:
+    """Refine offset, gain and resolution, deviations from the line shapes counted as errors of every channel.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+    design : LineDesign
+        Lines and background at the file's calibration.
+    prior_sd : array, shape (4,), float64
+        Standard deviations of offset in eV, gain, resolution in eV and slope in eV about the file's.
+
+    Returns
+    -------
+    EnergyCalibration
+        Values with standard deviations.
+    """
     nominal = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     y = image.sum_spectrum()[design.channels].astype(np.float64)
     fit = fit_intensities(design.matrix, y)
@@ -243,7 +259,7 @@ def calibration_of(
     """
     values = [(float(v), float(s)) for v, s in zip(theta, np.sqrt(np.diag(covariance)), strict=True)]
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
-    corrected = replace(image, energy=axis_at(image, theta), acquisition=acquisition)
+    corrected = image.changed(energy=axis_at(image, theta), acquisition=acquisition)
     matrix = shifted_matrix(design, image, theta)
     axis = corrected.energy[design.channels]
     refined = replace(design, matrix=matrix, energy=axis)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bayesspec.errors import InputError, warn
 from bayesspec.files.public_arguments import checked_arguments
@@ -102,7 +101,7 @@ def _with_unnamed(model: LineModel, names: Sequence[str]) -> tuple[SpectrumImage
         element = owners[line.columns[0]]
         if not element or element in image.elements:
             continue
-        wider = replace(image, elements=(*image.elements, element))
+        wider = image.changed(elements=(*image.elements, element))
         try:
             reaches = len(line_windows(wider, names).names) > len(line_windows(image, names).names)
         except InputError:  # its windows would leave none to a line that was asked for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,16 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.files.saved import Saved, SavedPart
+from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
 from bayesspec.spectroscopy.element_search import ElementSearch, Weighed
-from bayesspec.spectroscopy.line_catalogue import near
+from bayesspec.spectroscopy.line_catalogue import ASSUMED_BEAM_KEV, near
 from bayesspec.spectroscopy.line_design import with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED
-from bayesspec.workflows.line_model import refined
+from bayesspec.workflows.calibrate_energy import robust_calibration
+from bayesspec.workflows.line_model import ASSUMED_WIDTH_EV, NO_BEAM, axis_prior
 
 Floats = npt.NDArray[np.float64]
 LEAST_LOCAL_GAIN = 16.0
@@ -34,8 +36,6 @@ LEAST_SHARED = 0.02
 """Alternatives of a lower probability are not named: ``python benchmarks/spectra.py elements``."""
 CERTAIN = 0.95
 """Probability from which on no alternatives are named: ``python benchmarks/spectra.py elements``."""
-STRONGEST = 6
-"""Elements whose lines refine the axis."""
 DOUBTFUL = 0.5
 """Probability that is claimed at most for an element whose line the shape of a stronger one may explain: ``python
 benchmarks/spectra.py elements``."""
@@ -108,12 +108,15 @@ class Identification(Saved):
         Probability of every element that was weighed, those that were not proposed among them.
     unexplained : tuple of float
         Energies of peaks that no element explains, in keV: lines that tables lack, sum and escape peaks.
+    remarks : str
+        What the file does not state and was assumed; empty where it states all.
     """
 
     found: tuple[FoundElement, ...]
     image: SpectrumImage
     probabilities: dict[str, float] = field(default_factory=dict)
     unexplained: tuple[float, ...] = ()
+    remarks: str = ""
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -122,7 +125,8 @@ class Identification(Saved):
 
     def __repr__(self) -> str:
         peaks = "".join(f"; a peak at {energy:.2f} keV that no element explains" for energy in self.unexplained)
-        return f"<Identification {self.image.name!r}: {', '.join(map(str, self.found)) or 'no element'}{peaks}>"
+        elements = ", ".join(map(str, self.found)) or "no element"
+        return f"<Identification {self.image.name!r}: {elements}{peaks}{self.remarks}>"
 
 
 @checked_arguments()
@@ -163,13 +167,14 @@ def identify_lines(image: SpectrumImage) -> Identification:
             "an EDS image in keV with counts",
             "bs.identify_lines(bs.load('scan.bcf'))",
         )
-    first = ElementSearch(image, AS_FILED)
+    first, source = ElementSearch(image, AS_FILED), image.acquisition
     chosen, _ = first.grow([])
     if chosen:
-        counts = first.main_counts(chosen)
-        image = _refined(image, first, sorted(chosen, key=lambda e: -counts[e])[:STRONGEST])
+        image = _refined(image, first, chosen)
     search = ElementSearch(image, REFINED)
     chosen, peaks = search.grow([])
+    search.learn_shape_error(chosen, peaks)
+    chosen, peaks = search.grow(chosen, peaks)
     weighed = search.weigh(chosen, peaks)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
@@ -181,17 +186,31 @@ def identify_lines(image: SpectrumImage) -> Identification:
     elements = tuple(one.element for one in found)
     probabilities = weighed.probabilities | doubtful | {one.element: one.probability for one in found}
     unexplained = tuple(peak.energies_kev[0] for peak in peaks)
-    return Identification(tuple(found), replace(image, elements=elements), probabilities, unexplained)
+    image, remarks = image.changed(elements=elements), _assumed(source, image)
+    return Identification(tuple(found), image, probabilities, unexplained, remarks)
+
+
+def _assumed(stated: Acquisition, image: SpectrumImage) -> str:
+    """What a file does not state, and what stands in its place."""
+    remarks = ""
+    if stated.beam_energy_kev is None:
+        remarks += f"; {NO_BEAM}, as much as at {ASSUMED_BEAM_KEV:.0f} keV"
+    if stated.resolution_mn_ka_ev is None:
+        found = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+        remarks += (
+            f"; the file states no resolution: {found:.0f} eV at Mn Ka is taken, from {ASSUMED_RESOLUTION_EV:.0f} eV "
+            f"to {ASSUMED_WIDTH_EV:.0f} eV and the lines"
+        )
+    return remarks
 
 
 def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -> SpectrumImage:
     """The image with its axis refined on the lines of some elements."""
-    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
     families = [family for element in elements for family in search.families[element]]
+    design = with_families(search.base, families, image, search.resolution)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calibration, *_ = refined(image, with_families(search.base, families, image, resolution))
-    return calibration.image if calibration.converged else image
+        return robust_calibration(image, design, np.array(axis_prior(image)[1])).image
 
 
 def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float) -> FoundElement:

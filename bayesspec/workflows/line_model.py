@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,10 @@ from bayesspec.spectroscopy.detector import (
     ASSUMED_RESOLUTION_EV,
     FANO_SLOPE_EV,
     FWHM_PER_SIGMA,
+    LEAST_FWHM_EV,
+    MN_KA_KEV,
+    SpreadLines,
     fwhm_kev,
-    spread_gaussians,
 )
 from bayesspec.spectroscopy.line_catalogue import strongest_kev
 from bayesspec.spectroscopy.line_design import (
@@ -61,8 +64,6 @@ CALIBRATED = 4
 """Parameters of a calibration: offset, gain, resolution and slope of the squared width."""
 NO_BEAM = "the file states no beam energy: every line of the elements is taken to be excited"
 UNSETTLED = "the search for axis and resolution did not settle"
-STEP_SD = 0.02
-"""Step of the differences that stand for derivatives, in prior standard deviations."""
 STEPS = 20
 """Steps of the search at most, in each round."""
 ROUNDS = 6
@@ -76,7 +77,8 @@ SAID_EV, SAID_WIDTH, SAID_SD = 1.0, 0.02, 2.0
 they must be: smaller ones move no ratio by a per cent (python benchmarks/spectra.py oxide)."""
 OPEN_EV = ASSUMED_WIDTH_EV / 2
 """Standard deviation of an assumed resolution, in eV, above which the lines have not shown it, as it is still more than
-half of what is assumed: a warning."""
+half of what is assumed: a warning. Coverage where the file states no resolution: ``python benchmarks/spectra.py
+oxide``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,7 +374,27 @@ def refined(image: SpectrumImage, design: LineDesign) -> Refined:
     known = calibration_of(image, design, theta, covariance[:CALIBRATED, :CALIBRATED], 0.0, converged=converged)
     known = replace(known, design=replace(known.design, matrix=problem.matrix(at)))
     changed = _changes(problem, at, known, found)
-    return Refined(known, found, changed, _shapes(known.design, found, problem.owned(at, intensities, shapes), len(at)))
+    owned = problem.owned(at, intensities, shapes)
+    return Refined(known, found, changed, _shapes(known.design, found, owned, len(at)))
+
+
+def axis_prior(image: SpectrumImage) -> tuple[list[float], list[float]]:
+    """Where a file's axis is, and how well that is taken to be known.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        An EDS image.
+
+    Returns
+    -------
+    mean, sd : list of 4 float
+        Offset in eV, gain, resolution in eV, slope in eV.
+    """
+    known = image.acquisition.resolution_mn_ka_ev
+    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    mean = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV]
+    return mean, [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
 
 
 class _Prior(NamedTuple):
@@ -384,10 +406,8 @@ class _Prior(NamedTuple):
 
 
 def _prior(image: SpectrumImage, design: LineDesign, intensities: Floats) -> _Prior:
-    known = image.acquisition.resolution_mn_ka_ev
-    width = ASSUMED_WIDTH_EV if known is None else FILE_WIDTH * known
+    own = axis_prior(image)
     families = np.flatnonzero(intensities[: design.n_lines] > LEAST_COUNTS)
-    own = [0.0, 1.0, known or ASSUMED_RESOLUTION_EV, FANO_SLOPE_EV], [FILE_OFFSET_EV, FILE_GAIN, width, FILE_SLOPE_EV]
     shifts, widths = (np.full(len(families), error) for error in REFINED)
     return _Prior(np.concatenate([own[0], 0 * shifts, 0 * widths]), np.concatenate([own[1], shifts, widths]), families)
 
@@ -401,46 +421,67 @@ class _Problem:
     counts: Floats
     prior: _Prior
 
-    def _moved(self, at: Floats, families: Sequence[int], weights: Sequence[float]) -> Floats:
-        """Some families, each times a weight, at the calibration and with shifts and widths of their own."""
-        n, energies, sigmas, parts = len(self.prior.families), [], [], []
-        for family, weight in zip(families, weights, strict=True):
-            place = np.flatnonzero(self.prior.families == family)
-            shift, wider = (float(at[CALIBRATED:][k * n + place].sum()) for k in (0, 1))
-            own = np.array(self.design.families[family].energies_kev) + shift / 1e3
-            resolution = float(np.clip(at[2] * (1 + wider), *WIDTHS_EV))
-            energies.append(own)
-            sigmas.append(fwhm_kev(own, resolution, slope_ev=at[3] * (1 + wider) ** 2) / FWHM_PER_SIGMA)
-            parts.append(weight * np.array(self.design.families[family].weights))
-        of = np.concatenate(energies), np.concatenate(parts), np.concatenate(sigmas)
-        return spread_gaussians(*of, axis_at(self.image, at))[self.design.channels]
+    @cached_property
+    def _transitions(self) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+        """Energies in keV, weights and families of all transitions."""
+        families = self.design.families
+        owners = np.repeat(np.arange(len(families)), [len(family.weights) for family in families])
+        energies, weights = (np.concatenate([getattr(f, of) for f in families]) for of in ("energies_kev", "weights"))
+        return energies, weights, owners
+
+    def _moved(self, at: Floats) -> tuple[SpreadLines, Floats]:
+        """All transitions at the calibration, with shifts and widths of their own; resolutions in eV."""
+        energies, _, owners = self._transitions
+        shift, wider = np.zeros((2, self.design.n_lines))
+        shift[self.prior.families], wider[self.prior.families] = np.split(at[CALIBRATED:], 2)
+        own, broader = energies + shift[owners] / 1e3, 1 + wider[owners]
+        resolution = np.clip(at[2] * broader, *WIDTHS_EV)
+        sigma = fwhm_kev(own, resolution, slope_ev=at[3] * broader**2) / FWHM_PER_SIGMA
+        return SpreadLines(own, sigma, owners, self.design.n_lines, axis_at(self.image, at)), resolution
 
     def matrix(self, at: Floats) -> Floats:
         """Columns of the design."""
         matrix = self.design.matrix.copy()
-        for family in range(self.design.n_lines):
-            matrix[:, family] = self._moved(at, [family], [1.0])
+        if n := self.design.n_lines:
+            matrix[:, :n] = self._moved(at)[0].shares(self._transitions[1])[self.design.channels]
         return matrix
 
-    def _touched(self, parameter: int) -> list[int]:
-        """Families that a parameter changes: all, or the one whose shift or width it is."""
-        used: list[int] = self.prior.families.tolist()
-        return used if parameter < CALIBRATED else [used[(parameter - CALIBRATED) % len(used)]]
-
-    def _slope(self, at: Floats, parameter: int, families: Sequence[int], intensities: Floats) -> Floats:
-        """Change of the counts of some families for one prior standard deviation of a parameter."""
-        step = STEP_SD * self.prior.sd[parameter] * (np.arange(len(at)) == parameter)
-        weights = intensities[families].tolist()
-        ahead, behind = (self._moved(at + sign * step, families, weights) for sign in (1.0, -1.0))
-        return np.asarray((ahead - behind) / (2 * STEP_SD))
+    def _family_slopes(self, at: Floats) -> Floats:
+        """Change of one count in each family (parameter, channel, family) for a prior sd: calibration, shift, width."""
+        energies, weights, owners = self._transitions
+        lines, resolution = self._moved(at)
+        by_energy, by_sigma, by_gain = lines.derivatives()
+        width_ev = 1e3 * FWHM_PER_SIGMA * lines.sigma
+        n = len(self.prior.families)
+        wider = np.zeros(self.design.n_lines)
+        wider[self.prior.families] = at[CALIBRATED + n :]
+        broader = (1 + wider)[owners]
+        free = 1e-3 / FWHM_PER_SIGMA / width_ev * (width_ev > LEAST_FWHM_EV)
+        by_width = {
+            "resolution": by_sigma * free * (resolution * broader)[lines.transition],
+            "slope": by_sigma * free * 500.0 * ((energies - MN_KA_KEV) * broader**2)[lines.transition],
+            "energy": by_sigma * free * 500.0 * (at[3] * broader**2)[lines.transition],
+            "wider": by_sigma * lines.sigma / broader[lines.transition],
+        }
+        changes = [
+            -by_energy / 1e3,
+            (by_gain + at[0] / 1e3 * by_energy) / at[1],
+            by_width["resolution"],
+            by_width["slope"],
+            (by_energy + by_width["energy"]) / 1e3,
+            by_width["wider"],
+        ]
+        sds = [*self.prior.sd[:CALIBRATED], *REFINED]
+        found = [sd * lines.summed(change * weights[lines.transition]) for sd, change in zip(sds, changes, strict=True)]
+        return np.array(found)[:, self.design.channels]
 
     def slopes(self, at: Floats, intensities: Floats) -> Floats:
         """Changes of the expected counts for one prior standard deviation of every parameter."""
-        found = np.zeros((len(self.counts), len(at)))
-        for i in range(len(at)):
-            if families := self._touched(i):
-                found[:, i] = self._slope(at, i, families, intensities)
-        return found
+        used = self.prior.families
+        if not len(used):
+            return np.zeros((len(self.counts), len(at)))
+        changes = (self._family_slopes(at) * intensities[: self.design.n_lines])[:, :, used]
+        return np.column_stack([changes[:CALIBRATED].sum(axis=2).T, changes[CALIBRATED], changes[CALIBRATED + 1]])
 
     def linear_errors(self, at: Floats, intensities: Floats) -> Floats:
         """What else the shapes leave open."""
@@ -450,9 +491,11 @@ class _Problem:
     def owned(self, at: Floats, intensities: Floats, shapes: Floats) -> Floats:
         """Changes of the counts of every family (error, channel, family): parameters, then what else is open."""
         found = np.zeros((len(at), len(self.counts), self.design.n_lines))
-        for i in range(len(at)):
-            for family in self._touched(i):
-                found[i, :, family] = self._slope(at, i, [family], intensities)
+        if n := len(used := self.prior.families):
+            changes = (self._family_slopes(at) * intensities[: self.design.n_lines])[:, :, used]
+            found[:CALIBRATED, :, used] = changes[:CALIBRATED]
+            for k in (0, 1):
+                found[CALIBRATED + k * n + np.arange(n), :, used] = changes[CALIBRATED + k].T
         resolution = float(np.clip(at[2], *WIDTHS_EV))
         others = _owned(self.design, intensities, axis_at(self.image, at), resolution, shapes.shape[1])
         return np.concatenate([found, others])

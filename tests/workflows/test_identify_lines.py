@@ -73,6 +73,27 @@ def test_continuum_alone_holds_no_element() -> None:
     assert bs.identify_lines(image(counts)).elements == ()
 
 
+def test_what_the_file_does_not_state_is_said() -> None:
+    counts = np.random.default_rng(7).poisson(rate())
+    known = bs.identify_lines(image(counts))
+    blind = bs.SpectrumImage(counts, energy=AXIS, acquisition=bs.Acquisition("EDS"))
+    found = bs.identify_lines(blind)
+    assert known.remarks == ""
+    assert "no beam energy" in found.remarks
+    assert "130 eV" in found.remarks
+    assert found.remarks in repr(found)
+    assert set(found.elements) == set(known.elements)
+
+
+def test_many_lines_refine_the_axis_together() -> None:
+    names = ("N_Ka", "S_Ka", "Cu_Ka", "Zn_Ka", "Fe_Ka", "Ca_Ka", "Mn_Ka", "Ti_Ka", "K_Ka")
+    true = sum(1e6 * line_profile(name, 1.0005 * AXIS - 0.003) for name in names) + 2e6 * bremsstrahlung(AXIS, 200.0)
+    found = bs.identify_lines(image(np.random.default_rng(8).poisson(true)))
+    assert set(found.elements) == {name[:-3] for name in names}
+    assert found.image.energy[0] == pytest.approx(1.0005 * AXIS[0] - 0.003, abs=1e-3)
+    assert found.image.energy[-1] == pytest.approx(1.0005 * AXIS[-1] - 0.003, abs=2e-3)
+
+
 def test_measured_glass(data: Path) -> None:
     found = bs.identify_lines(bs.load(data / "nist_glass" / "K412" / "III-E K412_0_4.msa"))
     assert {"O", "Mg", "Al", "Si", "Ca", "Fe"} <= set(found.elements)

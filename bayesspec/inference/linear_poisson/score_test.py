@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csc_array, csr_array
+
+from bayesspec.inference.linear_poisson.settings import SETTINGS
 
 Floats = npt.NDArray[np.float64]
-LEAST_FREE = 1e-3
-"""Share of a column that the fit's own columns must leave open: below it nothing can be said about the column."""
 LEAST_RATE = 1e-3
 """Least rate of a channel, in counts, that its weight is taken from."""
 
@@ -33,15 +34,17 @@ class ScoreGains:
     sd: Floats
 
 
-def score_gains(active: Floats, candidates: Floats, counts: Floats, rate: Floats, errors: Floats) -> ScoreGains:
+def score_gains(
+    active: Floats, candidates: Floats | csc_array, counts: Floats, rate: Floats, errors: Floats
+) -> ScoreGains:
     """Score every candidate column against a fit, one at a time.
 
     Parameters
     ----------
     active : array, shape (channel, column), float64
         Columns of the fit whose intensity is above zero.
-    candidates : array, shape (channel, candidate), float64
-        Columns to add.
+    candidates : array or scipy.sparse.csc_array, shape (channel, candidate), float64
+        Columns to add: lines, which reach few channels.
     counts : array, shape (channel,), float64
         Counts.
     rate : array, shape (channel,), float64
@@ -74,19 +77,20 @@ def score_gains(active: Floats, candidates: Floats, counts: Floats, rate: Floats
     heavy = weighted(active)
     information = active.T @ heavy
     information += 1e-9 * np.diag(np.diag(information)) + 1e-12 * np.eye(len(information))
-    open_, own = weighted(candidates), np.empty(candidates.shape[1])
-    own[:] = (candidates * open_).sum(axis=0)
-    cross = heavy.T @ candidates
+    columns = csr_array(candidates.T)
+    plain = columns.power(2) @ weight
+    shared = columns @ lifted
+    own = plain - ((shared @ inner) * shared).sum(axis=1)
+    cross = (columns @ heavy).T
     residual = counts - rate
     solved = np.linalg.solve(information, np.column_stack([cross, heavy.T @ residual]))
-    gradient = open_.T @ residual - cross.T @ solved[:, -1]
+    gradient = columns @ weighted(residual[:, None])[:, 0] - cross.T @ solved[:, -1]
     free = own - (cross * solved[:, :-1]).sum(axis=0)
-    plain = np.square(candidates * np.sqrt(weight)[:, None]).sum(axis=0)
-    known = free > LEAST_FREE * plain
+    known = free > SETTINGS.least_free * plain
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)
-    total = np.maximum(candidates.sum(axis=0), 1e-300)
+    total = np.maximum(columns.sum(axis=1), 1e-300)
     gain = poisson_gain(intensity * total, free / total**2)
     return ScoreGains(np.where(known, gain, 0.0), intensity, sd)
 

@@ -20,6 +20,7 @@ from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import check_rank
 from bayesspec.inference.newton_proposal import Proposal, add_diagonal, newton_proposal, pairs
 from bayesspec.inference.pca.blocks import ChannelSums, Scores, inverse, square, sweep
+from bayesspec.inference.pca.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.models.poisson_pca import MEAN_SD, RELEVANCE_RANGE
 
@@ -196,7 +197,7 @@ def fit_pca(
     counts: npt.ArrayLike | Counts,
     rank: int,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     max_iterations: int = 200,
     progress: Progress | None = None,
 ) -> PcaFit:
@@ -208,8 +209,8 @@ def fit_pca(
         Counts.
     rank : int
         Number of components beside the mean.
-    tolerance : float
-        Stop when the bound rises by less than this part of itself in three sweeps.
+    tolerance : float, optional
+        Stop when the bound rises by less than this part of itself in three sweeps; `Settings.bound_rise` if None.
     max_iterations : int
         Most sweeps.
     progress : callable (done, total), optional
@@ -231,7 +232,8 @@ def fit_pca(
     doi:10.1093/biomet/85.4.755 (parameter expansion).
     """
     known = Counts.of(counts)
-    check_rank(rank, known.shape)
+    check_rank(rank, known.holding, "with counts")
+    tolerance = SETTINGS.bound_rise if tolerance is None else tolerance
     blocks, channels = known.blocks, known.shape[1]
     real = jnp.asarray(blocks.split(np.ones((blocks.pixels, 1)))[..., 0])
     coefficients = starting_coefficients(known.matrix, rank)
