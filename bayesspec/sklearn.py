@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import LARGEST_SEED, checked_integer
 from bayesspec.image.counts import as_counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.every_pixel import fit_pixels
@@ -38,6 +39,7 @@ class _OfCounts(TransformerMixin, BaseEstimator):
     """
 
     components_: Floats
+    random_state: int
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
         """Find the components or phases.
@@ -57,8 +59,10 @@ class _OfCounts(TransformerMixin, BaseEstimator):
         Raises
         ------
         InputError
-            When X are no counts, hold fewer than two features, or there are fewer rows than components or phases.
+            When X are no counts, hold fewer than two features, there are fewer rows than components or phases, or
+            `random_state` is no whole number.
         """
+        checked_integer("random_state", self.random_state, 0, LARGEST_SEED, "random_state=0")
         self._find(self._counts(X, reset=True))
         return self
 

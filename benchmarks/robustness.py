@@ -5,6 +5,7 @@
     python benchmarks/robustness.py kills --number 100              # kill -9 during save, and a disk that is full
     python benchmarks/robustness.py interrupts --number 20          # Ctrl-C at random moments of `bayesspec demo`
     python benchmarks/robustness.py differences                     # sd of a difference of two results of equal seeds
+    python benchmarks/robustness.py printed --number 3              # tables of `bayesspec analyse` of measured files
 
 Without a name all are run. Each prints a table and ends with 1 where a line of it is not as it should be.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import robustness_calls
@@ -46,6 +49,7 @@ except bs.InputError as error:
     print("refused:", error.found)
 print("fit in memory:", seg.n_phases, "phases; earlier file:", bs.open(sys.argv[1]).labels.size, "pixels")
 """
+MEASURED = (".bcf", ".hspy", ".msa", ".dm3")
 STOPPED_WITHIN_S = 2.0
 """Seconds after Ctrl-C in which the command line has ended."""
 
@@ -171,8 +175,47 @@ def differences(_: int, seed: int) -> bool:
     return good
 
 
-PARTS = {"calls": calls, "files": files, "kills": kills, "interrupts": interrupts, "differences": differences}
-NUMBERS = {"calls": 10_000, "files": 50, "kills": 100, "interrupts": 20, "differences": 2}
+def printed(number: int, _: int) -> bool:
+    """Analyse up to `number` measured files of every folder: no ratio below zero, phases and components by size."""
+    import bayesspec as bs
+
+    folders: dict[Path, list[Path]] = {}
+    for path in sorted(robustness_files.DATA.rglob("*")):
+        if path.suffix in MEASURED:
+            folders.setdefault(path.parent, []).append(path)
+    bad = 0
+    for path in (one for paths in folders.values() for one in paths[:number]):
+        with tempfile.TemporaryDirectory() as folder:
+            ended = subprocess.run(
+                [sys.executable, "-c", "from bayesspec.cli import main; main()", "analyse", path, "--out", folder],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            results = [bs.open(file) for file in sorted(Path(folder).rglob("*.nc"))]
+        wrong = [f"exit {ended.returncode}: {ended.stderr.strip()[-300:]}"] if ended.returncode or not results else []
+        wrong += [line for result in results for line in badly_printed(result)]
+        bad += bool(wrong)
+        print(f"{path.name:45s} {len(results)} tables: {'; '.join(wrong) or 'as they should be'}", flush=True)
+    return not bad
+
+
+def badly_printed(result: Any) -> list[str]:
+    """Cells of a table that begin below zero, and sizes that grow from one phase or component to the next."""
+    below = [cell for row in result.table().rows for cell in row if re.search(r"^[-−][\d.]", cell, re.MULTILINE)]
+    sizes = result.fractions.mean.values if hasattr(result, "fractions") else np.zeros(1)
+    return [f"{cell} is printed" for cell in below] + [f"sizes {sizes}" for _ in range((np.diff(sizes) > 1e-9).any())]
+
+
+PARTS = {
+    "calls": calls,
+    "files": files,
+    "kills": kills,
+    "interrupts": interrupts,
+    "differences": differences,
+    "printed": printed,
+}
+NUMBERS = {"calls": 10_000, "files": 50, "kills": 100, "interrupts": 20, "differences": 2, "printed": 10**6}
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """Calls of the whole public API with arguments that do not fit: what becomes of them.
 
 One argument of a call that works, or two, are replaced by others, drawn from a pool with a stated seed. A call ends
-well when it returns or raises `InputError` (or `MissingExtraError`, or `FitError` where it was asked for); the rest is
-counted: other exceptions, calls that take longer than `SLOW_S`, and arguments that are another array afterwards.
+well when it returns or raises `InputError` (or `MissingExtraError`, or `FitError` where it was asked for), or is
+refused by scikit-learn's own checks of the estimators' arguments; the rest is counted: other exceptions, calls that
+take longer than `SLOW_S`, and arguments that are another array afterwards.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ import numpy as np
 import xarray as xr
 
 SLOW_S = 120
-"""Seconds after which a call counts as one that hangs; a first call compiles for some ten of them."""
+"""Seconds of the processor after which a call counts as one that hangs; a first call compiles for some twenty."""
+WAITING = 10
+"""Times as many seconds by the clock, for one that waits: the machine may be doing something else."""
 CHANNELS = 120
 
 
@@ -34,13 +38,16 @@ def clock(seconds: int) -> Iterator[None]:
     def ring(*_: Any) -> None:
         raise Hangs
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    before = {kind: signal.signal(kind, ring) for kind in (signal.SIGALRM, signal.SIGPROF)}
+    signal.alarm(WAITING * seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 class Pool:
@@ -464,8 +471,99 @@ def targets(pool: Pool) -> list[Target]:
         ("poisson_check", bs.poisson_check, {"image": image, "seed": 0}),
         ("seg.plan", seg.plan, {"numerator": "Fe_Ka", "denominator": "O_Ka", "doses": [300.0], "seed": 0}),
     ]
-    quick += quantities(pool)
-    return [(*one, 1.0) for one in quick] + [(*one, 0.7) for one in slow]
+    quick += quantities(pool) + results(pool) + pictures(pool)
+    return [(*one, 1.0) for one in quick] + [(*one, 0.7) for one in slow] + [(*one, 0.5) for one in repeated(pool)]
+
+
+def repeated(pool: Pool) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Calibration of workflows, and the estimators."""
+    import bayesspec as bs
+    from bayesspec import sklearn
+
+    counts = np.array(pool.image.counts).reshape(36, -1)
+
+    def calibrated(**given: Any) -> Any:
+        return bs.calibrate(bs.segment, **given)
+
+    def transformed(kind: type, X: Any, other: Any, number: Any, **given: Any) -> Any:  # noqa: N803
+        estimator = kind(number, **given).fit(X)
+        return estimator.inverse_transform(estimator.transform(other))
+
+    estimators = (sklearn.PoissonNMF, sklearn.PoissonPCA, sklearn.CompositionMixture)
+    of_rows = {"X": counts, "other": counts[:5], "number": 2, "draws": 6, "random_state": 0}
+    given = {"like": pool.maps, "phases": 1, "draws": 10, "replicates": 2, "truth": "auto", "prob": 0.9}
+    folders = {"folder": None, "processes": 1, "seed": 0}
+    return [
+        ("calibrate", calibrated, given | folders),
+        *((kind.__name__, partial(transformed, kind), of_rows) for kind in estimators),
+    ]
+
+
+def results(pool: Pool) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """What every result answers, and a result of a user's own kind."""
+    import bayesspec as bs
+
+    seg, fit, lines = pool.seg, pool.fit, pool.lines
+    values = {"rate": ("entry", np.arange(3.0)), "rate_draws": (("draw", "entry"), np.ones((4, 3)))}
+    asked = [
+        (f"{kind}.{name}", getattr(result, name), arguments)
+        for kind, result in (("seg", seg), ("fit", fit), ("lines", lines))
+        for name, arguments in (
+            ("table", {"reference": "O_Ka"}),
+            ("facts", {"reference": "O_Ka"}),
+            ("to_arviz", {"groups": ["posterior"]}),
+            ("is_of", {"data": pool.image}),
+            ("own_image", {"image": pool.image}),
+            ("expected_counts", {"rows": slice(0, 3)}),
+            ("save", {"path": str(pool.folder / "new.nc"), "overwrite": True}),
+        )
+    ]
+    return [
+        *asked,
+        ("seg.intensities_of", seg.intensities_of, {"lines": ["Fe_Ka", "O_Ka"]}),
+        ("seg.agreement", seg.agreement, {"other": seg}),
+        ("seg.matched", seg.matched, {"truth": seg}),
+        ("seg.interior", partial(bs.segment, draws=10), {"data": pool.maps, "phases": 2, "interior": True}),
+        (
+            "Result.from_values",
+            bs.Result.from_values,
+            {"values": values, "name": "a", "method": "own", "verdict": "v", "settings": {"seed": 0}},
+        ),
+        (
+            "camera_noise",
+            bs.camera_noise,
+            {"values": pool.losses.counts * 2.5 - 3.0, "gain": None, "offset": None, "read_noise": None},
+        ),
+    ]
+
+
+def pictures(pool: Pool) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Figures, and simulated pieces."""
+    import bayesspec as bs
+
+    calibrated = bs.calibrate(bs.segment, like=pool.maps, phases=1, draws=10, replicates=2, processes=1)
+    return [
+        ("plot.calibration", bs.plot.calibration, {"found": calibrated}),
+        ("plot.checks", bs.plot.checks, {"found": bs.check(pool.seg)}),
+        ("plot.comparison", bs.plot.comparison, {"scores": bs.compare(pool.image, [pool.seg, pool.fit])}),
+        ("plot.dose_plan", bs.plot.dose_plan, {"plan": pool.plan}),
+        ("plot.principal_components", bs.plot.principal_components, {"result": pool.pca}),
+        ("plot.scree", bs.plot.scree, {"evidence": bs.select_rank(pool.image, range(1, 3), seed=0)}),
+        ("plot.thickness", bs.plot.thickness, {"result": bs.thickness_map(pool.low_loss)}),
+        ("iron_oxide_lines", bs.simulate.iron_oxide_lines, {"counts_per_pixel": 50, "shape": (6, 6), "seed": 0}),
+        ("pictures", bs.simulate.pictures, {"size": 16}),
+        (
+            "line_profile",
+            bs.simulate.line_profile,
+            {"line": "Fe_Ka", "energy_kev": np.array(pool.image.energy), "resolution_mn_ka_ev": 130.0},
+        ),
+        (
+            "bremsstrahlung",
+            bs.simulate.bremsstrahlung,
+            {"energy_kev": np.array(pool.image.energy), "beam_energy_kev": 200.0},
+        ),
+        ("beatles_gaussian", bs.simulate.beatles_gaussian, {"snr": 10.0, "mixtures": 9, "seed": 0, "size": 16}),
+    ]
 
 
 def quantities(pool: Pool) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
@@ -608,6 +706,15 @@ def told(arguments: dict[str, Any], given: dict[str, Any]) -> str:
     return ", ".join(f"{name}={repr(value)[:90]}" for name, value in changed.items())
 
 
+def ended(error: Exception) -> tuple[str, str]:
+    """Whether scikit-learn refused the arguments of its own accord, and the last line of the package."""
+    place = traceback.extract_tb(error.__traceback__)
+    own = [f for f in place if "bayesspec" in f.filename and "benchmarks" not in f.filename]
+    where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "?"
+    refused = place[-1].filename.endswith(("sklearn/utils/validation.py", "sklearn/base.py"))
+    return ("refused by scikit-learn" if refused else "OTHER EXCEPTION"), where
+
+
 def run(calls: int, seed: int, only: list[str] | None = None, *, verbose: bool = False) -> tuple[Counter, list[str]]:
     """Make the calls; outcomes, and a line about each that did not end well."""
     import matplotlib as mpl
@@ -635,13 +742,10 @@ def run(calls: int, seed: int, only: list[str] | None = None, *, verbose: bool =
             except Hangs:
                 outcome = "HANGS"
             except Exception as error:
-                outcome = "OTHER EXCEPTION"
-                place = traceback.extract_tb(error.__traceback__)
-                own = [f for f in place if "bayesspec" in f.filename and "benchmarks" not in f.filename]
-                where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "?"
-                bad.append(
-                    f"{number} {name}({told(arguments, given)}): {type(error).__name__}: {str(error)[:120]} at {where}"
-                )
+                outcome, where = ended(error)
+                if outcome == "OTHER EXCEPTION":
+                    what = f"{type(error).__name__}: {str(error)[:120]}"
+                    bad.append(f"{number} {name}({told(arguments, given)}): {what} at {where}")
             took = time.perf_counter() - start
             if outcome == "HANGS":
                 bad.append(f"{number} {name}({told(arguments, given)}): hangs")

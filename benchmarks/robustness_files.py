@@ -120,7 +120,7 @@ def damaged(path: Path, kind: str, number: int, seed: int) -> Counter:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         while places:
-            for beside in path.parent.glob(f"{path.stem}.*"):
+            for beside in filter(Path.is_file, path.parent.glob(f"{path.stem}.*")):
                 shutil.copy(beside, folder)
             done, outcome = _run(copy, kind, places, seed)
             for place, found in done:

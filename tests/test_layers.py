@@ -191,6 +191,25 @@ def test_import_stays_light() -> None:
     assert printed.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("module", [m for m in TREES if room(m) == "inference"])
+def test_who_uses_jax_keeps_compiled_programs(module: str) -> None:
+    programs = "bayesspec.inference.programs"
+    needed, found = [module], set()
+    while needed:
+        one = needed.pop()
+        if one in TREES and one not in found:
+            found.add(one)
+            needed += [*own_imports(one), one.rpartition(".")[0]]
+    used = {m.split(".")[0] for m in imports(ast.Module(TREES[module].body, []))}
+    setting_up = {
+        "abandoned_compilation",
+        "compilation_cache",
+        "minibatches",
+        "model_sites",
+    }  # the last two compile nothing
+    assert "jax" not in used or programs in found or module.rpartition(".")[2] in setting_up
+
+
 def test_files_that_could_be_folded_in(capsys: pytest.CaptureFixture[str]) -> None:
     """Print the files with one importer, in their own room, and no test of their own: candidates, no failure."""
     importers: defaultdict[str, set[str]] = defaultdict(set)

@@ -1,5 +1,12 @@
 """The command line."""
 
-from bayesspec.cli.commands import main
+import os
+
+# Threads of the linear algebra wait for each other on a machine that others use: ten times the time, on small matrices.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+from bayesspec.cli.commands import main  # noqa: E402
 
 __all__ = ["main"]

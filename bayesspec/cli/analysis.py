@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TextIO
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import click
 
 from bayesspec import classical
 from bayesspec.cli.analysis_files import AnalysisFiles
 from bayesspec.cli.answers import in_options
+from bayesspec.cli.elements import with_elements
 from bayesspec.cli.outcomes import result_facts
-from bayesspec.cli.reading import with_elements
+from bayesspec.cli.running import step
 from bayesspec.comparison.side_by_side import Comparison, compare
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.results.line_fit import LineFit
+from bayesspec.results.line_result import LineResult
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
-from bayesspec.results.segmentation import Segmentation
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
-from bayesspec.spectroscopy.line_maps import LineMaps
+from bayesspec.spectroscopy.line_maps import LineMaps, default_lines
 from bayesspec.workflows.align_zero_loss import align_zero_loss
 from bayesspec.workflows.element_maps import element_maps
 from bayesspec.workflows.fit_edges import fit_edges
@@ -38,6 +38,17 @@ LOWEST_KEV = 0.2
 CHANNEL_KEV = 0.02
 """Width of a channel, in keV, up to which finer ones are summed."""
 LOW_LOSS = "an EELS low loss"
+MOST_PIXELS = 2**14
+"""Pixels in which components are sought; of more, blocks are summed, and that is said: a minute's work
+(python benchmarks/analyse.py)."""
+MOST_LINE_PIXELS = 2**14
+"""Pixels times lines in which phases are sought where nobody names lines; of more, blocks are summed, and that is said:
+a minute's work (python benchmarks/analyse.py)."""
+MOST_LINES = 6
+"""Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work
+(python benchmarks/analyse.py)."""
+LEAST_PER_PIXEL = 0.1
+"""Counts of such a line in the mean of the pixels: of fewer, nine pixels in ten say nothing."""
 NMF_ITERATIONS = 60
 """Iterations of scikit-learn's factorisation, which is there for comparison."""
 
@@ -112,63 +123,98 @@ def analyse_image(image: SpectrumImage, choices: Choices, files: AnalysisFiles) 
     """
     kind = kind_of(image)
     click.echo(f"  this is {kind}", err=True)
-    results, rivals = _found(image, kind, choices, files)
+    parts = _found(image, kind, choices, files)
+    results = [result for part in parts for result in part.results]
+    reference = _reference(results) if choices.lines is None else None
     comparison = None
-    if rivals:
+    if any(part.rivals for part in parts):
         with step("comparing"):
-            comparison = compare(_coarse_energy(image), [*(r for r in results if comparable(r)), *rivals])
+            comparison = _compared(parts)
     with step("writing the report"):
-        files.report(results, comparison)
-    return {"kind": kind, "results": [result_facts(one) for one in results], "text": _summary(results, comparison)}
+        files.report(results, comparison, reference)
+    text = _summary(results, comparison, reference)
+    return {"kind": kind, "results": [result_facts(one) for one in results], "text": text}
 
 
-def comparable(result: Result) -> bool:
-    """Whether it stands beside the classical methods.
+class Found(NamedTuple):
+    """A part of the analysis: results, and the classical ones and the counts that they are compared with."""
 
-    Parameters
-    ----------
-    result : Result
-        The result.
-
-    Returns
-    -------
-    bool
-        True for phases and components.
-    """
-    return isinstance(result, Segmentation | Unmixing)
+    results: list[Result]
+    rivals: list[Result]
+    data: Any = None
 
 
-def _found(
-    image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFiles
-) -> tuple[list[Result], list[Result]]:
-    """Results by kind of image, and what they are compared with."""
+def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFiles) -> list[Found]:
+    """What is found, by kind of image."""
     if kind == LOW_LOSS:
-        return _thickness(image, files), []
-    parts = []
+        return [Found(_thickness(image, files), [])]
+    parts: list[Found] = []
     technique, several = image.acquisition.technique, image.shape[0] * image.shape[1] > 1
     if technique == "EDS":
         image = with_elements(image)
-        parts += [_phases, _lines] if several else [_lines]
+        parts.append(_lines(image, choices, files))
     elif technique == "EELS" and image.elements:
-        parts.append(_edges)
-    parts += [_components] if several else []
+        parts.append(_edges(image, choices, files))
+    if several and technique == "EDS":
+        lines, smaller = choices.lines, image
+        if lines is None:
+            lines = _strongest(image, parts[0].results[0])
+            smaller = _fewer_pixels(image, MOST_LINE_PIXELS // max(len(lines), 1), "phases", "segment")
+        parts.append(_phases(smaller, replace(choices, lines=lines), files))
+    if several:
+        smaller = _fewer_pixels(image, MOST_PIXELS, "components", "unmix")
+        parts.append(_components(smaller, choices, files))
     if not parts:
         raise InputError(f"{kind} without elements", "the elements of the sample", "elements=['Ti', 'O']")
-    results: list[Result] = []
-    rivals: list[Result] = []
-    for part in parts:
-        found, others = part(image, choices, files)
-        results, rivals = results + found, rivals + others
-    return results, rivals
+    return parts
 
 
-def _summary(results: list[Result], comparison: Comparison | None) -> str:
-    said = [f"{result.heading}: {result.verdict}" for result in results]
-    said += [result.table().to_text() for result in results if not comparable(result)]
+def _fewer_pixels(image: SpectrumImage, most: int, what: str, command: str) -> SpectrumImage:
+    """Sum blocks of pixels where there are many, and say so."""
+    ny, nx, _ = image.shape
+    block = math.ceil(math.sqrt(ny * nx / most))
+    if block <= 1:
+        return image
+    summed = f"{what} are sought in sums over {block} x {block} pixels"
+    click.echo(f"  Note: {summed}; bayesspec {command} FILE takes every pixel", err=True)
+    return image.rebin(y=min(block, ny), x=min(block, nx))
+
+
+def _strongest(image: SpectrumImage, fit: Result) -> list[str]:
+    """Lines that tell phases apart, one an element, the strongest last, so that ratios are to it."""
+    assert isinstance(fit, LineFit)
+    counts = fit.data["intensity_draws"].mean("draw")
+    each = {line: float(counts.sel(line=line)) for line in default_lines(image) if line in fit.lines}
+    ordered = sorted(each, key=lambda line: each[line])
+    seen = [line for line in ordered if each[line] >= LEAST_PER_PIXEL * int(image.valid.sum())]
+    chosen = (seen if len(seen) > 1 else ordered)[-MOST_LINES:]
+    if len(chosen) < len(image.elements):
+        named = ", ".join(chosen)
+        click.echo(f"  Note: phases are told apart by the strongest lines, {named}; --lines takes others", err=True)
+    return chosen
+
+
+def _reference(results: Sequence[Result]) -> str | None:
+    """Line that ratios are given to: the strongest of the fitted ones, if all results have it."""
+    fits = [result for result in results if isinstance(result, LineFit)]
+    if not fits:
+        return None
+    counts = fits[0].data["intensity_draws"].mean("draw")
+    strongest = str(counts["line"].values[int(counts.values.argmax())])
+    return strongest if all(strongest in result.lines for result in results if isinstance(result, LineResult)) else None
+
+
+def _compared(parts: Sequence[Found]) -> Comparison:
+    """Compare every part on the counts that it is made of."""
+    made = [compare(part.data, [*part.results, *part.rivals]) for part in parts if part.rivals and part.data]
+    phases, components = ([score for one in made for score in getattr(one, name)] for name in ("phases", "components"))
+    return replace(made[-1], phases=tuple(phases), components=tuple(components))
+
+
+def _summary(results: list[Result], comparison: Comparison | None, reference: str | None) -> str:
+    said = [f"{result.heading}: {in_options(result.verdict)}" for result in results]
+    said += [result.table(reference).to_text() for result in results]
     return "\n\n".join(["\n".join(said), *([comparison.to_text()] if comparison else [])])
-
-
-Found = tuple[list[Result], list[Result]]
 
 
 def _of_sum(fit: Callable[..., Result], what: str) -> Callable[[SpectrumImage, Choices, AnalysisFiles], Found]:
@@ -178,8 +224,8 @@ def _of_sum(fit: Callable[..., Result], what: str) -> Callable[[SpectrumImage, C
         with step(f"fitting the {what} of the summed spectrum"):
             found = fit(image, seed=choices.seed)
             files.save(found, what)
-        click.echo(f"  {found.verdict}", err=True)
-        return [found], []
+        click.echo(f"  {in_options(found.verdict)}", err=True)
+        return Found([found], [])
 
     return part
 
@@ -191,7 +237,7 @@ def _thickness(image: SpectrumImage, files: AnalysisFiles) -> list[Result]:
     with step("aligning the zero loss and mapping the thickness"):
         found = Thickness.of(thickness_map(align_zero_loss(image).low_loss))
         files.save(found, "thickness")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     return [found]
 
 
@@ -204,19 +250,19 @@ def _coarse_energy(image: SpectrumImage) -> SpectrumImage:
 
 
 def _phases(image: SpectrumImage, choices: Choices, files: AnalysisFiles) -> Found:
-    lines = choices.lines
-    if lines is None and len(image.elements) < 2:
-        click.echo(f"  Note: no phases: {', '.join(image.elements)} alone, and a composition is a ratio", err=True)
-        return [], []
+    lines = choices.lines or []
+    if len(lines) < 2:
+        click.echo(f"  Note: no phases: {', '.join(lines)} alone, and a composition is a ratio", err=True)
+        return Found([], [])
     with step("counting lines"):
         maps = element_maps(image, lines)
     with step("finding phases"):
         found = segment(maps, choices.phases, seed=choices.seed)
         files.save(found, "phases")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("k-means"):
         rivals = _clusterings(maps, found.n_phases, choices.seed)
-    return [found], rivals
+    return Found([found], rivals, maps)
 
 
 def _clusterings(maps: LineMaps, n: int, seed: int) -> list[Result]:
@@ -231,13 +277,13 @@ def _components(image: SpectrumImage, choices: Choices, files: AnalysisFiles) ->
     with step("finding components"):
         found = _unmixed(image, choices)
         files.save(found, "components")
-    click.echo(f"  {found.verdict}", err=True)
+    click.echo(f"  {in_options(found.verdict)}", err=True)
     with step("SVD and NMF"):
         rivals = [
             classical.svd(image, found.rank),
             classical.nmf(image, found.rank, seed=choices.seed, max_iterations=NMF_ITERATIONS),
         ]
-    return [found], list(rivals)
+    return Found([found], list(rivals), image)
 
 
 def _unmixed(image: SpectrumImage, choices: Choices) -> Unmixing | PrincipalComponents:
@@ -248,37 +294,3 @@ def _unmixed(image: SpectrumImage, choices: Choices) -> Unmixing | PrincipalComp
         except InputError as error:
             click.echo(f"  Note: components of free spectra, since {in_options(str(error))}", err=True)
     return unmix(image, choices.rank, seed=choices.seed)
-
-
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
-    click.echo(f"{what} ...", err=True)
-    start = time.perf_counter()
-    yield
-    click.echo(f"  {time.perf_counter() - start:.1f} s", err=True)
-
-
-@contextmanager
-def notes() -> Iterator[None]:
-    """Print warnings as notes, without the place in the code that they come from.
-
-    Yields
-    ------
-    None
-        While warnings are notes.
-    """
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        click.echo(f"  Note: {in_options(str(message))}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield

@@ -53,7 +53,9 @@ class AnalysisFiles:
         """
         result.save(self.out / f"{name}.nc", overwrite=self.overwrite)
 
-    def report(self, results: Sequence[Result], comparison: Comparison | None = None) -> None:
+    def report(
+        self, results: Sequence[Result], comparison: Comparison | None = None, reference: str | None = None
+    ) -> None:
         """Write report, tables and figures.
 
         Parameters
@@ -62,9 +64,11 @@ class AnalysisFiles:
             What to report.
         comparison : Comparison or None
             Methods side by side.
+        reference : str or None
+            Line below the ratios; ``None`` for the last one of every result.
         """
-        report(results, self.page, comparison=comparison, overwrite=self.overwrite)
-        report(results, self.tables, comparison=comparison, overwrite=self.overwrite)
+        report(results, self.page, comparison=comparison, reference=reference, overwrite=self.overwrite)
+        report(results, self.tables, comparison=comparison, reference=reference, overwrite=self.overwrite)
         save_figures(results, self.figures, comparison=comparison, overwrite=self.overwrite)
 
     def write(self, results: Sequence[Result], tables: Mapping[str, str]) -> None:

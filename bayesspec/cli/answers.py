@@ -24,6 +24,9 @@ _SPECIAL = {
     "fit_lines": "bayesspec lines FILE",
     "identify_lines": "bayesspec lines FILE",
     "pca": "bayesspec pca FILE",
+    "plan_dose": "bayesspec plan",
+    "poisson_check": "bayesspec check FILE",
+    "ratio_map": "bayesspec ratio FILE LINE LINE",
     "segment": "bayesspec segment FILE",
     "unmix": "bayesspec unmix FILE",
 }
@@ -35,6 +38,7 @@ _PYTHON = {
 """What no command does."""
 _CALL = re.compile(r"\b(?:bs|si|fit|seg|maps|plan|np|s)\.(?:\w+\.)*\w+\(|\b(?:crop|rebin|plan_dose|load|save|report)\(")
 _ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})=")
+_NAME = re.compile(r"\bbs\.(\w+)\b(?!\.?\w|\()")
 _HELP = "bayesspec COMMAND --help"
 
 
@@ -55,7 +59,7 @@ def in_options(text: str) -> str:
     for start, end, words in _python_in(text):
         parts += [text[place:start], words]
         place = end
-    return "".join([*parts, text[place:]])
+    return _NAME.sub(lambda name: _SPECIAL.get(name[1], name[0]), "".join([*parts, text[place:]]))
 
 
 def _python_in(text: str) -> Iterator[tuple[int, int, str]]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from bayesspec.cli.elements import with_elements
 from bayesspec.cli.options import READING, WRITING, given, options
 from bayesspec.cli.outcomes import delivery, result_facts, result_text
-from bayesspec.cli.reading import read, with_elements
+from bayesspec.cli.reading import read
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.results.component import Component
@@ -139,3 +140,6 @@ def _components(named: Sequence[str]) -> list[Component]:
 
 def _is_numbers(text: str) -> bool:
     return bool(text) and all(part.isdigit() for part in text.split(","))
+
+
+commands = click.Group(commands={name: fit_command(name, fit) for name, fit in FITS.items()})

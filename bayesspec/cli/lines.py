@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bayesspec.results.table import Table
 from bayesspec.workflows.fit_lines import fit_lines
 from bayesspec.workflows.identify_lines import Identification, identify_lines
 
+commands = click.Group()
 THIN_KEV = 40.0
 """Beam energy, in keV, below which a sample is taken to be thick: scanning microscopes end at 30 keV, transmission
 microscopes begin at 60 keV. Of thick samples no composition is given without standards."""
@@ -58,7 +59,7 @@ class Spectrum:
         return self.fit.composition()
 
 
-@click.command("lines")
+@commands.command("lines")
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @options("lines", "thin", "seed", *READING, *WRITING)
 def lines_command(*, files: Sequence[Path], thin: bool, **values: Any) -> None:
@@ -109,7 +110,7 @@ def fitted(files: Sequence[Path], values: Mapping[str, Any]) -> list[Spectrum]:
         raise InputError(f"no lines of an element in {images[0]}", "the elements of the sample", "elements=['Fe', 'O']")
     made = []
     for file, image, found in zip(files, images, identified, strict=True):
-        seen = recorded(replace(image, elements=tuple(elements)))
+        seen = recorded(image.changed(elements=tuple(elements)))
         fit = fit_lines(seen, lines=values.get("lines") or (), seed=values["seed"])
         made.append(Spectrum(file, seen, found, fit))
     return made

@@ -1,92 +1,16 @@
-"""What a command prints and writes: text for people, JSON for programs, and a folder with report and result."""
+"""What a command writes: a folder with report and result, and what is printed of a result."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-import numpy as np
-import xarray as xr
-
 from bayesspec.cli.analysis_files import analysis_files
-from bayesspec.errors import InputError
-from bayesspec.image.count_matrix import counts_of
-from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.cli.answers import in_options
+from bayesspec.cli.printing import plain, say
 from bayesspec.results.result import Result
-from bayesspec.results.table import Table
-from bayesspec.spectroscopy.odd_channels import odd_channels
-from bayesspec.workflows.poisson_check import check_noise
-
-MOST_VALUES = 10_000
-"""Values of an array up to which they are part of the JSON; of larger ones dims and shape are."""
-
-
-def plain(value: Any) -> Any:
-    """Bring a value to what JSON can hold; what is not finite becomes null.
-
-    Parameters
-    ----------
-    value : object
-        Numbers, text, arrays, tables, labelled data, and lists and mappings of them.
-
-    Returns
-    -------
-    object
-        The same in lists and mappings.
-    """
-    if isinstance(value, Estimate):
-        return estimated(value)
-    if isinstance(value, Table):
-        return {name: plain(getattr(value, name)) for name in ("title", "columns", "rows", "note")}
-    if isinstance(value, xr.Dataset):
-        arrays = {str(name): _array(array) for name, array in value.variables.items()}
-        return {"arrays": arrays, "attributes": plain(value.attrs)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None else str(value)
-
-
-def estimated(estimate: Estimate) -> Any:
-    """Values, standard deviations and intervals of an estimate.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        Of one value, or one for each of some names.
-
-    Returns
-    -------
-    dict
-        ``mean``, ``sd``, ``lower``, ``upper`` and ``prob``; by name where there are several.
-    """
-    lower, upper = estimate.interval(PROB)
-    parts = {"mean": estimate.mean, "sd": estimate.sd, "lower": lower, "upper": upper}
-    if not estimate.mean.dims:
-        return {name: plain(float(part)) for name, part in parts.items()} | {"prob": PROB}
-    dim = estimate.mean.dims[0]
-    return {str(name): estimated(estimate.sel(**{str(dim): name})) for name in estimate.mean[dim].values}
-
-
-def _array(array: Any) -> Any:
-    held = {"dims": list(array.dims), "shape": list(array.shape)}
-    units = array.attrs.get("units")
-    held |= {"units": units} if units else {}
-    return held | ({"values": plain(array.values.tolist())} if array.size <= MOST_VALUES else {})
 
 
 def result_facts(result: Result) -> dict[str, Any]:
@@ -106,21 +30,6 @@ def result_facts(result: Result) -> dict[str, Any]:
     facts = {name: getattr(result, name) for name in names}
     facts |= {"warnings": result.warnings(), "table": result.table(), "provenance": result.provenance}
     return plain(facts | {"data": result.data})
-
-
-def say(facts: Any, text: str, *, as_json: bool) -> None:
-    """Print an answer.
-
-    Parameters
-    ----------
-    facts : object
-        The answer for programs.
-    text : str
-        The same for people.
-    as_json : bool
-        Which of them to print.
-    """
-    click.echo(json.dumps(plain(facts), allow_nan=False, indent=1) if as_json else text)
 
 
 @contextmanager
@@ -168,35 +77,5 @@ def result_text(result: Result, reference: str | None = None) -> str:
     str
         Verdict, table and warnings.
     """
-    return "\n".join([f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()])
-
-
-def image_facts(image: SpectrumImage) -> dict[str, Any]:
-    """What is to be known of an image.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        The image.
-
-    Returns
-    -------
-    dict
-        Sizes, counts, elements, memory, acquisition and the verdict on its noise.
-    """
-    size, several = image.pixel_size, int(image.valid.sum()) > 1
-    noise = "one spectrum does not tell"
-    if several:
-        with contextlib.suppress(InputError):
-            noise = "; ".join(check_noise(counts_of(image), odd_channels(image), drift=False).problems)
-            noise = noise or "that of counts, as far as these tell"
-    facts = {
-        "image": repr(image),
-        "pixel size": "not known" if size is None else f"{size[0]:.4g} x {size[1]:.4g} {image.pixel_unit}",
-        "counts": f"{int(image.sum_spectrum().sum()):,}, {image.counts_per_pixel:.4g} per pixel",
-        "elements": ", ".join(image.elements) or "not named",
-        "memory": f"{image.counts.nbytes / 1e6:.4g} MB of counts",
-        "noise": noise,
-    }
-    acquired = vars(image.acquisition).items()
-    return facts | {name.replace("_", " "): value for name, value in acquired if value is not None}
+    said = [f"{result.name}: {result.verdict}", "", result.table(reference).to_text(), *result.warnings()]
+    return in_options("\n".join(said))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from bayesspec.cli.options import CROPPING, READING, given
 from bayesspec.errors import InputError
 from bayesspec.files.load import load
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.edge_design import edges_in_range
-from bayesspec.spectroscopy.xray_lines import lines_in_range
+from bayesspec.spectroscopy.recorded import recorded_elements
 from bayesspec.workflows.divide_gain import poisson_counts
-from bayesspec.workflows.identify_lines import identify_lines
 
 
 def read(file: Path, values: Mapping[str, Any]) -> SpectrumImage:
@@ -61,45 +58,13 @@ def recorded(image: SpectrumImage) -> SpectrumImage:
     InputError
         When none of them is.
     """
-    low, high = float(image.energy[0]), float(image.energy[-1])
-    technique, beam = image.acquisition.technique, image.acquisition.beam_energy_kev
-    if technique == "EDS" and image.energy_unit == "keV":
-        seen = tuple(e for e in image.elements if lines_in_range(e, low, high, beam))
-    elif technique == "EELS":
-        seen = tuple(e for e in image.elements if edges_in_range(e, max(low, 1.0), high))
-    else:
+    technique = image.acquisition.technique
+    if technique != "EELS" and not (technique == "EDS" and image.energy_unit == "keV"):
         return image
-    gone = [e for e in image.elements if e not in seen]
-    where = f"{low:.4g} to {high:.4g} {image.energy_unit}"
+    seen, gone = recorded_elements(image, image.elements, alpha=True)
+    where = f"{image.energy[0]:.4g} to {image.energy[-1]:.4g} {image.energy_unit}"
     if gone and not seen:
         raise InputError(f"{', '.join(gone)}, of which nothing lies in {where}", "a wider range", "crop(energy=...)")
     if gone:
         click.echo(f"  Note: {', '.join(gone)} left out: nothing of them lies in {where}", err=True)
-    return replace(image, elements=seen)
-
-
-def with_elements(image: SpectrumImage) -> SpectrumImage:
-    """Find the elements of an EDS image where nobody named them, and say so.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        The image.
-
-    Returns
-    -------
-    SpectrumImage
-        With elements, if it is one of X-rays.
-
-    Raises
-    ------
-    InputError
-        When its lines show none.
-    """
-    if image.elements or image.acquisition.technique != "EDS":
-        return image
-    found = identify_lines(image)
-    if not found.elements:
-        raise InputError(f"no lines of an element in {image}", "the elements of the sample", "elements=['Fe', 'O']")
-    click.echo(f"  Note: nobody named elements; found by their lines: {', '.join(map(str, found.found))}", err=True)
-    return recorded(replace(image, elements=found.elements))
+    return image.changed(elements=tuple(seen))

@@ -6,12 +6,15 @@ import contextlib
 import os
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
+from bayesspec.cli.answers import in_options
 from bayesspec.errors import InputError
 from bayesspec.files.paths import new_folder
 from bayesspec.files.writing import lock, stop_writing
@@ -80,6 +83,40 @@ def _leave_at_once() -> None:
 def say_interrupted() -> None:
     """Tell the user that his interruption was heard."""
     click.echo("\nInterrupted: the files written so far are kept.", err=True)
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    click.echo(f"{what} ...", err=True)
+    start = time.perf_counter()
+    yield
+    click.echo(f"  {time.perf_counter() - start:.1f} s", err=True)
+
+
+@contextlib.contextmanager
+def notes() -> Iterator[None]:
+    """Print warnings as notes, without the place in the code that they come from.
+
+    Yields
+    ------
+    None
+        While warnings are notes.
+    """
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        click.echo(f"  Note: {in_options(str(message))}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 @contextlib.contextmanager

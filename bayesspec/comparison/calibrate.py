@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from bayesspec.errors import InputError, Interrupted
 from bayesspec.files.paths import expanded, named_os_errors
-from bayesspec.files.public_arguments import as_image, checked_arguments, integer
+from bayesspec.files.public_arguments import as_image, checked_arguments, integer, text
 from bayesspec.files.writing import write_file
 from bayesspec.image.checksum import checksum
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -41,12 +41,12 @@ from bayesspec.workflows.fit import fit, replicate_of
 HELD = 0.9
 """Probability of the intervals that are judged: of 100 repeats ten should miss, enough to tell how many do."""
 TRUTHS = ("auto", "prior", "fit")
-OF_FIT = ("inference", "guide", "seed", "draws", "max_steps", "starts", "strict")
+OF_FIT = ("inference", "guide", "seed", "draws", "max_steps", "starts", "batch_size", "strict")
 """Arguments of ``bs.fit`` that are none of the model."""
 DO = "bs.calibrate(bs.segment, like=si, replicates=100)"
 
 
-@checked_arguments(replicates=integer("replicates", 2), processes=None, truth=None)
+@checked_arguments(replicates=integer("replicates", 2), processes=None, truth=text("truth", "truth='fit'"))
 def calibrate(
     model: Any,
     like: Any,

@@ -20,6 +20,9 @@ LEAST_EXCESS = 0.03
 ``python benchmarks/decisions.py check``."""
 PIXEL_SIGMAS = 6.0
 """Standard deviations for single pixels, more as there are many: ``python benchmarks/decisions.py check``."""
+INTERIOR_SIGMAS = 4.0
+"""Standard deviations between a ratio of a phase and that of its interior from which on they disagree: false alarms and
+power, ``python benchmarks/decisions.py interior``."""
 TILE = 8
 """Side of the squares of the image that are judged, in pixels."""
 
@@ -44,7 +47,10 @@ def check(result: Result, image: SpectrumImage | None = None) -> xr.Dataset:
     xarray.Dataset
         ``channel_excess`` (energy or line), ``pixel_excess`` (y, x) and ``component_excess`` (component or phase):
         deviance over what is expected, 1 where the model holds. ``channel_sigmas``, ``pixel_sigmas`` and
-        ``component_sigmas``: how many standard deviations it is above that. Attributes: ``excess`` and ``sigmas`` of
+        ``component_sigmas``: how many standard deviations it is above that. Of a segmentation also ``interior_ratio``
+        and ``fitted_ratio`` (phase, ratio), line ratios of the pixels whose neighbours are all of the same phase and
+        those that were fitted, ``interior_sigmas``, how many standard deviations they are apart, and
+        ``interior_pixels`` (phase). Attributes: ``excess`` and ``sigmas`` of
         everything, ``ok``, and ``verdict`` in words.
 
     Raises
@@ -84,9 +90,9 @@ def check(result: Result, image: SpectrumImage | None = None) -> xr.Dataset:
         excess, sigmas = _against(sums)
         table |= {f"{name}_excess": (dims, excess), f"{name}_sigmas": (dims, sigmas)}
     coords = {name: result.data.coords[name] for name in (axis, "y", "x", parts) if name in result.data.coords}
-    found = xr.Dataset(table, coords=coords)
+    found = xr.Dataset(table, coords=coords).merge(result.baseline())
     whole = [float(value) for value in _against(channels.sum(axis=1))]
-    words = _words(found, axis, parts, whole, _tiles(pixels.reshape(3, *shape[:2])))
+    words = _words(found, axis, parts, whole, _tiles(pixels.reshape(3, *shape[:2]))) + _interior_words(found)
     verdict = "; ".join(words) or "the counts agree with the result everywhere, as far as their noise tells"
     return found.assign_attrs(excess=whole[0], sigmas=whole[1], ok=int(not words), verdict=verdict, name=result.name)
 
@@ -147,3 +153,19 @@ def _words(
             f"{len(tiles)} parts of the image deviate, most of all {place}: {by_tile:.3g} times, {sigma:.0f} sigmas"
         )
     return words
+
+
+def _interior_words(found: xr.Dataset) -> list[str]:
+    """Say where the ratios of phases are not those of their interior, the worst."""
+    if "interior_sigmas" not in found or not np.isfinite(found["interior_sigmas"]).any():
+        return []
+    sigmas = np.abs(found["interior_sigmas"].values)
+    if not np.nanmax(sigmas) > INTERIOR_SIGMAS:
+        return []
+    phase, place = np.unravel_index(int(np.nanargmax(sigmas)), sigmas.shape)
+    fitted, inside = (float(found[name].values[phase, place]) for name in ("fitted_ratio", "interior_ratio"))
+    name, pixels = found["ratio"].values[place], int(found["interior_pixels"].values[phase])
+    return [
+        f"the interior of phase {phase}, {pixels} pixels whose neighbours are of the same phase, has another "
+        f"{name} of counts than was fitted: {inside:.4g} in place of {fitted:.4g}, {sigmas[phase, place]:.0f} sigmas"
+    ]

@@ -155,7 +155,7 @@ def compare(
 
 def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
     shape: tuple[int, ...] = result.counts_shape
-    needed: tuple[int, ...] = data.counts.shape
+    needed: tuple[int, ...] = data.shape if isinstance(data, SpectrumImage) else data.counts.shape
     if result.part == "phase":
         shape, needed = shape[:2], needed[:2]
     elif not isinstance(data, SpectrumImage):
@@ -169,7 +169,7 @@ def _check_shape(data: SpectrumImage | LineMaps, result: Result) -> None:
     if shape != needed:
         kind = "image" if isinstance(data, SpectrumImage) else "line maps"
         raise InputError(
-            f"the result {result.method!r} of shape {shape} beside {kind} of shape {data.counts.shape}",
+            f"the result {result.method!r} of shape {shape} beside {kind} of shape {needed}",
             "results of these data; an unmixing is compared on the image that was unmixed",
             "bs.compare(si, [bs.unmix(si, rank=4), bs.classical.svd(si, 4)])",
         )

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from bayesspec.errors import InputError
 from bayesspec.files.camera import countable
 from bayesspec.files.frames import Frames, summed_frames
-from bayesspec.files.hyperspy_signal import LUMINESCENCE, WAVELENGTH_UNIT, Axis, Signal, computed
+from bayesspec.files.hyperspy_signal import LUMINESCENCE, WAVELENGTH_UNIT, Axis, Signal, computed, loaded
 from bayesspec.files.nested_metadata import dig
 from bayesspec.files.stated import Stated, in_unit
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.checks import UNITS, known_elements
 from bayesspec.image.counts import as_counts, owned
+from bayesspec.image.sparse_counts import SparseCounts, sparse_counts
 from bayesspec.image.spectrum_image import SpectrumImage
 
 _MN_KA_KEV = 5.895
@@ -63,13 +64,15 @@ def spectrum_image(signal: Signal, *, name: str, stated: Stated | None = None) -
         stated.axis(axis), signal.technique, stated=stated.energy_unit is not None
     )
     found = countable(data, technique, stated)
-    counts = found.counts if np.may_share_memory(found.counts, data) else owned(found.counts)
+    counts = found.counts
+    if isinstance(counts, np.ndarray) and not (isinstance(data, np.ndarray) and np.may_share_memory(counts, data)):
+        counts = owned(counts)
     guesses += [*notes, *([found.note] if found.note else [])]
     size, pixel_unit = _pixel(navigation)
     elements, unknown = known_elements(_elements(signal))
     guesses += unknown_elements(unknown)
     image = SpectrumImage(
-        counts,
+        counts,  # type: ignore[arg-type]
         energy=energy,
         energy_unit=unit,
         pixel_size=size,
@@ -159,7 +162,9 @@ def unknown_elements(symbols: Sequence[str]) -> list[str]:
     return [f"{named}, named among the elements, is left out: there is no such element."] if symbols else []
 
 
-def _arranged(signal: Signal, frames: Frames) -> tuple[npt.NDArray[Any], list[Axis], Axis, tuple[str, ...]]:
+def _arranged(
+    signal: Signal, frames: Frames
+) -> tuple[npt.NDArray[Any] | SparseCounts, list[Axis], Axis, tuple[str, ...]]:
     dimension = signal.energy_dimension
     if dimension is None:
         raise InputError(
@@ -167,11 +172,14 @@ def _arranged(signal: Signal, frames: Frames) -> tuple[npt.NDArray[Any], list[Ax
             "a signal with one energy axis, in eV or keV",
             "s.axes_manager[-1].units = 'keV'; bs.from_hyperspy(s)",
         )
-    data = np.moveaxis(computed(signal.data), dimension, -1)
-    axis = signal.axes[dimension]
+    axis, navigation = signal.axes[dimension], [axis for i, axis in enumerate(signal.axes) if i != dimension]
+    values = loaded(signal.data)
+    sparse = sparse_counts(values) if dimension == len(signal.axes) - 1 and len(navigation) == 2 else None
+    if sparse is not None and (np.diff(axis.values) > 0).all():
+        return sparse, navigation, axis, signal.notes
+    data = np.moveaxis(computed(values), dimension, -1)
     if len(axis.values) > 1 and (np.diff(axis.values) < 0).all():
         data, axis = data[..., ::-1], replace(axis, values=axis.values[::-1])
-    navigation = [axis for i, axis in enumerate(signal.axes) if i != dimension]
     notes = signal.notes
     if len(navigation) > 2:
         navigation = _wide_axes(navigation, frames)

@@ -19,6 +19,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.stated import Stated
 from bayesspec.image.arguments import checked_real
 from bayesspec.image.counts import as_counts
+from bayesspec.image.sparse_counts import SparseCounts
 
 GROUPS = 8
 """Groups of pixels by brightness, at most (python benchmarks/camera.py)."""
@@ -55,10 +56,15 @@ CORRELATED = 0.8
 point spread of a camera makes neighbours alike."""
 OVERLAP = 1.7
 """What the overlap of second differences and of pairs of pixels adds to the standard error of the gain."""
+SHARED = 2.0 / 3.0
+"""Covariance of mean and variance of the same values, over their third cumulant by their number: a value enters two
+second differences, with a coefficient whose square is two thirds of the sum of all (python benchmarks/camera.py)."""
 SUMS = 7
 """Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
 """What can be known of a camera."""
+LARGEST = 1e12
+"""Largest gain, offset or read noise that can be given: squares of more are no numbers any more."""
 _ROUNDS = 5
 FEWEST = 4
 """Different values, 0 among them, in which a common factor is sought."""
@@ -204,11 +210,11 @@ def camera_noise(
     >>> bool(abs(found.gain[0] / 1.4 - 1) < 0.1)
     True
     """
-    array = np.atleast_2d(np.asarray(values))
+    array = np.atleast_2d(_real_numbers(values))
     given = (
-        gain if gain is None else checked_real("gain", gain, 0.0, open_ends=True),
-        offset if offset is None else checked_real("offset", offset),
-        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0),
+        gain if gain is None else checked_real("gain", gain, 0.0, LARGEST, open_ends=True),
+        offset if offset is None else checked_real("offset", offset, -LARGEST, LARGEST),
+        read_noise if read_noise is None else checked_real("read_noise", read_noise, 0.0, LARGEST),
     )
     if gain is not None and offset is not None and read_noise is not None:
         return CameraNoise((float(gain), 0.0), (float(offset), 0.0), (float(read_noise), 0.0))
@@ -229,6 +235,15 @@ def camera_noise(
         (found.read_noise, 0.0 if read_noise is not None else read_sd),
         min(found.white, 1.0),
     )
+
+
+def _real_numbers(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Numbers as they are, or a refusal of what is none."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        needed = "an array of what the camera saved"
+        raise InputError(f"values of {array.dtype}, a {type(values).__name__}", needed, "values=signal.data")
+    return array
 
 
 def _refuse(array: npt.NDArray[Any]) -> None:
@@ -332,7 +347,7 @@ def _solved(sums: Floats, given: Given) -> _Solution:
     expected = np.full(len(n), np.median(variance))
     for _ in range(_ROUNDS):
         weight = n / (2 * expected**2)
-        line = _line(mean[kept], variance[kept], (expected / n)[kept], weight[kept], given)
+        line = _line(mean[kept], variance[kept], (expected / n)[kept], (SHARED * third / n)[kept], weight[kept], given)
         floor = 1e-3 * float(np.median(np.abs(variance)))
         expected = np.maximum(line[0] * mean + line[1], max(floor, 1e-300))
         kept = np.abs(variance - expected) < OUTLYING * OVERLAP * expected * np.sqrt(2 / n)
@@ -368,10 +383,11 @@ def _line(
     mean: Floats,
     variance: Floats,
     noise: Floats,
+    shared: Floats,
     weight: Floats,
     given: Given,
 ) -> tuple[float, float]:
-    """Slope and intercept of the variance in the mean, whose own variance is `noise`."""
+    """Slope and intercept of the variance in the mean, whose own variance is `noise`, their covariance `shared`."""
     gain, offset, read = given
     if gain is not None:
         return gain, float(np.average(variance - gain * mean, weights=weight))
@@ -383,7 +399,7 @@ def _line(
     x = mean - middle
     spread = float(np.sum(weight * x * x))
     spread = max(spread - float(np.sum(weight * noise)), 0.1 * spread, 1e-300)  # less what the noise of the means adds
-    slope = float(np.sum(weight * x * (variance - level)) / spread)
+    slope = float((np.sum(weight * x * (variance - level)) - np.sum(weight * shared)) / spread)
     return slope, float(level - slope * middle)
 
 
@@ -410,7 +426,7 @@ class Countable:
 
     Parameters
     ----------
-    counts : array, shape (..., energy), uint8, uint16 or uint32
+    counts : array, shape (..., energy), uint8, uint16 or uint32, or SparseCounts
         The counts.
     note : str
         What was done; empty where nothing was.
@@ -420,18 +436,18 @@ class Countable:
         Channels that hold no counts.
     """
 
-    counts: npt.NDArray[Any]
+    counts: npt.NDArray[Any] | SparseCounts
     note: str = ""
     acquired: Mapping[str, float] = field(default_factory=dict)
     excluded: npt.NDArray[np.bool_] | None = None
 
 
-def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Countable:
+def countable(values: npt.NDArray[Any] | SparseCounts, technique: str, stated: Stated) -> Countable:
     """Make counts of what a file holds, and say how.
 
     Parameters
     ----------
-    values : array, shape (..., energy)
+    values : array, shape (..., energy), or SparseCounts
         Values of the file.
     technique : str
         ``"EDS"``, ``"EELS"`` or ``"CL"``.
@@ -449,6 +465,10 @@ def countable(values: npt.NDArray[Any], technique: str, stated: Stated) -> Count
         When the values are no counts, and nothing that counts can be found in.
     """
     given = {name: getattr(stated, name) for name in GIVEN}
+    if isinstance(values, SparseCounts):
+        if all(value is None for value in given.values()):
+            return Countable(values)
+        values = values.todense()
     if all(value is None for value in given.values()):
         try:
             return Countable(as_counts(values))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
 
@@ -90,6 +89,8 @@ def _shifts(images: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
 
 def _shift(counts: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     """Displacement at which an image is most alike to a reference, (0, 0) where that is by chance."""
+    from scipy.ndimage import gaussian_filter
+
     window = np.outer(*(np.hanning(n + 2)[1:-1] for n in counts.shape))  # what leaves on one side is no neighbour
     flat = window * gaussian_filter(reference - reference.mean(), SMOOTHED)
     image = window * (counts - counts.mean())

@@ -216,6 +216,22 @@ def from_object(signal: Any) -> Signal:
     return Signal(signal.data, axes, nested(signal.metadata), nested(getattr(signal, "original_metadata", {})))
 
 
+def loaded(data: Any) -> Any:
+    """Bring lazy values into memory, as what they are: an array, or a sparse one.
+
+    Parameters
+    ----------
+    data : array_like
+        Perhaps lazy, perhaps sparse.
+
+    Returns
+    -------
+    array_like, same shape and dtype
+        The values.
+    """
+    return data.compute() if hasattr(data, "compute") else data
+
+
 def computed(data: Any) -> npt.NDArray[Any]:
     """Bring values into memory.
 
@@ -229,6 +245,7 @@ def computed(data: Any) -> npt.NDArray[Any]:
     array, same shape and dtype
         The values.
     """
+    data = loaded(data)
     dense = data.todense() if hasattr(data, "todense") and not isinstance(data, np.ndarray) else data
     return dense if isinstance(dense, np.ndarray) else np.asarray(dense)
 

@@ -144,7 +144,7 @@ def load(
         if np.size(chosen.data) == 0:
             raise empty_file(file)
         image, guesses = spectrum_image(chosen, name=file.stem, stated=stated)
-    if not image.counts.any():
+    if not image.stored.any():
         raise empty_file(file)
     for sentence in guesses:
         warn(f"{file.name}: {sentence}")

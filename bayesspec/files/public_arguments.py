@@ -40,7 +40,9 @@ _MADE_BY = {
     "DosePlan": "bs.plan_dose(ratios=(0.783, 0.698))",
     "KRatios": "bs.k_ratios(si, standards)",
     "LineFit": "bs.fit_lines(si)",
+    "Frame": "Frame.of(si)",
     "LineMaps": "bs.element_maps(si, lines=['Fe_Ka', 'O_Ka'])",
+    "Mapping": "dict(name=value)",
     "PrincipalComponents": "bs.pca(si)",
     "Result": "bs.segment(maps), bs.unmix(si, rank=4), or another result",
     "Segmentation": "bs.segment(maps)",
@@ -49,6 +51,8 @@ _MADE_BY = {
     "slice": "fit.denoise(y=slice(0, 10))",
 }
 """What makes an object of each class."""
+_KIND_NAMES = {"Mapping": "mapping of names to values", "NoneType": "None"}
+"""Names of classes that are not a user's."""
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 
@@ -376,7 +380,7 @@ def _instance(name: str, kinds: tuple[type[Any], ...], *, many: bool) -> Checker
     def check(value: Any) -> Any:
         found = list(value) if many and isinstance(value, list | tuple) else [value]
         wrong = [one for one in found if not isinstance(one, kinds)]
-        names = " or ".join(kind.__name__ for kind in kinds)
+        names = " or ".join(_KIND_NAMES.get(kind.__name__, kind.__name__) for kind in kinds)
         if not found:
             raise InputError(f"no {name}", f"a {names}", _MADE_BY.get(kinds[0].__name__, names))
         if wrong:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import math
 import os
 import pickle
 import signal as signals
@@ -28,10 +29,11 @@ import numpy.typing as npt
 from bayesspec.errors import InputError, warn
 from bayesspec.files.completeness import mended
 from bayesspec.files.file_problems import missing_package, unreadable_file
-from bayesspec.files.hyperspy_signal import Signal, computed, from_reader
+from bayesspec.files.hyperspy_signal import Signal, computed, from_reader, loaded
 from bayesspec.files.paths import free_memory, refuse_swollen
-from bayesspec.files.signal_choice import Picked, choose, listed
+from bayesspec.files.signal_choice import Picked, as_detectors, choose, listed
 from bayesspec.image.counts import aligned, owned
+from bayesspec.image.sparse_counts import SparseCounts, sparse_counts, sparse_in_parts
 
 _START = """
 import pickle, sys, types
@@ -43,6 +45,14 @@ from bayesspec.files.reader_process import answer
 answer(pickle.loads(request))
 """
 _LENGTH = struct.Struct("<Q")
+SPARSE = ("JEOL", "EMD")
+"""Readers that give maps sparse where they are asked to be lazy (python benchmarks/sparse_maps.py)."""
+DETECTORS: Mapping[str, Mapping[str, Any]] = {"Bruker": {"index": "all"}}
+"""Readers that give the map of the first detector alone unless they are asked for all, and how to ask."""
+CHUNKED = ("HSPY",)
+"""Readers that give maps in parts where they are asked to be lazy."""
+LARGE = 2**28
+"""Bytes of an array from which on it is looked at in parts, whether it is better kept sparse."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -212,8 +222,8 @@ def answer(request: Request) -> None:
         os.dup2(2, 1)  # what a reader prints is no part of the answer
         _limit_memory()
         found = _answer(request)
-        data = None
-        if found.signal is not None:
+        data: Any = None
+        if found.signal is not None and isinstance(found.signal.data, np.ndarray):
             data = found.signal.data
             found = replace(found, signal=replace(found.signal, data=None), layout=(data.shape, data.dtype))
         packed = pickle.dumps(found)
@@ -238,7 +248,7 @@ def _outcome(request: Request) -> _Answer:
             return _Answer(lines=listed(found))
         chosen = choose(found, request.picked, request.file.name)
         known = {"metadata": _sendable(chosen.metadata), "original": _sendable(chosen.original)}
-        return _Answer(signal=replace(chosen, data=_plain(chosen.data), **known))
+        return _Answer(signal=replace(chosen, data=_kept(chosen), **known))
     except InputError as error:
         return _Answer(problem=error)
     except ImportError as error:
@@ -270,28 +280,44 @@ def read(request: Request) -> list[Signal]:
     Exception
         Whatever the reader raises.
     """
-    _check_size(request.file)
+    largest = _check_size(request.file)
     module = importlib.import_module(request.api)
     with mended(request.file) as file:
-        return [from_reader(one) for one in module.file_reader(str(file), **request.options)]
+        lazy = {"lazy": True} if request.name in SPARSE or (request.name in CHUNKED and largest > LARGE) else {}
+        options = {**lazy, **DETECTORS.get(request.name, {}), **request.options}
+        found = [from_reader(one) for one in module.file_reader(str(file), **options)]
+    return as_detectors(found, request.file.name) if request.name in DETECTORS else found
 
 
-def _check_size(file: Path) -> None:
-    """Add up what the members of an archive unpack to, before any of them is."""
+def _check_size(file: Path) -> int:
+    """Add up what the members of an archive unpack to, before any of them is; the largest, in bytes."""
     if file.is_dir():
-        return
+        return 0
+    sizes = []
     with file.open("rb") as stream:
         hdf5 = stream.read(len(_HDF5)) == _HDF5
     if hdf5:
         import h5py
 
-        sizes = []
         with h5py.File(file, "r") as opened:
             opened.visititems(lambda _, item: sizes.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
         refuse_swollen(file, sum(sizes))
     elif zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
-            refuse_swollen(file, sum(member.file_size for member in archive.infolist()))
+            sizes = [member.file_size for member in archive.infolist()]
+        refuse_swollen(file, sum(sizes))
+    return max(sizes, default=0)
+
+
+def _kept(signal: Signal) -> npt.NDArray[Any] | SparseCounts:
+    """Values in memory: sparse where the reader gives them so, or where they are many and nearly all 0."""
+    data, sparse = signal.data, None
+    large = math.prod(np.shape(data)) * np.dtype(data.dtype).itemsize > LARGE
+    if hasattr(getattr(data, "_meta", data), "todense"):
+        data = loaded(data)
+    if np.ndim(data) == 3 and signal.energy_dimension == 2 and np.dtype(data.dtype).kind in "ui":
+        sparse = sparse_counts(data) if hasattr(data, "todense") else sparse_in_parts(data) if large else None
+    return _plain(data) if sparse is None else sparse
 
 
 def _plain(data: Any) -> npt.NDArray[Any]:

@@ -77,21 +77,51 @@ def choose(signals: Sequence[Signal], picked: Picked, file: str) -> Signal:
     )
 
 
+def as_detectors(signals: Sequence[Signal], file: str) -> list[Signal]:
+    """Mark the spectrum images of a file as those of the detectors of one scan.
+
+    Parameters
+    ----------
+    signals : sequence of Signal
+        The signals of a file that holds one scan.
+    file : str
+        Its name.
+
+    Returns
+    -------
+    list of Signal
+        The same; where there are several with an energy axis, these know their detector.
+    """
+    spectra = [i for i, signal in enumerate(signals) if signal.energy_dimension is not None]
+    if len(spectra) < 2:
+        return list(signals)
+    number = {i: n for n, i in enumerate(spectra, 1)}
+    return [
+        replace(one, original={**one.original, "of": file, "detector": f"detector {number[i]}"}) if i in number else one
+        for i, one in enumerate(signals)
+    ]
+
+
 def _of_one_scan(signals: Sequence[Signal]) -> bool:
-    """Whether these are the detectors of one scan, as a reader says."""
+    """Whether these are the detectors of one scan, as a reader says, on the same axes."""
     scans = {signal.original.get("of") for signal in signals}
-    return len(scans) == 1 and all(signal.original.get("detector") for signal in signals)
+    detectors = len(scans) == 1 and all(signal.original.get("detector") for signal in signals)
+    return detectors and all(_alike(signal, signals[0]) for signal in signals[1:])
+
+
+def _alike(signal: Signal, first: Signal) -> bool:
+    """Whether two signals have the same axes."""
+    return len(signal.axes) == len(first.axes) and all(
+        len(a.values) == len(b.values) and np.allclose(a.values, b.values) and a.unit == b.unit
+        for a, b in zip(signal.axes, first.axes, strict=True)
+    )
 
 
 def _summed(signals: Sequence[Signal]) -> Signal:
     """Add the counts of detectors that saw the same scan on the same axes."""
     first = signals[0]
     for signal in signals[1:]:
-        same = len(signal.axes) == len(first.axes) and all(
-            len(a.values) == len(b.values) and np.allclose(a.values, b.values) and a.unit == b.unit
-            for a, b in zip(signal.axes, first.axes, strict=True)
-        )
-        if not same:
+        if not _alike(signal, first):
             raise InputError(
                 f"{first.describe()}, and {signal.describe()}",
                 "signals on the same axes, to be summed",

@@ -104,15 +104,15 @@ class Stated:
         if axis and (self.energy_scale is not None or self.energy_offset is not None):
             unit = self.energy_unit or image.energy_unit
             found = Axis("energy", unit, in_unit(Axis("energy", image.energy_unit, image.energy), unit))
-            image = replace(image, energy=in_unit(self.axis(found), image.energy_unit))
+            image = image.changed(energy=in_unit(self.axis(found), image.energy_unit))
         if self.elements is not None:
-            image = replace(image, elements=checked_elements(self.elements))
+            image = image.changed(elements=checked_elements(self.elements))
         if self.pixel_size is not None:
             size = checked_pixel_size((self.pixel_size,) * 2 if np.ndim(self.pixel_size) == 0 else self.pixel_size)  # type: ignore[arg-type]
-            image = replace(image, pixel_size=size, pixel_unit=self.pixel_unit or "nm")
+            image = image.changed(pixel_size=size, pixel_unit=self.pixel_unit or "nm")
         acquired = {field: getattr(self, name) for name, field in _ACQUIRED.items() if getattr(self, name) is not None}
         if acquired:
-            image = replace(image, acquisition=replace(image.acquisition, **acquired))
+            image = image.changed(acquisition=replace(image.acquisition, **acquired))
         return image if self.mask is None else image.with_mask(self.mask)
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.image.counts import checked_counts, frozen
+from bayesspec.image.sparse_counts import sparse_counts
 
 UNITS = ("keV", "eV", "nm")
+ELEMENTS = re.findall(
+    "[A-Z][a-z]?",
+    "HHeLiBeBCNOFNe"
+    "NaMgAlSiPSClArKCaScTiVCrMnFeCoNiCuZnGaGeAsSeBrKr"
+    "RbSrYZrNbMoTcRuRhPdAgCdInSnSbTeIXe"
+    "CsBaLaCePrNdPmSmEuGdTbDyHoErTmYbLuHfTaWReOsIrPtAuHgTlPbBiPoAtRn"
+    "FrRaAcThPaUNpPuAmCmBkCfEsFmMdNoLrRfDbSgBhHsMtDsRgCnNhFlMcLvTsOg",
+)
+"""Symbols of the elements."""
 _AXIS_CODE = "bs.SpectrumImage(counts, energy=offset + scale * np.arange(counts.shape[-1]))"
 
 
@@ -36,7 +44,8 @@ def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         When one of them cannot be used.
     """
-    counts = checked_counts(fields["counts"])
+    sparse = sparse_counts(fields["counts"])
+    counts = checked_counts(fields["counts"]) if sparse is None else sparse
     checked: dict[str, Any] = {
         "counts": counts,
         "energy": checked_energy(fields["energy"], counts.shape[2]),
@@ -262,16 +271,8 @@ def known_elements(symbols: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, 
     known, unknown : tuple of str
         The symbols of elements, and the rest.
     """
-    found = {symbol: _is_element(symbol) for symbol in symbols}
-    return tuple(s for s in found if found[s]), tuple(s for s in found if not found[s])
-
-
-@cache
-def _is_element(symbol: str) -> bool:
-    try:
-        return bool(xraydb.atomic_symbol(xraydb.atomic_number(symbol)) == symbol)
-    except (ValueError, IndexError):
-        return False
+    found = dict.fromkeys(symbols)
+    return tuple(s for s in found if s in ELEMENTS), tuple(s for s in found if s not in ELEMENTS)
 
 
 def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
@@ -296,7 +297,8 @@ def pixel_range(name: str, ends: tuple[int, int] | None) -> slice:
     """
     if ends is None:
         return slice(None)
-    pair = list(ends) if isinstance(ends, Sequence | np.ndarray) and not isinstance(ends, str) else []
+    listed = isinstance(ends, Sequence) and not isinstance(ends, str)
+    pair = list(ends) if listed or (isinstance(ends, np.ndarray) and ends.ndim == 1) else []
     if len(pair) != 2 or not all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in pair):
         raise InputError(
             f"crop({name}={ends!r})", "the first pixel and the one after the last", f"si.crop({name}=(0, 10))"

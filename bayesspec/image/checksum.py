@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,4 +32,29 @@ def checksum(kind: str, *counts: npt.NDArray[Any]) -> str:
     for array in counts:
         digest.update(f"{array.shape} {array.dtype.str}".encode())
         digest.update(np.ascontiguousarray(array).data)
+    return f"{kind}-{digest.hexdigest()}"
+
+
+def checksum_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[npt.NDArray[Any]]) -> str:
+    """Compute the checksum of counts that come in parts, in C order.
+
+    Parameters
+    ----------
+    kind : str
+        What they are.
+    shape : tuple of int
+        Shape of the whole.
+    dtype : numpy.dtype
+        Its dtype.
+    parts : iterable of array, any shape, `dtype`
+        The counts.
+
+    Returns
+    -------
+    str
+        As `checksum` gives it of the whole.
+    """
+    digest = hashlib.blake2b(f"{shape} {dtype.str}".encode(), digest_size=_BYTES)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)
     return f"{kind}-{digest.hexdigest()}"

@@ -10,15 +10,16 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
+
+if TYPE_CHECKING:
+    import jax
 
 LARGEST = 2**31 - 1
 """Largest count that is accepted: it fits a signed integer of 32 bits."""
@@ -385,6 +386,11 @@ class Counts:
         return pixels, channels
 
     @property
+    def holding(self) -> tuple[int, int]:
+        """Number of pixels and of channels in use that hold counts."""
+        return int(self.matrix.any(axis=1).sum()), int(self.matrix.any(axis=0).sum())
+
+    @property
     def filled(self) -> int:
         """Number of pixels with the empty ones that fill the last block: what programs are compiled for."""
         rows = block_rows(*self.shape)
@@ -453,6 +459,8 @@ class CountBlocks:
         jax.Array (block, row, component), float32
             The values, zero in the filling.
         """
+        import jax.numpy as jnp
+
         blocks, rows, _ = self.counts.shape
         flat = np.asarray(values, np.float32)
         padded = np.zeros((blocks * rows, flat.shape[1]), np.float32)
@@ -548,6 +556,8 @@ def cut(counts: npt.NDArray[Any]) -> CountBlocks:
 
 def _in_blocks(counts: npt.NDArray[Any], blocks: int, rows: int) -> jax.Array:
     """The counts as they lie where JAX can take them so and nobody may change them, else copied once."""
+    import jax
+
     pixels, channels = counts.shape
     held = counts
     if blocks * rows != pixels or counts.flags.writeable or counts.ctypes.data % ALIGNMENT:

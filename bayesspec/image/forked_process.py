@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import jax.monitoring
-
 from bayesspec.errors import InputError
 
 _state = {"used": False, "forked": False}
@@ -30,6 +28,13 @@ def refuse_forked_process() -> None:
     _state["used"] = True
 
 
+def watch_use() -> None:
+    """Notice every use of JAX in this process, also one that is not ours."""
+    import jax.monitoring
+
+    jax.monitoring.register_event_duration_secs_listener(_used)
+
+
 def _after_fork() -> None:
     _state["forked"] = _state["forked"] or _state["used"]
 
@@ -38,6 +43,5 @@ def _used(*_: Any, **__: Any) -> None:
     _state["used"] = True
 
 
-jax.monitoring.register_event_duration_secs_listener(_used)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from bayesspec.image.checks import checked_fields, checked_mask, pixel_range
 from bayesspec.image.checksum import checksum
 from bayesspec.image.counts import frozen_state
 from bayesspec.image.rebinning import any_in_block, block_sum, blocks, checked_steps, truth_of_channels
+from bayesspec.image.sparse_counts import SparseCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class SpectrumImage:
         Number of counts; integers, or floats that hold integers. Stored in the smallest unsigned dtype,
         read-only and copied: the caller's array may change later.
         A spectrum (energy,) becomes a 1 x 1 image and a line scan (x, energy) a 1 x x image.
+        A sparse array of scipy or sparse stays sparse where that saves memory: then ``si.counts`` is made when it is
+        asked for, and crops, sums and line maps do not ask.
     energy : array, shape (energy,)
         Energy of the channel centres, strictly increasing, in `energy_unit`. float64.
     energy_unit : {"keV", "eV", "nm"}
@@ -73,16 +76,32 @@ class SpectrumImage:
     made_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in checked_fields(vars(self)).items():
-            object.__setattr__(self, name, value)
+        fields = vars(self)
+        fields |= checked_fields(fields)
+        if isinstance(fields["counts"], SparseCounts):
+            fields["sparse"] = fields.pop("counts")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            sparse = vars(self).get("sparse") if name == "counts" else None
+            if sparse is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            return vars(self).setdefault(name, sparse.todense())
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(frozen_state(state))
 
     @property
+    def stored(self) -> npt.NDArray[Any] | SparseCounts:
+        """Counts as they are kept: (y, x, energy), an array or sparse."""
+        sparse: SparseCounts | None = vars(self).get("sparse")
+        return self.counts if sparse is None else sparse
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Number of rows, columns and channels (y, x, energy)."""
-        ny, nx, channels = self.counts.shape
+        ny, nx, channels = self.stored.shape
         return ny, nx, channels
 
     @property
@@ -98,7 +117,7 @@ class SpectrumImage:
     @cached_property
     def checksum(self) -> str:
         """Checksum of the counts, str: results carry it, and know by it the image they are of."""
-        return checksum("image", self.counts)
+        return self.stored.checksum() if isinstance(self.stored, SparseCounts) else checksum("image", self.counts)
 
     @property
     def energy_step(self) -> float:
@@ -118,6 +137,8 @@ class SpectrumImage:
         array, shape (energy,), int64
             Counts per channel; 0 in excluded channels.
         """
+        if isinstance(self.stored, SparseCounts):
+            return np.where(self.valid_channels, self.stored.sum_spectrum(self.valid), 0)
         total = self.counts.sum(axis=(0, 1), dtype=np.int64)
         if self.mask is not None:
             total = total - self.counts[self.mask].sum(axis=0, dtype=np.int64)
@@ -131,9 +152,26 @@ class SpectrumImage:
         array, shape (y, x), int64
             Counts per pixel, excluded pixels included.
         """
+        if isinstance(self.stored, SparseCounts):
+            return self.stored.sums(self.valid_channels[None])[..., 0]
         if self.energy_mask is None:
             return self.counts.sum(axis=2, dtype=np.int64)
         return self.counts[:, :, ~self.energy_mask].sum(axis=2, dtype=np.int64)
+
+    def changed(self, **fields: Any) -> SpectrumImage:
+        """Make the same image with other fields.
+
+        Parameters
+        ----------
+        **fields : object
+            Fields by name.
+
+        Returns
+        -------
+        SpectrumImage
+            The other image; the counts are shared where they are not among the fields.
+        """
+        return replace(self, **{"counts": self.stored, **fields})
 
     def crop(
         self,
@@ -166,16 +204,16 @@ class SpectrumImage:
             low, high = checked_range("energy", energy, "si.crop(energy=(0.2, 12))")
         channels = np.flatnonzero((self.energy >= low) & (self.energy <= high))
         rows, columns = pixel_range("y", y), pixel_range("x", x)
-        if not len(channels) or 0 in self.counts[rows, columns, :1].shape:
+        if not len(channels) or not self.valid[rows, columns].size:
             raise InputError(
                 f"crop(energy={energy}, y={y}, x={x}) leaves nothing of {self}",
                 "a range that overlaps the image",
                 f"si.crop(energy=({self.energy[0]:.4g}, {self.energy[-1]:.4g}))",
             )
         kept = slice(int(channels[0]), int(channels[-1]) + 1)
-        return replace(
-            self,
-            counts=self.counts[rows, columns, kept],
+        sparse = self.stored if isinstance(self.stored, SparseCounts) else None
+        return self.changed(
+            counts=self.counts[rows, columns, kept] if sparse is None else sparse.part(rows, columns, kept),
             energy=self.energy[kept],
             mask=None if self.mask is None else self.mask[rows, columns],
             energy_mask=None if self.energy_mask is None else self.energy_mask[kept],
@@ -205,9 +243,9 @@ class SpectrumImage:
         """
         steps = checked_steps((y, x, energy), self.shape)
         size = None if self.pixel_size is None else (self.pixel_size[0] * y, self.pixel_size[1] * x)
-        return replace(
-            self,
-            counts=block_sum(self.counts, steps),
+        sparse = self.stored if isinstance(self.stored, SparseCounts) else None
+        return self.changed(
+            counts=block_sum(self.counts, steps) if sparse is None else sparse.block_sum(steps),
             energy=blocks(self.energy, (energy,)).mean(axis=1),
             pixel_size=size,
             mask=any_in_block(self.mask, (y, x)),
@@ -237,8 +275,8 @@ class SpectrumImage:
         array = np.asarray(mask)
         if array.ndim == 1:
             channels = checked_mask("mask", array, self.shape[2:])
-            return replace(self, energy_mask=channels | ~self.valid_channels)
-        return replace(self, mask=checked_mask("mask", array, self.shape[:2]) | ~self.valid)
+            return self.changed(energy_mask=channels | ~self.valid_channels)
+        return self.changed(mask=checked_mask("mask", array, self.shape[:2]) | ~self.valid)
 
     def to_xarray(self) -> xr.DataArray:
         """Return the counts as a labelled array.
@@ -259,4 +297,5 @@ class SpectrumImage:
     def __repr__(self) -> str:
         ny, nx, channels = self.shape
         span = f"{channels} channels {self.energy[0]:.4g}..{self.energy[-1]:.4g} {self.energy_unit}"
-        return f"<SpectrumImage {self.name!r}: {ny} x {nx} pixels, {span}, {self.counts.dtype}>"
+        kind = f"{self.stored.dtype}{', sparse' if isinstance(self.stored, SparseCounts) else ''}"
+        return f"<SpectrumImage {self.name!r}: {ny} x {nx} pixels, {span}, {kind}>"

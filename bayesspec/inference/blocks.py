@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Integer
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
@@ -25,8 +27,11 @@ MERGED_PIXELS = 4096
 
 @jax.jit
 def em_step(
-    counts: jax.Array, abundances: jax.Array, spectra: jax.Array, free: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+    free: Bool[jax.Array, " component"],
+) -> tuple[Float[jax.Array, "block row component"], Float[jax.Array, "component channel"]]:
     """Run one step of expectation maximisation in both factors, in one pass over the counts.
 
     With q = x / (w h), the new abundances are w (q h^T) and the new spectra h (w^T q), scaled to sum to one.
@@ -68,7 +73,11 @@ def em_step(
 
 
 @jax.jit
-def row_divergences(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> jax.Array:
+def row_divergences(
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+) -> Float[jax.Array, "block row"]:
     """Kullback-Leibler divergence of each pixel: sum over channels of x log(x / r) - x + r.
 
     Parameters
@@ -196,7 +205,7 @@ def check_fixed(fixed: npt.ArrayLike | None, channels: int) -> npt.NDArray[np.fl
     return (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def check_rank(rank: int, shape: tuple[int, ...]) -> None:
+def check_rank(rank: int, shape: tuple[int, ...], which: str = "") -> None:
     """Refuse a rank that the counts cannot have.
 
     Parameters
@@ -205,6 +214,8 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
         Number of components.
     shape : tuple of int
         Pixels and channels.
+    which : str
+        Which of them, where it is not all.
 
     Raises
     ------
@@ -213,7 +224,7 @@ def check_rank(rank: int, shape: tuple[int, ...]) -> None:
     """
     if not 1 <= rank <= min(shape):
         raise InputError(
-            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels",
+            f"rank={rank} for {shape[0]} pixels x {shape[1]} channels {which}".strip(),
             f"a rank from 1 to {min(shape)}",
             f"rank={min(4, *shape)}",
         )

@@ -7,11 +7,10 @@ import os
 import platform
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import jax
 import platformdirs
-from jax.experimental.compilation_cache import compilation_cache
 
 VARIABLE = "BAYESSPEC_CACHE"
 """Environment variable: a folder for the programs, or one of `OFF`."""
@@ -41,6 +40,7 @@ class CompilationCache:
         return f"{len(files)} compiled programs, {size:.1f} MB, in {self.folder} ({self.reason})"
 
 
+@cache
 def keep_programs() -> CompilationCache:
     """Let JAX keep compiled programs on disk, unless the user has a folder of his own or wants none.
 
@@ -49,6 +49,9 @@ def keep_programs() -> CompilationCache:
     CompilationCache
         The folder in use. Nothing is kept, and nothing fails, where no folder can be written.
     """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
     chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
     if chosen:
         return CompilationCache(Path(chosen), "chosen in JAX's own configuration")
@@ -57,7 +60,7 @@ def keep_programs() -> CompilationCache:
         return CompilationCache(None, f"{VARIABLE}={wanted}")
     # with ~ and without a home folder there is no path to expand
     root = Path(os.path.expanduser(wanted)) if wanted else platformdirs.user_cache_path("bayesspec") / "programs"
-    folder = root / _machine()
+    folder = root / _machine(jax.__version__)
     if not _writable(folder):
         return CompilationCache(None, f"{folder} cannot be written; {VARIABLE} names another folder")
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -68,7 +71,7 @@ def keep_programs() -> CompilationCache:
     return CompilationCache(folder, f"named by {VARIABLE}" if wanted else f"{VARIABLE}=off keeps none")
 
 
-def _machine() -> str:
+def _machine(version: str) -> str:
     """Name of a folder for programs that run on this processor: those of another one may not."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -76,7 +79,7 @@ def _machine() -> str:
         lines = []
     features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
     text = "\n".join([platform.machine(), platform.processor(), *features])
-    return f"jax-{jax.__version__}-{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"jax-{version}-{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _writable(folder: Path) -> bool:

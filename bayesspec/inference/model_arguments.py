@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+import bayesspec.inference.programs  # noqa: F401
+
 VALUES_ASKED = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,

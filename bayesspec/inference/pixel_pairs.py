@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
-from scipy.stats import chi2
+from scipy.special import chdtri, expit
 
 Floats = npt.NDArray[np.float64]
 FEWEST_COUNTS = 10.0
@@ -22,11 +21,11 @@ ALIKE = 0.5
 ROUNDS = 60
 """Steps of expectation maximisation."""
 SURE = 5.0
-"""Standard errors by which the logarithm of the gain must differ from 0; of 1920 simulated images of 16 x 16 to 64 x 64
-pixels without gain, two lines or five, even or rough, none was said to have one. Alarms and power:
-``python benchmarks/decisions.py gain``."""
+"""Standard errors by which the logarithm of the gain must differ from 0 for counts to be called those of a gain.
+Alarms and power: ``python benchmarks/decisions.py gain``."""
 INFLATION = 1.6
-"""Standard error of the narrower of two widths over that of one width: from the same images."""
+"""Standard error of the narrower of two widths over that of one width: alarms, ``python benchmarks/decisions.py
+gain``."""
 LEAST_WIDER = 1.5
 """Least ratio of the scales of the two distributions, so that they stay two."""
 
@@ -85,15 +84,14 @@ def pair_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_
 
     Notes
     -----
-    Of images of `benchmarks/realistic.py` with 100 to 10,000 counts a pixel, both are within 0.15 of 1; with a gain of
-    1.5 and 2 within 0.2 of it.
+    How far both lie from the gain, of smooth maps and of grains: ``python benchmarks/decisions.py gain``.
     """
     totals = np.where(valid, counts.sum(axis=2, dtype=np.int64), 0).astype(np.float64)
     second = np.concatenate([_second_differences(turned) for turned in (totals, totals.T)])
     kept = _filled(np.where(valid[:, :, None], counts, 0).astype(np.float64), valid)
     freedom = kept.shape[2] - 1
     pairs = np.concatenate([_homogeneity(turned) for turned in (kept, kept.transpose(1, 0, 2))])
-    of_totals = float(np.median(second) / chi2.ppf(0.5, 1)) if len(second) >= FEWEST_PAIRS else 1.0
+    of_totals = float(np.median(second) / chdtri(1, 0.5)) if len(second) >= FEWEST_PAIRS else 1.0
     if not freedom or len(pairs) < FEWEST_PAIRS:
         return PairNoise(of_totals, 1.0)
     error = INFLATION * float(np.sqrt(2.0 / (len(pairs) * freedom)))
@@ -132,7 +130,7 @@ def _homogeneity(counts: Floats) -> Floats:
 
 def _narrower(squares: Floats, freedom: int) -> float:
     """Scale of the narrower of two scaled chi-square distributions, by expectation maximisation."""
-    scale, wider, part = float(np.median(squares) / chi2.ppf(0.5, freedom)), 5.0, 0.2
+    scale, wider, part = float(np.median(squares) / chdtri(freedom, 0.5)), 5.0, 0.2
     for _ in range(ROUNDS):
         narrow = np.log(1.0 - part) - 0.5 * squares / scale
         wide = np.log(part) - 0.5 * freedom * np.log(wider) - 0.5 * squares / (scale * wider)

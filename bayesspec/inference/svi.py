@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from numpyro.infer import SVI, Predictive, Trace_ELBO
-from numpyro.infer.autoguide import AutoGuide, AutoNormal
+from numpyro.infer.autoguide import AutoGuide, AutoLaplaceApproximation, AutoNormal
 from numpyro.optim import Adam
 
 from bayesspec.errors import InputError
+from bayesspec.inference.minibatches import Minibatch, batch_at
 from bayesspec.inference.model_arguments import VALUES_ASKED, Arguments, divided
 from bayesspec.inference.status import Status
 
@@ -26,20 +28,31 @@ STEP_RATIO = 0.25
 """Step size of a stage over that of the one before."""
 PARTICLES = 256
 """Draws with which the bounds before and after a chunk are compared, the same for both: most of their noise cancels."""
-STANDARD_ERRORS = 2.0
-"""Standard errors of that difference that a chunk must gain for a stage to go on: bounds of fits beside those of
-longer ones, ``python benchmarks/framework.py stopping``."""
-LEAST_GAIN = 0.01
-"""Gain of a chunk that is none in any case, nats."""
-PATIENCE = 2
-"""Chunks in a row that gain too little, after which a stage ends."""
-AGREEMENT = 0.1
-"""Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide:
-``python benchmarks/framework.py stopping``."""
-FEWEST_TAKEN = 0.5
-"""Share of the steps of a chunk that must have a finite gradient; the others are not taken."""
 PROGRAMS = 16
 """Models whose compiled programs are kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """When a fit by stochastic variational inference is settled: the numbers that decide it."""
+
+    standard_errors: float = 2.0
+    """Standard errors of the difference of two bounds that a chunk must gain for a stage to go on: bounds of fits
+    beside those of longer ones, ``python benchmarks/framework.py stopping``."""
+    least_gain: float = 0.01
+    """Gain of a chunk that is none in any case, nats: ``python benchmarks/framework.py stopping``."""
+    patience: int = 2
+    """Chunks in a row that gain too little, after which a stage ends: ``python benchmarks/framework.py stopping``."""
+    agreement: float = 0.1
+    """Difference of the bounds of two starts that found the same optimum, at most, nats per parameter of the guide:
+    ``python benchmarks/framework.py stopping``."""
+    fewest_finite: float = 0.5
+    """Share of the steps of a chunk that must have a finite gradient, as the others are not taken; with fewer the fit
+    has diverged: ``python benchmarks/framework.py stopping``."""
+
+
+SETTINGS = Settings()
+"""The settings that all fits have."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ def run_svi(
     max_steps: int = 20_000,
     starts: int = 1,
     draws: int = 300,
+    batch: tuple[int, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SviResult:
     """Fit a guide to the posterior of a NumPyro model.
@@ -119,6 +133,9 @@ def run_svi(
         Number of starts, run at once, from values drawn by the guide's own rule.
     draws : int
         Number of draws from the guide.
+    batch : tuple of two int, or None
+        Pixels of the model's plate named ``pixel``, and how many of them a step looks at; None for all. The bound is
+        that of all pixels: the draws it is the mean of take turns in the batches that the pixels make up.
     progress : callable (done, total), optional
         Called after each chunk.
 
@@ -143,7 +160,7 @@ def run_svi(
             "chunk=250, max_steps=20_000, starts=4, draws=300",
         )
     given, arrays = divided(args, kwargs)
-    problem = _Problem(model, guide, chunk, draws, given)
+    problem = _Problem(model, guide, chunk, draws, given, batch)
     # NumPyro uses a key again where it looks at the structure of a model: JAX does not follow untyped keys
     start_key, draw_key, compare_key = jax.random.split(key, 3)
     start_keys = jax.random.key_data(jax.random.split(start_key, starts))
@@ -164,6 +181,9 @@ def run_svi(
         run.status = Status.INTERRUPTED
     run.compare_starts()
     sites = programs.draw(jax.random.key_data(draw_key), run.params, arrays)
+    log_weights = -run.kept
+    if isinstance(guide, type) and issubclass(guide, AutoLaplaceApproximation):  # fitted as a point, drawn as a normal
+        log_weights = np.asarray(programs.weights(jax.random.key_data(draw_key), run.params, arrays), np.float64)
     return SviResult(
         params=_to_numpy(run.params),
         losses=np.concatenate(run.losses),
@@ -171,7 +191,7 @@ def run_svi(
         bound=run.bound,
         error=run.error,
         draws=_to_numpy(sites),
-        log_weights=-run.kept,
+        log_weights=log_weights,
         status=run.status,
     )
 
@@ -185,6 +205,16 @@ class _Problem:
     chunk: int
     draws: int
     given: Arguments
+    batch: tuple[int, int] | None
+
+    def part(self, start: Any) -> AbstractContextManager[Any]:
+        """Where a model and its guide see a batch of the pixels alone."""
+        return nullcontext() if self.batch is None else Minibatch(batch_at(start, *self.batch))
+
+    def starts(self, number: int) -> jax.Array:
+        """Places of batches that together hold all pixels as often as one another, as far as that is possible."""
+        batches = 1.0 if self.batch is None else self.batch[0] / self.batch[1]
+        return jnp.asarray(np.floor(np.arange(number) % batches), jnp.int32)
 
     def prepared(self, key: jax.Array, arrays: tuple[Any, ...], rate: jax.Array | float = 0.0) -> tuple[SVI, Any]:
         """A guide that knows the model, and the state at the start; within a program what is not used costs nothing."""
@@ -192,16 +222,18 @@ class _Problem:
         guide = kind(self.model) if isinstance(kind, type) else copy.deepcopy(kind)
         svi = SVI(self.model, guide, Adam(rate), Trace_ELBO())
         args, kwargs = self.given.joined(arrays)
-        return svi, svi.init(key, *args, **kwargs)
+        with self.part(0):
+            return svi, svi.init(key, *args, **kwargs)
 
 
 class _Programs(NamedTuple):
-    """Compiled once a shape of the arrays: the starts, a chunk of steps of all of them, their losses, the draws."""
+    """Compiled once a shape of the arrays: starts, a chunk of steps of all, losses, draws, weights of a Laplace fit."""
 
     begin: Callable[..., Any]
     advance: Callable[..., Any]
     losses: Callable[..., Any]
     draw: Callable[..., Any]
+    weights: Callable[..., Any]
 
 
 def _programs(problem: _Problem) -> _Programs:
@@ -217,7 +249,8 @@ def _programs(problem: _Problem) -> _Programs:
 
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], jax.Array]:
             state, sums = carry
-            state, loss = svi.stable_update(state, *args, **kwargs)
+            with problem.part(_any_place(state.rng_key, problem.batch)):
+                state, loss = svi.stable_update(state, *args, **kwargs)
             return (state, jax.tree.map(jnp.add, sums, svi.optim.get_params(state.optim_state))), loss
 
         def steps(one: Any) -> tuple[Any, tuple[jax.Array, Any]]:
@@ -233,9 +266,24 @@ def _programs(problem: _Problem) -> _Programs:
         keys = jax.random.key_data(jax.random.split(jax.random.wrap_key_data(key), PARTICLES))
 
         def of(one: dict[str, Any]) -> jax.Array:
-            return jax.lax.map(lambda each: svi.loss.loss(each, one, svi.model, svi.guide, *args, **kwargs), keys)
+            def at(each: tuple[jax.Array, jax.Array]) -> jax.Array:
+                with problem.part(each[1]):
+                    return svi.loss.loss(each[0], one, svi.model, svi.guide, *args, **kwargs)
+
+            return jax.lax.map(at, (keys, problem.starts(PARTICLES)))
 
         return jax.vmap(of)(params)
+
+    @jax.jit
+    def weights(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> jax.Array:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.given.joined(arrays)
+        normal, place = svi.guide.get_posterior(params), f"{svi.guide.prefix}_loc"
+        points = normal.sample(jax.random.wrap_key_data(key), (PARTICLES,))
+
+        def density(point: jax.Array) -> jax.Array:
+            return -svi.loss.loss(any_key, {**params, place: point}, svi.model, svi.guide, *args, **kwargs)
+
+        return jax.lax.map(density, points) - normal.log_prob(points)
 
     @jax.jit
     def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
@@ -246,10 +294,17 @@ def _programs(problem: _Problem) -> _Programs:
             sites = Predictive(svi.guide, params=params, num_samples=problem.draws)(key, *args, **kwargs)
         return dict(sites)
 
-    return _Programs(begin, advance, losses, draw)
+    return _Programs(begin, advance, losses, draw, weights)
 
 
 _kept_programs = lru_cache(PROGRAMS)(_programs)
+
+
+def _any_place(key: Any, batch: tuple[int, int] | None) -> Any:
+    """Where the batch of a step begins, by the key of the step."""
+    if batch is None:
+        return 0
+    return jax.random.randint(jax.random.fold_in(jax.random.wrap_key_data(key), 1), (), 0, batch[0])
 
 
 class _Run:
@@ -281,7 +336,7 @@ class _Run:
         reached = self.kept[None] if best is not None else np.empty(0)
         leader = 0
         try:
-            while flat < PATIENCE and self.status.ok:
+            while flat < SETTINGS.patience and self.status.ok:
                 state, (part, params) = self.programs.advance(state, jnp.float32(rate), self.arrays)
                 self.losses.append(np.asarray(part, np.float64))
                 found = self._evaluated(params)
@@ -300,7 +355,7 @@ class _Run:
     def compare_starts(self) -> None:
         """Say so where one start alone found the best bound."""
         if self.status.ok and len(self.bounds) > 1:
-            apart = AGREEMENT * _size(self.params) + STANDARD_ERRORS * self.error
+            apart = SETTINGS.agreement * _size(self.params) + SETTINGS.standard_errors * self.error
             if self.bounds[0] - self.bounds[1] > apart:
                 self.status = Status.STARTS_DISAGREE
 
@@ -319,7 +374,7 @@ class _Run:
     def _tick(self) -> None:
         """Say how far the fit is, and end it where nothing can be done or no steps are left."""
         done = len(self.losses) * self.chunk
-        if (np.isfinite(self.losses[-1]).mean(axis=1) < FEWEST_TAKEN).all():
+        if (np.isfinite(self.losses[-1]).mean(axis=1) < SETTINGS.fewest_finite).all():
             self.status = Status.DIVERGED
         elif done >= self.max_steps:
             self.status = Status.STEP_LIMIT
@@ -331,7 +386,7 @@ def _means(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean loss of every start, infinite where too few draws have a finite one."""
     finite = np.isfinite(losses)
     sums = np.where(finite, losses, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
-    return np.where(finite.mean(axis=1) >= FEWEST_TAKEN, sums, np.inf)
+    return np.where(finite.mean(axis=1) >= SETTINGS.fewest_finite, sums, np.inf)
 
 
 def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -341,7 +396,7 @@ def _gained(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> 
     gains = np.where(finite, np.where(finite, before, 0.0) - np.where(finite, after, 0.0), 0.0)
     mean = gains.sum(axis=1) / number
     variance = np.where(finite, np.square(gains - mean[:, None]), 0.0).sum(axis=1) / (number - 1)
-    enough = mean > np.maximum(STANDARD_ERRORS * np.sqrt(variance / number), LEAST_GAIN)
+    enough = mean > np.maximum(SETTINGS.standard_errors * np.sqrt(variance / number), SETTINGS.least_gain)
     return enough | (np.isinf(_means(before)) & np.isfinite(_means(after)))
 
 

@@ -17,7 +17,7 @@ from bayesspec.plot.style import COLUMN_IN, EXCLUDED, axes_or_new, colours, line
 from bayesspec.results.segmentation import Segmentation
 
 _NAMED = 2
-"""Lines that a phase is called rich in."""
+"""Lines in the name of a phase."""
 
 
 @checked_arguments(result=Segmentation)

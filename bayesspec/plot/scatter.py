@@ -64,5 +64,6 @@ def count_scatter(
         ax.set_ylim(min(0.0, np.percentile(y[kept], 0.1)), np.percentile(y[kept], 99.9) * 1.1)
         ax.set_xlabel(f"{line_label(below)} (counts per pixel)")
         ax.set_ylabel(f"{line_label(above)} (counts per pixel)")
-        ax.legend(loc="upper left")
+        if np.isfinite(ratio).any():
+            ax.legend(loc="upper left")
     return root(ax.figure)

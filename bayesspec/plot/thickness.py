@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure, SubFigure
 
+from bayesspec.files.public_arguments import checked_arguments
 from bayesspec.plot.maps import draw_map
 from bayesspec.plot.pixels import pixel_size_of
 from bayesspec.plot.style import PAGE_IN, new_figure, paper, root
 from bayesspec.results.thickness import Thickness
 
 
+@checked_arguments(result=Thickness)
 def thickness(result: Thickness, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Draw the thickness over the mean free path at every pixel, and beside it its error.
 
@@ -24,6 +26,11 @@ def thickness(result: Thickness, *, figure: Figure | SubFigure | None = None) ->
     -------
     matplotlib.figure.Figure
         Two maps, each with a colour bar and a scale bar.
+
+    Raises
+    ------
+    InputError
+        When `result` is another kind of result.
     """
     values, sd = (result.data[name].values for name in ("t_over_lambda", "sd"))
     with paper():

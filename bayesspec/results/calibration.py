@@ -28,9 +28,10 @@ UNEVEN = 0.001
 """The same for ranks: `python benchmarks/framework.py calibrate`."""
 WIDE = 0.95
 """Factor below which it is said by how much intervals are too wide: a coverage above the claim can come of values at
-the end of what is possible, such as zeros in a spectrum."""
+the end of what is possible, such as zeros in a spectrum. Which intervals are called too wide: ``python
+benchmarks/framework.py calibrate``."""
 FEWEST = 10
-"""Repeats with an answer below which nothing is said of a quantity."""
+"""Repeats with an answer below which a quantity is not judged."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -274,10 +275,14 @@ def compared(
             for i, place in enumerate(places):
                 rows[f"{name}, {place}" if place else name] = nominal, deviation[i : i + 1], rank[i : i + 1]
             continue
-        told = np.flatnonzero(~np.isnan(deviation))
-        kept = rng.choice(told, KEPT_ENTRIES, replace=len(told) < KEPT_ENTRIES) if len(told) else np.zeros(0, int)
-        missing = np.full(KEPT_ENTRIES if not len(told) else 0, np.nan)
-        rows[name] = nominal, np.append(deviation[kept], missing), np.append(rank[kept], missing)
+        answered = np.flatnonzero(~np.isnan(deviation))
+        chosen = (
+            rng.choice(answered, KEPT_ENTRIES, replace=len(answered) < KEPT_ENTRIES)
+            if len(answered)
+            else np.zeros(0, int)
+        )
+        missing = np.full(KEPT_ENTRIES if not len(answered) else 0, np.nan)
+        rows[name] = nominal, np.append(deviation[chosen], missing), np.append(rank[chosen], missing)
     return rows
 
 
@@ -304,7 +309,7 @@ def _one(
     if hasattr(found, "identified"):
         own &= np.asarray(found.identified).ravel()
     rank = np.where(own, np.clip(below + rng.uniform(size=len(true)) * same, 0.0, 1.0), np.nan)
-    places = [label for label, _ in found.rows()] if len(true) <= MOST_ENTRIES else []
+    places = list(found.entries()) if len(true) <= MOST_ENTRIES else []
     nominal = float(ends[0].attrs.get("prob", prob))
     return nominal, places, _deviation(true, centre, lower, upper), rank
 

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments, real, values
+from bayesspec.files.public_arguments import MOST_COUNTS, checked_arguments, real, values
 from bayesspec.files.saved import Saved
 from bayesspec.inference.mixture.dose_forecast import Forecast, forecast
 
@@ -345,7 +345,7 @@ def _checked(
 ) -> tuple[Floats, Floats, Floats]:
     values = np.atleast_1d(np.asarray(ratios, np.float64))
     shares = np.full(len(values), 1 / max(len(values), 1)) if areas is None else np.asarray(areas, np.float64)
-    tried = np.array(sorted(float(dose) for dose in doses))
+    tried = np.sort(np.ravel(np.asarray(doses, np.float64)))
     if values.ndim != 1 or len(values) < 2 or not (values > 0).all() or len(set(values)) < len(values):
         raise InputError(f"ratios={values.tolist()}", "two or more different positive ratios", "ratios=(0.783, 0.698)")
     if shares.shape != values.shape or not (shares > 0).all():
@@ -353,6 +353,7 @@ def _checked(
     if min(shape) < 8 or blur < 0 or background < 0:
         found = f"shape={shape}, blur={blur:g}, background={background:g}"
         raise InputError(found, "8 x 8 pixels or more, and nothing negative", "plan_dose(..., shape=(128, 128))")
-    if not len(tried) or tried[0] <= 0:
-        raise InputError(f"doses={tried.tolist()}", "positive counts per pixel", "doses=[20, 200, 2000]")
+    if not len(tried) or tried[0] <= 0 or tried[-1] > MOST_COUNTS:
+        needed = f"positive counts per pixel, up to {MOST_COUNTS:.3g}"
+        raise InputError(f"doses={tried.tolist()}", needed, "doses=[20, 200, 2000]")
     return values, shares / shares.sum(), tried

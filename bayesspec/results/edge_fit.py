@@ -15,7 +15,7 @@ from bayesspec.image.arguments import checked_real
 from bayesspec.results.estimate import Estimate, ratio_of
 from bayesspec.results.line_fit import LineFit
 from bayesspec.results.schema import Variable
-from bayesspec.spectroscopy.edge_design import edge_name
+from bayesspec.spectroscopy.core_edges import edge_name
 from bayesspec.spectroscopy.hydrogenic import UNCERTAINTY
 
 SectionSd = float | Mapping[str, float] | None

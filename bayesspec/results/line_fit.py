@@ -185,7 +185,7 @@ class LineFit(LineResult):
         Parameters
         ----------
         reference : str or None
-            Line below the ratios; ``None`` for the last one.
+            Line below the ratios; ``None`` for the one with the most counts.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class LineFit(LineResult):
         InputError
             When the reference was not fitted.
         """
-        below = reference or self.lines[-1]
+        below = reference or self.lines[int(self.intensities.mean.values.argmax())]
         interval = f"{100 * PROB:.0f} % interval"
         columns = ("line", "counts", interval, f"ratio to {below}", interval)
         rows = []
@@ -239,6 +239,7 @@ class LineFit(LineResult):
         """
         if "variance_parts" not in self.data:
             raise InputError("a fit without parts of its variance", "a new fit", "bs.fit_lines(si)")
+        self.composition(k_factors, film=film, seed=seed)  # refuses what it cannot take
         factors = self._factors(k_factors, None, film)
         names = list(factors)
         exact = {line: k[0] if isinstance(k, tuple) else k for line, k in factors.items()}

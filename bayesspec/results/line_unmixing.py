@@ -13,6 +13,7 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, line_names
 from bayesspec.results.estimate import PROB, Estimate, check_prob
 from bayesspec.results.schema import Variable
+from bayesspec.results.table import Table
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.composition import KFactor
 from bayesspec.spectroscopy.thin_film import Film
@@ -100,12 +101,17 @@ class RangedEstimate(Estimate):
         Yields
         ------
         tuple of str
-            Such as ``("component 0, element Fe", "3.2 [2.9, 3.8]")``; ``"< 0.4"`` where the range begins at zero.
+            Such as ``("component 0, element Fe", "3.2 [2.9, 3.8]")``; ``"< 0.4"`` where the range begins at zero,
+            ``"> 0.4"`` where it has no end.
         """
         ends = zip(self.lower.values.ravel(), self.upper.values.ravel(), strict=True)
         for (label, value), (low, high) in zip(super().rows(), ends, strict=True):
-            bounded = f"< {high:.3g}" if low <= 0 else f"{value} [{low:.3g}, {high:.3g}]"
-            yield label, bounded if np.isfinite([low, high]).all() else value
+            if np.isnan([low, high]).any():
+                yield label, value
+            elif np.isinf(high):
+                yield label, f"> {low:.3g}" if low > 0 else "not resolved"
+            else:
+                yield label, f"< {high:.3g}" if low <= 0 else f"{value} [{low:.3g}, {high:.3g}]"
 
 
 class LineUnmixing(Unmixing):
@@ -151,6 +157,30 @@ class LineUnmixing(Unmixing):
         doubt = "" if self.converged else "The fit did not end as it should: do not rely on these ranges. "
         held = f"hold all at once with a probability of {100 * float(self.data.attrs['prob']):.0f} %"
         return f"{doubt}Most likely values; ranges are joint likelihood ranges, which {held}."
+
+    def table(self, reference: str | None = None) -> Table:
+        """Share of the counts of every component, and what it is made of: ratios of the lines that have ranges.
+
+        Parameters
+        ----------
+        reference : str or None
+            Line below the ratios, one of `detections`; ``None`` for the strongest of these.
+
+        Returns
+        -------
+        Table
+            One row for the shares and one for each ratio, a column a component.
+        """
+        known = self.detections["counts"].sum("component")
+        lines = [str(line) for line in known["line"].values]
+        if len(lines) < 2:
+            return super().table(reference)
+        below = reference if reference in lines else lines[int(known.values.argmax())]
+        shown = {"share of counts (%)": self.fractions.scaled(100.0, "share of counts")}
+        shown |= {f"{line}/{below}": self.ratio(line, below) for line in lines if line != below}
+        rows = tuple((name, *(text for _, text in estimate.rows())) for name, estimate in shown.items())
+        columns = ("", *(f"component {k}" for k in range(self.rank)))
+        return Table("Components and line ratios", columns, rows, self.note())
 
     @property
     def line_counts(self) -> Estimate:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -22,8 +23,10 @@ from bayesspec.errors import InputError, Interrupted
 from bayesspec.files.load import to_hyperspy
 from bayesspec.files.netcdf import FORMAT_VERSION, sealed
 from bayesspec.files.paths import new_file
+from bayesspec.files.public_arguments import checked_arguments, image_or_none
 from bayesspec.files.saved import SavedPart
 from bayesspec.files.writing import write_file
+from bayesspec.image.arguments import checked_names
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, attributes
@@ -73,6 +76,21 @@ def as_it_ended(result: AnyResult, *, strict: bool) -> AnyResult:
     if strict and not result.converged:
         raise FitError(result.status)
     return result
+
+
+_ANSWERS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "agreement": lambda: {"other": Result},
+    "matched": lambda: {"truth": Result},
+    "expected_counts": lambda: {"rows": slice},
+    "facts": dict,
+    "figures": dict,
+    "table": dict,
+}
+"""Checks of the arguments of what every kind of result answers in its own way."""
+
+
+def _groups(value: Any) -> Any:
+    return value if value is None else checked_names("groups", value, "fit.to_arviz(groups=['posterior'])")
 
 
 class Result(SavedPart):
@@ -125,8 +143,12 @@ class Result(SavedPart):
     def __init_subclass__(cls, **other: Any) -> None:
         super().__init_subclass__(**other)
         Result.kinds[cls.kind] = cls
+        for name, checks in _ANSWERS.items():
+            if name in vars(cls):
+                setattr(cls, name, checked_arguments(**checks())(vars(cls)[name]))
 
     @classmethod
+    @checked_arguments(values=Mapping, frame=(Frame, NoneType), settings=(Mapping, NoneType), attrs=(Mapping, NoneType))
     def from_values(
         cls,
         values: Mapping[str, Values],
@@ -240,6 +262,7 @@ class Result(SavedPart):
         """Checksum of the counts that the result is of, str; empty where it is not known."""
         return str(self.data.attrs.get("data_checksum", ""))
 
+    @checked_arguments(data=(SpectrumImage, LineMaps))
     def is_of(self, data: SpectrumImage | LineMaps) -> bool:
         """Whether the result can be of these counts.
 
@@ -348,6 +371,17 @@ class Result(SavedPart):
             rates = np.maximum(expected[known], floor)
             shares = np.full((len(rates), self.number, rates.shape[1]), 1.0 / self.number)
             yield prediction(image, rows, known, rates, np.zeros_like(rates), shares)
+
+    @checked_arguments(image=image_or_none)
+    def baseline(self) -> xr.Dataset:
+        """Compare with a simple figure that asks for fewer assumptions, where the kind of result has one.
+
+        Returns
+        -------
+        xarray.Dataset
+            For `bs.check`: a variable that ends in ``_sigmas``, standard deviations apart; here none.
+        """
+        return xr.Dataset()
 
     def own_image(self, image: SpectrumImage | None) -> SpectrumImage:
         """Refuse what is not the image that the result was made from.
@@ -620,6 +654,7 @@ class Result(SavedPart):
         """
         return {name.removesuffix("_mean"): to_hyperspy(self.data[name]) for name in self.pictures}
 
+    @checked_arguments(groups=_groups)
     def to_arviz(self, groups: Sequence[str] | None = None) -> Any:
         """Hand draws to ArviZ, for ``az.summary``, ``az.loo``, ``az.compare`` and its figures.
 
@@ -671,7 +706,7 @@ def simulated_image(image: SpectrumImage, rates: npt.NDArray[np.float64], rng: n
     """
     known = np.isfinite(rates) & image.valid[..., None] & image.valid_channels
     counts = np.where(known, rng.poisson(np.where(known, np.maximum(rates, 0.0), 0.0)), image.counts)
-    return replace(image, counts=counts, truth=None, made_from=(), name=f"like {image.name}")
+    return image.changed(counts=counts, truth=None, made_from=(), name=f"like {image.name}")
 
 
 def listed(

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments, numbers_as_they_are, text
+from bayesspec.files.public_arguments import checked_arguments, line_names, numbers_as_they_are, text
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
 from bayesspec.labels import accuracy, interior, match_phases
@@ -21,6 +21,7 @@ from bayesspec.results.dataset import Frame
 from bayesspec.results.dose_plan import DOSES, DosePlan, plan
 from bayesspec.results.drawing import Drawing
 from bayesspec.results.estimate import PROB, Estimate
+from bayesspec.results.interior_baseline import beside_interior
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import PhaseComparison, compare
 from bayesspec.results.prediction import Prediction
@@ -274,7 +275,7 @@ class Segmentation(LineResult):
         """
         return self.data["scatter"]
 
-    @checked_arguments()
+    @checked_arguments(lines=line_names)
     def intensities_of(self, lines: Sequence[str]) -> Estimate:
         """Intensities of some lines in every phase, background and overlap accounted for.
 
@@ -493,6 +494,21 @@ class Segmentation(LineResult):
         one = held[:, :, None] * np.ones(counts.shape[1])
         yield Prediction(np.flatnonzero(known.ravel()), counts, rates, share, one)
 
+    def baseline(self) -> xr.Dataset:
+        """Compare the ratios of two phases or more with those of their interior.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``interior_ratio``, ``fitted_ratio`` of the counts in the windows of the lines, background included, and
+            ``interior_sigmas``, dims (phase, ratio); ``interior_pixels``, dims (phase,). Nothing for a point estimate.
+        """
+        if "composition_draws" not in self.data or self.n_phases < 2:
+            return xr.Dataset()
+        draws = self.data["composition_draws"].values[:, :, : len(self.lines)]
+        shares = np.nan_to_num(self.probabilities.values.astype(np.float64))
+        return beside_interior(self.labels.values, self.data["counts"].values, shares, draws, self.lines)
+
     def agreement(self, other: Result) -> float:
         """Share of the pixels with the same label, phases paired.
 
@@ -664,11 +680,11 @@ class Segmentation(LineResult):
             Sentences.
         """
         above, below = self._against(reference)
+        if not np.isfinite(self.data["intensity_draws"].values).any():
+            return [*super().facts(reference), *self._mixed(), "Neither areas nor ratios of the phases are resolved."]
         area = [text for _, text in self.fractions.scaled(100.0, "area").rows()]
         facts = [f"Phase {phase} covers {text} % of the area" for phase, text in enumerate(area)]
-        known = super().facts(reference)
-        if self.has_shares:
-            known.append(f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted.")
+        known = [*super().facts(reference), *self._mixed()]
         if len(above) != 1:
             more = "The line ratios of the phases are in the table below."
             return [*known, *(f"{fact}." for fact in facts), more]
@@ -678,6 +694,12 @@ class Segmentation(LineResult):
             error = f", {100 * PROB:.0f} % interval {interval}" if ratio.known_error else ""
             found.append(f"{fact}; {above[0]}/{below} = {value}{error}.")
         return known + found
+
+    def _mixed(self) -> list[str]:
+        """How many pixels hold two phases, in words; nothing where none does."""
+        if not self.has_shares:
+            return []
+        return [f"{100 * self.mixed_share:.0f} % of the pixels hold two phases, whose shares are fitted."]
 
     def doubts(self) -> list[str]:
         """What must not be concluded: ratios that are not resolved, pixels without a phase.

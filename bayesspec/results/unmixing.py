@@ -37,9 +37,9 @@ SUM_TOLERANCE = 1e-3
 """Distance of the sum of a spectrum from 1 from which on its abundances are not counts."""
 SHARE = "share of the component's counts per channel"
 WINDOW_ERROR = 0.01
-"""Relative error of ratios that windows measure, since lines are not quite as wide and as divided as tables say: 1.3 %
-at most, .8 % on average, where the detector is 6 % sharper at O_Ka than its resolution at Mn_Ka says and minor lines
-are missing (python benchmarks/identifiability.py --case minerals --counts 20000)."""
+"""Relative error of ratios that windows measure, since lines are not quite as wide and as divided as tables say.
+Coverage where the detector is sharper at O_Ka than its resolution at Mn_Ka says and minor lines are missing: ``python
+benchmarks/identifiability.py --case minerals --counts 20000``."""
 
 # Lines of components: intensities, ratios and compositions with intervals, or bands where these are not known
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, integer, real
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.simulate.counting import check_sample, count
 from bayesspec.simulate.pictures import PICTURES, pictures
@@ -78,7 +77,7 @@ def beatles(
     )
 
 
-@checked_arguments()
+@checked_arguments(snr=real("snr", 0.0, open_ends=True, optional=True), mixtures=integer("mixtures", 1))
 def beatles_gaussian(snr: float | None = None, mixtures: int = 10_000, *, seed: int, size: int = 64) -> xr.Dataset:
     """Simulate the same mixtures as numbers that are no counts: clean, or with Gaussian noise.
 
@@ -104,12 +103,6 @@ def beatles_gaussian(snr: float | None = None, mixtures: int = 10_000, *, seed: 
     InputError
         When there is no mixture, or the ratio is not positive, or the size is below 16.
     """
-    if mixtures < 1 or (snr is not None and not snr > 0):
-        raise InputError(
-            f"snr={snr}, mixtures={mixtures}",
-            "at least one mixture, and a positive signal-to-noise ratio or None",
-            "bs.simulate.beatles_gaussian(10.0, mixtures=1000, seed=0)",
-        )
     rng = np.random.default_rng(seed)
     flat = pictures(size).reshape(len(PICTURES), -1)
     weights = rng.uniform(size=(mixtures, len(flat)))

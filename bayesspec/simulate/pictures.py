@@ -13,6 +13,8 @@ from bayesspec.errors import InputError
 PICTURES = ("guitar", "drums", "piano", "microphone")
 _SMALLEST = 16
 """Pixels along a side below which nobody would know the pictures."""
+_LARGEST = 8192
+"""Pixels along a side at most: what an image may have."""
 Array = npt.NDArray[np.float64]
 
 
@@ -143,10 +145,11 @@ def pictures(size: int = 64) -> Array:
     Raises
     ------
     InputError
-        When the size is below 16, where nobody would know the pictures.
+        When the size is below 16, where nobody would know the pictures, or above 8192.
     """
-    if not isinstance(size, int | np.integer) or size < _SMALLEST:
-        raise InputError(f"size={size!r}", f"an integer from {_SMALLEST} up", "bs.simulate.pictures(64)")
+    if not isinstance(size, int | np.integer) or not _SMALLEST <= size <= _LARGEST:
+        needed = f"a whole number from {_SMALLEST} to {_LARGEST}"
+        raise InputError(f"size={size!r}", needed, "bs.simulate.pictures(64)")
     drawn = []
     for name in PICTURES:
         canvas = _Canvas(int(size))

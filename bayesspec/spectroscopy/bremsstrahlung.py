@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import BSpline
 
 from bayesspec.errors import InputError
 
@@ -70,4 +69,6 @@ def _bumps(energy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.ones((len(energy), 1))
     knots = np.log([inner[0]] * 3 + inner[1:] + [1.001 * top] * 3)
     x = np.clip(np.log(energy), knots[0], np.log(top))
+    from scipy.interpolate import BSpline
+
     return BSpline.design_matrix(x, knots, 2).toarray()

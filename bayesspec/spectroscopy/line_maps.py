@@ -300,7 +300,7 @@ def window_maps(
         When a line cannot be measured.
     """
     windows = line_windows(image, lines, shapes=shapes)
-    counts = windows.sums(image.counts)
+    counts = windows.sums(image.stored)
     maps = LineMaps(
         counts=counts[:, :, : len(lines)],
         lines=tuple(lines),

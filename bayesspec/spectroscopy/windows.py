@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_seed
+from bayesspec.image.sparse_counts import SparseCounts
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.random_keys import random_key
 from bayesspec.spectroscopy.detector import gaussian_shares
 from bayesspec.spectroscopy.window_background import line_fwhm, resolution, side_windows
 from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
@@ -20,7 +20,7 @@ from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_lin
 WIDTH_FWHM = 2.0
 """Width of a line's window, in full widths (python benchmarks/background.py phases --widths 1 2 3)."""
 WORST_CONDITION = 1e3
-"""Condition number of the overlap of windows from which on their lines cannot be told apart."""
+"""Condition number of the overlap of windows from which on it is not inverted and the lines are refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +48,25 @@ class LineWindows:
     response: npt.NDArray[np.float64]
     errors: npt.NDArray[np.float64]
 
-    def sums(self, values: npt.NDArray[Any], dtype: type[np.number[Any]] | type[float] = np.int64) -> npt.NDArray[Any]:
+    def sums(
+        self, values: npt.NDArray[Any] | SparseCounts, dtype: type[np.number[Any]] | type[float] = np.int64
+    ) -> npt.NDArray[Any]:
         """Sum an array over the channels of each window.
 
         Parameters
         ----------
-        values : array, shape (..., energy)
+        values : array, shape (..., energy), or SparseCounts
             Counts or spectra.
         dtype : type
-            Number type to sum in.
+            Number type to sum in, of an array.
 
         Returns
         -------
         array, shape (..., window), `dtype`
             Sums.
         """
+        if isinstance(values, SparseCounts):
+            return values.sums(np.array([np.isin(np.arange(values.shape[2]), own) for own in self.channels]))
         return np.stack([values[..., own].sum(axis=-1, dtype=dtype) for own in self.channels], axis=-1)
 
 
@@ -111,9 +115,7 @@ def drawn_responses(
     array, shape (draw, line, window), float64
         Responses.
     """
-    with jax.enable_x64(True):
-        key = jax.random.fold_in(random_key(seed), len(errors))
-        noise = np.asarray(jax.random.normal(key, (n, len(errors)), dtype=np.float64))
+    noise = np.random.default_rng([checked_seed(seed), len(errors)]).normal(size=(n, len(errors)))
     drawn: npt.NDArray[np.float64] = response + np.tensordot(noise, errors, axes=1)
     return drawn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -162,4 +162,4 @@ def _moved(image: SpectrumImage, positions: Floats, known: Floats) -> SpectrumIm
     if image.energy_mask is not None:
         mask = np.any([image.energy_mask[start : start + n] for start in np.unique(starts)], axis=0)
     energy = image.energy[:n] - rest - step * low
-    return replace(image, counts=counts, energy=energy, energy_mask=mask, truth=None)
+    return image.changed(counts=counts, energy=energy, energy_mask=mask, truth=None)

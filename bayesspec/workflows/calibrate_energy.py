@@ -259,7 +259,7 @@ def calibration_of(
     """
     values = [(float(v), float(s)) for v, s in zip(theta, np.sqrt(np.diag(covariance)), strict=True)]
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
-    corrected = replace(image, energy=axis_at(image, theta), acquisition=acquisition)
+    corrected = image.changed(energy=axis_at(image, theta), acquisition=acquisition)
     matrix = shifted_matrix(design, image, theta)
     axis = corrected.energy[design.channels]
     refined = replace(design, matrix=matrix, energy=axis)

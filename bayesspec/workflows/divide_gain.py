@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def divide_gain(image: SpectrumImage, gain: float | None = None) -> GainCorrecti
     if not 1.0 <= used < image.counts_per_pixel:
         raise InputError(f"gain={gain}", f"from 1 to {image.counts_per_pixel:.3g} counts", f"gain={found:.2g}")
     counts = np.rint(image.counts / used).astype(np.int64)
-    divided = replace(image, counts=counts, name=f"{image.name}, counts over {used:.3g}", truth=None)
+    divided = image.changed(counts=counts, name=f"{image.name}, counts over {used:.3g}", truth=None)
     left = dispersion(divided.counts[divided.valid][:, divided.valid_channels])
     if gain is None:
         warn(f"the counts are divided by a gain of {used:.3g}, estimated from their noise")

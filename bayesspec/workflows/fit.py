@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -97,6 +97,7 @@ def fit(
     draws: int = 1000,
     max_steps: int = 20_000,
     starts: int = STARTS,
+    batch_size: int | None = None,
     strict: bool = False,
     **hyperparameters: Any,
 ) -> Any:
@@ -123,6 +124,10 @@ def fit(
         Largest number of optimisation steps of a start.
     starts : int
         Starts of a variational fit; where the best bound is that of one alone the status says so.
+    batch_size : int or None
+        Pixels that one step of a variational fit looks at, for images whose rates do not fit into the memory;
+        ``None`` for all. The model needs ``with numpyro.plate("pixel", len(counts))`` around what belongs to single
+        pixels. The bound and its gradient are on average those of all pixels; Pareto-k is not known.
     strict : bool
         Raise when the fit did not converge.
     **hyperparameters
@@ -138,7 +143,8 @@ def fit(
     ------
     InputError
         When `model` lacks ``DIMS`` or ``model``, DIMS does not fit a site, a site is discrete, data lie outside the
-        support of their distribution, the model raises, or the draws do not fit into the memory.
+        support of their distribution, the model raises, the draws do not fit into the memory, or `batch_size` is
+        given for a model that cannot be divided or an inference that takes all pixels at once.
     FitError
         When `strict` and the fit did not converge.
     Interrupted
@@ -164,7 +170,9 @@ def fit(
     if inference not in INFERENCE:
         raise InputError(f"inference={inference!r}", f"one of {', '.join(INFERENCE)}", "bs.fit(model, si)")
     data = _data(model, counts)
-    engine = _engine(model, data.image, hyperparameters) if guide is None and inference in ("auto", "engine") else None
+    batch = _batch(batch_size, inference, guide, data)
+    own = guide is None and batch is None and inference in ("auto", "engine")
+    engine = _engine(model, data.image, hyperparameters) if own else None
     if engine is not None:
         return engine(hyperparameters, seed=seed, draws=draws, strict=strict)
     if inference == "engine":
@@ -175,13 +183,13 @@ def fit(
         )
     key = random_key(seed_for(seed, data.frame.checksum))
     with _own_model(model):
-        sites = model_sites(model.model, (data.counts,), hyperparameters, key=key)
+        sites = model_sites(model.model, (data.counts,), hyperparameters, key=key, batch=batch)
     _check_dims(model, sites, data)
     _check_memory(sites, draws)
-    how, why = _chosen(inference, guide, sites, data)
+    how, why = _chosen(inference, guide, sites, data) if batch is None else ("svi", f"{batch[1]:,} pixels at a time")
     options = {"draws": draws, "max_steps": max_steps, "starts": starts}
     with _own_model(model):
-        found = _posterior(model, data, hyperparameters, how, guide, key, options)
+        found = _posterior(model, data, hyperparameters, how, guide, key, options, batch)
     with _own_model(model):
         more = deterministic_draws(
             model.model, (data.counts,), hyperparameters, found.draws, tuple(sites.deterministic)
@@ -255,6 +263,19 @@ def _engine(model: Any, image: SpectrumImage | LineMaps | None, hyperparameters:
     return None
 
 
+def _batch(batch_size: int | None, inference: str, guide: Any, data: _Data) -> tuple[int, int] | None:
+    """Pixels of the image and of a batch; None where all are looked at."""
+    if batch_size is None:
+        return None
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size={batch_size!r}", "a number of pixels, 1 or more, or None", "batch_size=4096")
+    if guide is not None or inference not in ("auto", "svi"):
+        found = "a guide of your own" if guide is not None else f"inference={inference!r}"
+        raise InputError(f"batch_size={batch_size} with {found}", "mean-field variational inference", "inference='svi'")
+    pixels = len(data.counts)
+    return (pixels, batch_size) if batch_size < pixels else None
+
+
 def _chosen(inference: str, guide: Any, sites: ModelSites, data: _Data) -> tuple[str, str]:
     """Name of the inference, and why."""
     if guide is not None:
@@ -287,11 +308,12 @@ def _posterior(
     guide: Any,
     key: Any,
     options: Mapping[str, int],
+    batch: tuple[int, int] | None,
 ) -> _Posterior:
     if how == "nuts":
         sampled = run_nuts(model.model, (data.counts,), hyperparameters, key=key, draws=options["draws"])
-        told = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
-        return _Posterior(sampled.draws, sampled.status, told | {"chains": sampled.chains}, sampled.statistics)
+        diagnostics = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
+        return _Posterior(sampled.draws, sampled.status, diagnostics | {"chains": sampled.chains}, sampled.statistics)
     family = guide if how == "guide" else GUIDES[how]
     with tqdm(total=options["max_steps"], desc=f"fit, {how}", disable=None, leave=False) as bar:
         found = run_svi(
@@ -303,17 +325,15 @@ def _posterior(
             draws=options["draws"],
             max_steps=options["max_steps"],
             starts=options["starts"],
+            batch=batch,
             progress=lambda done, _: bar.update(done - bar.n),
         )
+    diagnostics = {"steps": len(found.losses), "bound": found.bound, "bounds of the starts": found.bounds.tolist()}
+    if batch is not None:  # weights of single batches say nothing about the family
+        return _Posterior(found.draws, found.status, diagnostics | {"batch_size": batch[1]})
     k = pareto_k(found.log_weights)
     status = Status.FAMILY_DOES_NOT_FIT if found.status.ok and k > WIDEST_PARETO_K else found.status
-    told = {
-        "steps": len(found.losses),
-        "bound": found.bound,
-        "bounds of the starts": found.bounds.tolist(),
-        "Pareto-k": k,
-    }
-    return _Posterior(found.draws, status, told)
+    return _Posterior(found.draws, status, diagnostics | {"Pareto-k": k})
 
 
 # The result
@@ -496,7 +516,7 @@ def _like(counts: Any, data: _Data, made: npt.NDArray[Any]) -> Any:
     part[:, channels] = flat
     whole[image.valid] = part
     if isinstance(image, SpectrumImage):
-        return replace(image, counts=whole, truth=None, made_from=())
+        return image.changed(counts=whole, truth=None, made_from=())
     return image.with_window_counts(whole)
 
 

@@ -19,8 +19,9 @@ from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.edge_fit import EdgeFit
+from bayesspec.spectroscopy.core_edges import chosen_edges
 from bayesspec.spectroscopy.core_loss import fit_core_loss
-from bayesspec.spectroscopy.edge_design import WINDOW_EV, chosen_edges, edge_design
+from bayesspec.spectroscopy.edge_design import WINDOW_EV, edge_design
 from bayesspec.workflows.divide_gain import poisson_counts
 
 EDGE_MISFIT = 2.0

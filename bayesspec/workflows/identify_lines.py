@@ -192,7 +192,7 @@ def identify_lines(image: SpectrumImage) -> Identification:
     elements = tuple(one.element for one in found)
     probabilities = weighed.probabilities | doubtful | {one.element: one.probability for one in found}
     unexplained = tuple(peak.energies_kev[0] for peak in peaks)
-    image, remarks = replace(image, elements=elements), _assumed(source, image)
+    image, remarks = image.changed(elements=elements), _assumed(source, image)
     return Identification(tuple(found), image, probabilities, unexplained, remarks)
 
 
@@ -218,7 +218,7 @@ def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -
         warnings.simplefilter("ignore")
         theta = robust_calibration(search.image, design, np.array(axis_prior(image)[1])).theta
     acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
-    return replace(image, energy=axis_at(image, theta), acquisition=acquisition)
+    return image.changed(energy=axis_at(image, theta), acquisition=acquisition)
 
 
 def _joined(image: SpectrumImage) -> SpectrumImage:

@@ -19,6 +19,7 @@ from bayesspec.image.counts import Counts
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.pca.linear_link import fit_linear
 from bayesspec.inference.pca.log_link import fit_pca
+from bayesspec.inference.pca.settings import SETTINGS
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame, image_attributes
@@ -31,9 +32,6 @@ from bayesspec.workflows.poisson_check import noise_note
 from bayesspec.workflows.select_rank import choose_rank
 
 LINKS = ("log", "linear")
-UNRELIABLE = 0.5
-"""Reliability of a component's map below which the verdict calls it mostly noise: squared correlation with the true
-maps, ``python benchmarks/decisions.py maps``."""
 MODELS = {"log": "poisson_pca", "linear": "linear_pca"}
 """The model of each link, a file of `bayesspec.models`."""
 PRIORS = {
@@ -197,7 +195,7 @@ def _result(
 
 def _weak(reliability: npt.NDArray[np.float64]) -> str:
     """Name the components whose maps are mostly noise."""
-    weak = [str(k) for k in np.flatnonzero(reliability < UNRELIABLE)]
+    weak = [str(k) for k in np.flatnonzero(reliability < SETTINGS.unreliable)]
     if not weak:
         return ""
     named = f"component {weak[0]} is" if len(weak) == 1 else f"components {', '.join(weak)} are"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import NoneType
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, flag
 from bayesspec.inference.random_keys import seed_for
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
@@ -33,7 +34,7 @@ STEP = 1e-3
 """Relative change of a k-ratio over which slopes are taken."""
 
 
-@checked_arguments(k=KRatios)
+@checked_arguments(k=KRatios, oxides=(Mapping, NoneType), normalise=flag("normalise"))
 def quantify(
     k: KRatios,
     *,

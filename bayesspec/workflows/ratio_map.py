@@ -15,7 +15,8 @@ from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, real, values
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.random_keys import random_key, seed_for
-from bayesspec.inference.ratio_field.sampler import LEAST_INDEPENDENT, RatioField, independent_draws, sample_field
+from bayesspec.inference.ratio_field.sampler import RatioField, independent_draws, sample_field
+from bayesspec.inference.ratio_field.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.results.dataset import Frame
 from bayesspec.results.estimate import PROB
@@ -29,7 +30,7 @@ from bayesspec.workflows.element_maps import element_maps
 MOST_WINDOWS = 16
 """Windows beside the two lines up to which each gets a field of its own: more are bins of a whole spectrum."""
 FEWEST_DRAWS = 8
-"""Draws below which they cannot be told to be independent."""
+"""Draws at least: of fewer no autocorrelation is computed."""
 MODEL = "ratio_field"
 """The model of every field, a file of `bayesspec.models`."""
 PRIOR = (
@@ -281,7 +282,7 @@ def _status(ratio: Floats, fields: Sequence[Status]) -> Status:
         if status in fields:
             return status
     ranks = ratio.argsort(axis=0).argsort(axis=0).astype(np.float32)  # a ratio may be infinite
-    return Status.CONVERGED if independent_draws(ranks) >= LEAST_INDEPENDENT else Status.FEW_INDEPENDENT_DRAWS
+    return Status.CONVERGED if independent_draws(ranks) >= SETTINGS.fewest_independent else Status.FEW_INDEPENDENT_DRAWS
 
 
 def _share(field: RatioField) -> Floats:

@@ -18,11 +18,12 @@ from bayesspec.image.counts import Counts
 from bayesspec.image.pixel_blocks import coarser
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.nmf.held_out import rank_scores
+from bayesspec.inference.noise.check import NoiseCheck
 from bayesspec.inference.noise.singular_values import component_evidence, elbow
 from bayesspec.inference.random_keys import random_key, seed_for
 from bayesspec.results.selection import candidates, held_out_table, limit_note, one_standard_error, with_verdicts
 from bayesspec.spectroscopy.odd_channels import odd_channels
-from bayesspec.workflows.poisson_check import NoiseCheck, check_noise
+from bayesspec.workflows.poisson_check import check_noise_and_drift
 
 FITTED_SHARE = 0.8
 """Share of the counts that is fitted when ranks are scored; the rest is held out
@@ -96,7 +97,7 @@ def select_rank(image: SpectrumImage, ranks: int | Iterable[int] = range(1, 9), 
     counts = counts_of(image)
     numbers = candidates(ranks, "rank", min(counts.shape))
     key = random_key(seed_for(seed, image.checksum))
-    check = check_noise(counts, odd_channels(image))
+    check = check_noise_and_drift(counts, odd_channels(image))
     if check.problems:
         warn("; ".join(check.problems))
     table, verdict, chosen, evidence = _choose(counts, numbers, key, check)
@@ -138,7 +139,7 @@ def choose_rank(
     if len(numbers) == 1:
         table = held_out_table(numbers, np.zeros((1, 2)))
         return with_verdicts(table, numbers[0]), f"{_components(numbers[0])}, as asked", numbers[0]
-    check = check_noise(counts, channels)
+    check = check_noise_and_drift(counts, channels)
     table, verdict, chosen, _ = _choose(counts, numbers, key, check)
     if check.drift is not None:
         verdict += f"; {check.drift_words}"

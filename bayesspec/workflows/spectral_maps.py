@@ -16,7 +16,7 @@ from bayesspec.workflows.condensed_design import condensed_design
 from bayesspec.workflows.element_maps import element_maps
 
 WORST_SHARE = 0.995
-"""Share of the information on a line that the other columns may take before two lines are said to coincide."""
+"""Share of the information on a line that the other columns may take before two lines are refused as one."""
 LOSS = 0.03
 """Share of the information on the intensities that is given up, on average, when channels are joined: for speed."""
 

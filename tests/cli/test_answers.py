@@ -34,6 +34,12 @@ from bayesspec.cli.answers import in_options
         ("bs.plot.ratios(seg)", "bayesspec COMMAND --help"),
         ("bs.load(path, (", "bayesspec COMMAND --help"),
         ("counts of 0 and more", "counts of 0 and more"),
+        (
+            "use bs.ratio_map, which asks for no phases, or bs.unmix",
+            "use bayesspec ratio FILE LINE LINE, which asks for no phases, or bayesspec unmix FILE",
+        ),
+        ("compare with bs.unmix.", "compare with bayesspec unmix FILE."),
+        ("bs.plot.ratios draws it", "bs.plot.ratios draws it"),
     ],
 )
 def test_options_take_the_place_of_arguments(python: str, options: str) -> None:

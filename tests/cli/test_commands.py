@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import bayesspec as bs
 from bayesspec import classical, cli
-from bayesspec.cli import analysis, commands
+from bayesspec.cli import analyse, analysis, commands
 from bayesspec.cli.running import claimed
 from bayesspec.results.opening import open as open_result
 
@@ -72,7 +73,7 @@ def test_a_file_is_analysed_as_asked(scan, tmp_path, monkeypatch):
         seen.update(image=image, **vars(choices))
         return {"text": "nothing"}
 
-    monkeypatch.setattr(commands, "analyse_image", stop)
+    monkeypatch.setattr(analyse, "analyse_image", stop)
     arguments = ["analyse", str(scan), "--lines", "Fe_Ka, O_Ka", "--out", str(tmp_path / "out"), "--phases", "2-3"]
     arguments += ["--rank", "2", "--energy", "0.3,8", "--rebin", "2", "--seed", "5"]
     ended = CliRunner().invoke(cli.main, arguments)
@@ -139,7 +140,7 @@ def test_the_folder_of_another_run_is_refused_before_the_work(scan, tmp_path, mo
 
 
 def test_a_failed_run_leaves_no_folder(scan, tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "read", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(analyse, "read", lambda *_, **__: 1 / 0)
     ended = CliRunner().invoke(cli.main, ["analyse", str(scan), "--out", str(tmp_path / "a" / "b")])
     assert isinstance(ended.exception, ZeroDivisionError)
     assert [path.name for path in tmp_path.iterdir()] == ["scan.npz"]
@@ -210,3 +211,33 @@ def test_info_says_where_programs_are_kept():
     assert ended.exit_code == 0
     assert "compiled programs" in ended.output
     assert CliRunner().invoke(cli.main, ["info"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_the_list_of_commands_says_what_each_does(name):
+    said = commands.COMMANDS[name][1].rstrip(".")
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command.name == name
+    assert command.help.replace("\n", " ").startswith(said)
+    assert said in CliRunner().invoke(cli.main, ["--help"], terminal_width=200).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (["--help"], {"jax", "numpyro", "matplotlib", "scipy", "xarray"}),
+        (["--version"], {"jax", "numpyro", "matplotlib", "scipy", "xarray"}),
+        (["info", "scan.npz"], {"jax", "numpyro", "matplotlib", "sklearn", "scipy.stats"}),
+    ],
+)
+def test_a_command_imports_what_it_needs(scan, arguments, without):
+    code = f"""
+import sys
+from bayesspec.cli import main
+try:
+    main({arguments})
+except SystemExit as ended:
+    print(ended.code, sorted({without} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=scan.parent)
+    assert done.stdout.splitlines()[-1] == "0 []"

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 import bayesspec as bs
 from bayesspec import cli
 from bayesspec.cli import fits
+from bayesspec.cli.elements import with_elements
 from bayesspec.cli.fits import FITS
 from bayesspec.cli.options import OPTIONS, READING, given
-from bayesspec.cli.reading import read, recorded, with_elements
+from bayesspec.cli.reading import read, recorded
 from bayesspec.errors import InputError
 from bayesspec.files.load import load
 

@@ -169,6 +169,18 @@ def test_repeats_of_a_segmentation_have_its_ratios_and_areas(*, of_image: bool) 
     np.testing.assert_allclose(swapped.matched(truth).ratio("Fe_Ka", "O_Ka").mean, seg.ratio("Fe_Ka", "O_Ka").mean)
 
 
+def test_repeats_have_the_counts_of_the_sample_up_to_the_edge_of_what_is_excluded() -> None:
+    counts = np.random.default_rng(0).poisson([600.0, 400.0], (16, 16, 2))
+    mask = np.zeros((16, 16), bool)
+    mask[:, 8:] = True
+    maps = bs.LineMaps(counts, lines=["O_Ka", "Fe_Ka"], mask=mask)
+    draws = np.random.default_rng(1).dirichlet([60_000, 40_000], (50, 1))
+    seg = bs.Segmentation.from_draws(maps, draws, np.ones((16, 16, 1)), method="known", fraction_draws=np.ones((50, 1)))
+    _, made = seg.replicate(maps, np.random.default_rng(2))
+    of_columns = made.counts[:, :8].sum(axis=2).mean(axis=0)
+    np.testing.assert_allclose(of_columns, 1000, rtol=0.05)
+
+
 def test_repeats_of_components_and_lines_have_their_rates(fit: bs.Unmixing, image: bs.SpectrumImage) -> None:
     truth, made = fit.replicate(image, np.random.default_rng(0))
     rates = truth.expected_counts()

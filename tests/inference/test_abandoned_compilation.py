@@ -8,7 +8,7 @@ import pytest
 SCRIPT = """
 import os, signal, threading
 import jax, jax.numpy as jnp
-import bayesspec.inference
+import bayesspec.inference.programs
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def slow(x):

@@ -10,11 +10,11 @@ import jax, jax.monitoring
 done = []
 jax.monitoring.register_event_listener(lambda name, **_: done.append(name))
 {before}
-import bayesspec.inference
+import bayesspec.inference.programs
 import jax.numpy as jnp
 assert float(jax.jit(lambda x: jnp.sin(x).sum())(jnp.arange(5.0))) < 2
 print(done.count('/jax/compilation_cache/cache_hits'), done.count('/jax/compilation_cache/cache_misses'))
-print(bayesspec.inference.CACHE)
+print(bayesspec.inference.compilation_cache.keep_programs())
 """
 
 

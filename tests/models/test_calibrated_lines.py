@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro import handlers
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 from scipy.special import gammaln, xlogy
 
@@ -69,40 +71,58 @@ def test_log_joint_is_that_of_the_model_and_the_calibration_its_mode(spectrum):
     assert (np.abs(slope) * np.sqrt(np.diag(found.covariance)) < 0.05).all()
 
 
-def test_calibrated_fit_is_the_normal_approximation_of_the_model(spectrum):
-    """Axis, widths of the families and tables within errors, all integrated out."""
-    model = line_model(spectrum, elements=[], lines=LINES)
-    design, fit = model.design, model.found.fit
-    used = fit.intensities > 0
-    errors = design_errors(design, fit.intensities, model.image.energy, model.calibration.theta[2], TABULATED)
-    given = options(spectrum, design, [5.0, 5e-4, 6.5, 0.4]) | {"family_sd": REFINED, "shape_errors": errors}
-    given["backgrounds"] = given["backgrounds"][:, used[design.n_lines :]]  # the others are at zero
-    counts = spectrum.sum_spectrum()[design.channels]
+@pytest.fixture(scope="module")
+def everything(spectrum):
+    """The workflow's fit, and the model with axis, widths and tables within errors about its mode."""
+    found = line_model(spectrum, elements=[], lines=LINES)
+    return found, ScaledModel(found, spectrum)
+
+
+class ScaledModel:
+    """Log density of all sites in units of about a standard deviation, and where it is largest."""
+
     names = ("calibration", "intensities", "shift", "widening", "errors")
-    start = [given["known"], fit.intensities[used], *[np.zeros(design.n_lines)] * 2, np.zeros(errors.shape[1])]
-    widths = [np.full(design.n_lines, sd) for sd in REFINED]
-    scales = [given["known_sd"], np.sqrt(fit.intensities[used]), *widths, np.ones(errors.shape[1])]
-    at, scale, cut = np.concatenate(start), np.concatenate(scales), np.cumsum([len(part) for part in start])[:-1]
-    with jax.enable_x64(True):
 
-        def sites(deviation):
-            return dict(zip(names, jnp.split(at + scale * deviation, cut), strict=True))
+    def __init__(self, found, spectrum):
+        design, fit = found.design, found.found.fit
+        used = fit.intensities > 0
+        errors = design_errors(design, fit.intensities, found.image.energy, found.calibration.theta[2], TABULATED)
+        self.given = options(spectrum, design, [5.0, 5e-4, 6.5, 0.4]) | {"family_sd": REFINED, "shape_errors": errors}
+        self.given["backgrounds"] = self.given["backgrounds"][:, used[design.n_lines :]]  # the others are at zero
+        self.counts = spectrum.sum_spectrum()[design.channels]
+        zeros = np.zeros(design.n_lines)
+        start = [self.given["known"], fit.intensities[used], zeros, zeros, np.zeros(errors.shape[1])]
+        widths = [np.full(design.n_lines, sd) for sd in REFINED]
+        scales = [self.given["known_sd"], np.sqrt(fit.intensities[used]), *widths, np.ones(errors.shape[1])]
+        self.at, self.scale = np.concatenate(start), np.concatenate(scales)
+        self.cut = np.cumsum([len(part) for part in start])[:-1]
+        informed = [name != "intensities" for name, part in zip(self.names, start, strict=True) for _ in part]
+        with jax.enable_x64(True):
+            slope, curvature = jax.jit(jax.grad(self.loss)), jax.jit(jax.hessian(self.loss))
+            self.mode = np.zeros(len(self.at))
+            for _ in range(8):
+                self.mode -= np.linalg.solve(np.asarray(curvature(self.mode)), np.asarray(slope(self.mode)))
+            expected, slopes = np.asarray(self.rate(self.mode)), np.asarray(jax.jit(jax.jacfwd(self.rate))(self.mode))
+        information = slopes.T @ (slopes / expected[:, None]) + np.diag(np.array(informed, float))
+        self.covariance = np.linalg.inv(information)
 
-        def loss(deviation):
-            return -log_density(calibrated_lines.model, (counts,), given, sites(deviation))[0]
+    def sites(self, deviation):
+        return dict(zip(self.names, jnp.split(self.at + self.scale * deviation, self.cut), strict=True))
 
-        def rate(deviation):
-            run = handlers.substitute(handlers.seed(calibrated_lines.model, 0), sites(deviation))
-            return handlers.trace(run).get_trace(counts, **given)["counts"]["fn"].mean
+    def loss(self, deviation):
+        return -log_density(calibrated_lines.model, (self.counts,), self.given, self.sites(deviation))[0]
 
-        slope, curvature = jax.jit(jax.grad(loss)), jax.jit(jax.hessian(loss))
-        found = np.zeros(len(at))
-        for _ in range(8):
-            found = found - np.linalg.solve(np.asarray(curvature(found)), np.asarray(slope(found)))
-        expected, slopes = np.asarray(rate(found)), np.asarray(jax.jit(jax.jacfwd(rate))(found))
-    informed = [name != "intensities" for name, part in zip(names, start, strict=True) for _ in part]
-    information = slopes.T @ (slopes / expected[:, None]) + np.diag(np.array(informed, float))
-    mode, sd = at + scale * found, scale * np.sqrt(np.diag(np.linalg.inv(information)))
+    def rate(self, deviation):
+        run = handlers.substitute(handlers.seed(calibrated_lines.model, 0), self.sites(deviation))
+        return handlers.trace(run).get_trace(self.counts, **self.given)["counts"]["fn"].mean
+
+
+def test_calibrated_fit_is_the_normal_approximation_of_the_model(everything):
+    """Axis, widths of the families and tables within errors, all integrated out."""
+    model, scaled = everything
+    fit = model.found.fit
+    mode, sd = scaled.at + scaled.scale * scaled.mode, scaled.scale * np.sqrt(np.diag(scaled.covariance))
+    used = fit.intensities > 0
     covariance = np.linalg.inv(fit.information[np.ix_(used, used)])
     for place, value, own in (
         (0, *model.calibration.offset_ev),
@@ -112,6 +132,35 @@ def test_calibrated_fit_is_the_normal_approximation_of_the_model(spectrum):
     ):
         assert abs(mode[place] - value) < 0.25 * own
         assert sd[place] == pytest.approx(own, rel=0.2)
+
+
+def test_intervals_of_the_fit_are_those_of_nuts(spectrum, everything):
+    """Started at the mode, in coordinates that are independent there: the axis is nearly told by the lines alone."""
+    _, scaled = everything
+    with jax.enable_x64(True):
+        root = jnp.linalg.cholesky(jnp.asarray(scaled.covariance))
+
+        def potential(white):
+            deviation = scaled.mode + root @ white
+            possible = (scaled.sites(deviation)["intensities"] >= 0).all()
+            return jnp.where(possible, scaled.loss(deviation), jnp.inf)
+
+        kernel = NUTS(potential_fn=potential, adapt_mass_matrix=False, target_accept_prob=0.95)
+        sampler = MCMC(kernel, num_warmup=100, num_samples=1000, progress_bar=False)
+        sampler.run(jax.random.PRNGKey(0), init_params=jnp.zeros(len(scaled.mode)), extra_fields=("diverging",))
+        assert np.asarray(sampler.get_extra_fields()["diverging"]).mean() < 0.01
+        white = np.asarray(sampler.get_samples())
+        assert effective_sample_size(white[None]).min() > 300
+    sampled = scaled.at + scaled.scale * (scaled.mode + white @ np.asarray(root).T)
+    drawn = bs.fit_lines(spectrum, elements=[], lines=LINES, draws=4000).data["intensity_draws"].values
+    for ours, theirs in (
+        (drawn[:, 0], sampled[:, 4]),
+        (drawn[:, 1], sampled[:, 5]),
+        (np.log(drawn[:, 0] / drawn[:, 1]), np.log(sampled[:, 4] / sampled[:, 5])),
+    ):
+        ends = (np.quantile(values, [0.05, 0.5, 0.95]) for values in (ours, theirs))
+        np.testing.assert_allclose(*ends, atol=0.35 * theirs.std(), rtol=0)
+        assert ours.std() == pytest.approx(theirs.std(), rel=0.15)
 
 
 def test_dims_name_every_axis_of_every_latent_site(spectrum):

@@ -7,9 +7,16 @@ import pytest
 from numpyro import handlers
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
-from scipy.special import ndtri
+from scipy.special import ndtri, xlogy
 
-from bayesspec.inference.mixture.boundary import BINS, Parameters, Pixels, log_joint
+from bayesspec.inference.mixture.boundary import (
+    BINS,
+    Parameters,
+    Pixels,
+    log_component_weights,
+    log_joint,
+    log_terms,
+)
 from bayesspec.models import phase_boundaries
 
 
@@ -57,6 +64,31 @@ def test_five_wide_bins_are_as_good_as_many_narrow_ones():
     ours, theirs = both(counts, sites, known, 40)
     coarse = both(counts, sites, known, BINS)[1]
     assert abs(ours - theirs) < 0.1 * abs(coarse - theirs)
+
+
+def test_phases_far_apart_have_the_log_joint_of_many_narrow_bins():
+    """The five bins of a profile are coarse; a series in the share, cut off, is wrong by thousands of nats here."""
+    counts, sites, known = point(np.random.default_rng(1), 2000, 2.5, 2)
+    ours, theirs = both(counts, sites, known, 100)
+    assert abs(ours - theirs) < 0.2 * len(counts)
+
+
+@pytest.mark.parametrize("apart", [0.3, 1.5, 2.5])
+def test_no_two_phases_explain_a_pixel_better_than_its_own_shares_of_counts(apart):
+    counts, sites, known = point(np.random.default_rng(5), 1000, apart)
+    with jax.enable_x64(True):
+        edge = jnp.log(jnp.array([sites["width"], sites["tail"]]))
+        at = Parameters(
+            *(jnp.asarray(p) for p in (np.log(sites["composition"]), sites["intercepts"], sites["slopes"])), edge
+        )
+
+        def likelihood(own, covariates, allowed):
+            weight = log_component_weights(at.intercepts + at.slopes @ covariates, allowed, edge)
+            return log_terms(at, own, covariates, allowed) - weight
+
+        pixels = (jnp.asarray(counts, jnp.float64), *(jnp.asarray(known[n]) for n in ("covariates", "allowed")))
+        best = np.asarray(jax.jit(jax.vmap(likelihood))(*pixels)).max(axis=1)
+    assert (best <= xlogy(counts, counts / counts.sum(axis=1, keepdims=True)).sum(axis=1) + 1e-6).all()
 
 
 def test_weights_are_probabilities_and_a_boundary_of_no_width_is_none():

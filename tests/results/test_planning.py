@@ -78,6 +78,7 @@ def test_a_segmentation_plans_its_own_sample() -> None:
         ({"ratios": RATIOS, "areas": (1.0,)}, "share for each"),
         ({"ratios": RATIOS, "shape": (4, 4)}, "8 x 8"),
         ({"ratios": RATIOS, "doses": (0,)}, "positive counts"),
+        ({"ratios": RATIOS, "doses": 1e300}, "positive counts"),
     ],
 )
 def test_bad_input_is_refused(wrong: dict, words: str) -> None:

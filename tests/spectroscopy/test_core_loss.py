@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import fftconvolve
 
 import bayesspec as bs
+from bayesspec.spectroscopy.core_edges import chosen_edges, edge_name
 from bayesspec.spectroscopy.core_loss import fit_core_loss
-from bayesspec.spectroscopy.edge_design import chosen_edges, edge_name
 from bayesspec.spectroscopy.hydrogenic import differential_cross_section
 
 STEP = 1.0

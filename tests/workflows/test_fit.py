@@ -298,3 +298,37 @@ def test_strict_raises_what_the_status_says() -> None:
     counts = np.full((4, 2), 100_000)
     with pytest.raises(bs.FitError, match="step limit"):
         bs.fit(RATES, counts, inference="svi", starts=1, max_steps=250, strict=True)
+
+
+def in_plate(counts: Any, *, weights: Any = None) -> None:
+    share = numpyro.sample("share", dist.Dirichlet(jnp.ones(counts.shape[1])))
+    with numpyro.plate("pixel", len(counts)):
+        amount = numpyro.sample("amount", dist.Gamma(1.0, 0.01))
+        known = 1.0 if weights is None else weights
+        numpyro.sample("counts", dist.Poisson((known * amount)[:, None] * share).to_event(1), obs=counts)
+
+
+IN_PLATE = SimpleNamespace(DIMS={"share": ("line",), "amount": ("pixel",)}, model=in_plate)
+
+
+def test_batches_of_pixels_give_every_pixel_its_draws() -> None:
+    fit = bs.fit(IN_PLATE, COUNTS, batch_size=10, draws=50, starts=1, seed=0)
+    assert fit["amount"].draws.sizes == {"draw": 50, "pixel": 40}
+    np.testing.assert_allclose(fit["share"].mean, COUNTS.sum(axis=0) / COUNTS.sum(), rtol=0.05)
+    np.testing.assert_allclose(fit["amount"].mean, (1 + COUNTS.sum(axis=1)) / 1.01, rtol=0.1)
+    assert fit.provenance["inference"] == "svi: 10 pixels at a time"
+    assert np.isnan(fit.pareto_k)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "found"),
+    [
+        (RATES, {}, "without a plate 'pixel' of its 40 pixels"),
+        (IN_PLATE, {"weights": np.ones(40)}, "does not run on 10 of its 40 pixels"),
+        (IN_PLATE, {"inference": "nuts"}, "with inference='nuts'"),
+        (IN_PLATE, {"batch_size": 0}, "batch_size=0"),
+    ],
+)
+def test_models_that_cannot_be_divided_are_refused(model: Any, options: dict[str, Any], found: str) -> None:
+    with pytest.raises(bs.InputError, match=found):
+        bs.fit(model, COUNTS, **{"batch_size": 10, **options})

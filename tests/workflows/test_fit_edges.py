@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import bayesspec as bs
-from bayesspec.spectroscopy.edge_design import chosen_edges, edges_in_range, in_window
+from bayesspec.spectroscopy.core_edges import chosen_edges, edges_in_range
+from bayesspec.spectroscopy.edge_design import in_window
 
 ELEMENTS = ["C", "Ti", "Sr", "O"]
 

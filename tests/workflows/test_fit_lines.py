@@ -53,6 +53,25 @@ def test_ratios_under_an_overlap_are_right_where_window_sums_are_not() -> None:
     assert "nobody" not in fit.verdict
 
 
+def test_the_table_sets_the_lines_against_the_strongest() -> None:
+    fit = bs.fit_lines(spectrum(expected(), 1), calibrate=False, draws=50)
+    assert fit.table().columns[3] == "ratio to O_Ka"
+    assert fit.table("Fe_Ka").columns[3] == "ratio to Fe_Ka"
+
+
+def test_the_budget_adds_up_to_the_variance_of_the_composition() -> None:
+    fit = bs.fit_lines(spectrum(expected(), 1), calibrate=False)
+    factors = {"Fe_Ka": (1.4, 0.01), "Mn_Ka": 1.3, "O_Ka": (2.0, 0.2)}
+    budget = fit.budget(factors)
+    np.testing.assert_allclose(sum(budget[name] for name in budget.data_vars if name != "sd"), 1.0)
+    np.testing.assert_allclose(budget["sd"], fit.composition(factors)["weight_percent"].sd, rtol=0.1)
+    assert float(budget["k_factors"].sel(element="O")) > 0.8, "a factor with 10 % against one with 1 %"
+    pair = fit.budget({line: k for line, k in factors.items() if line != "O_Ka"})
+    assert float(pair["counts"].min()) > 2 * float(pair["k_factors"].max()), "1.8 % of Mn against 0.7 % of the factor"
+    with pytest.raises(bs.InputError, match="two or more measured lines"):
+        fit.budget({})
+
+
 def test_intervals_cover_over_replicates() -> None:
     rate, inside, n = expected(), 0, 30
     for seed in range(n):

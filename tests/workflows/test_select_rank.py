@@ -9,11 +9,11 @@ from bayesspec.errors import InputError
 from bayesspec.image.count_matrix import counts_of
 from bayesspec.image.pixel_blocks import coarser, likeness, pixel_block
 from bayesspec.image.spectrum_image import SpectrumImage
+from bayesspec.inference.noise.check import NoiseCheck
 from bayesspec.inference.noise.dispersion import NoiseLevel
 from bayesspec.inference.noise.singular_values import SpectralRank
 from bayesspec.plot import scree
 from bayesspec.spectroscopy.odd_channels import odd_channels
-from bayesspec.workflows.poisson_check import NoiseCheck
 from bayesspec.workflows.select_rank import (
     _decide,
     _Evidence,

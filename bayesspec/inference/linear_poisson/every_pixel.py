@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
+import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
+from bayesspec.inference.linear_poisson.settings import SETTINGS
 
 BLOCK = 4096
 """Pixels that are fitted together at most: memory."""
@@ -21,18 +24,17 @@ STEPS = 8
 """Steps of expectation maximisation between two looks at the gain, about: pairs with extrapolations, and one."""
 MOST_STEPS = 160
 """Steps at which the fit ends without having converged."""
-TOLERANCE = 1e-4
-"""Gain of the last step, in nats a pixel, at which the fit has converged."""
 FLOOR = 1e-8
 """Counts added to the rate of every bin, so that its logarithm exists."""
-PRIOR_COUNTS = 1.0
-"""Counts of the mean spectrum added to a pixel's rate for its variances: a pixel without counts has no rate."""
 
 
 @jax.jit
 def _climb(
-    counts: jax.Array, real: jax.Array, matrix: jax.Array, intensities: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Float[jax.Array, "block row bin"],
+    real: Float[jax.Array, "block row"],
+    matrix: Float[jax.Array, "bin column"],
+    intensities: Float[jax.Array, "block row column"],
+) -> tuple[Float[jax.Array, "block row column"], Float[jax.Array, ""]]:
     """Some steps of expectation maximisation over blocks, and how much the last gained per real pixel (nats)."""
     totals = matrix.sum(axis=0)
 
@@ -69,13 +71,18 @@ def _accelerated(
 
 
 @partial(jax.jit, static_argnames="kept")
-def _covariances(matrix: jax.Array, intensities: jax.Array, typical: jax.Array, kept: int) -> jax.Array:
+def _covariances(
+    matrix: Float[jax.Array, "bin column"],
+    intensities: Float[jax.Array, "block row column"],
+    typical: Float[jax.Array, " bin"],
+    kept: int,
+) -> Float[jax.Array, "block row {kept} {kept}"]:
     """Inverse expected information of every pixel, for the first columns."""
     columns = matrix.shape[1]
     pairs = (matrix[:, :, None] * matrix[:, None, :]).reshape(matrix.shape[0], -1)
 
     def block(w: jax.Array) -> jax.Array:
-        rate = w @ matrix.T + PRIOR_COUNTS * typical[None]
+        rate = w @ matrix.T + SETTINGS.prior_counts * typical[None]
         information = ((1.0 / rate) @ pairs).reshape(-1, columns, columns)
         scale = 1.0 / jnp.sqrt(jnp.diagonal(information, axis1=1, axis2=2))
         scaled = information * scale[:, :, None] * scale[:, None, :] + 1e-5 * jnp.eye(columns, dtype=w.dtype)[None]
@@ -118,7 +125,7 @@ def fit_pixels(
         Inverse expected information, one count of the mean spectrum added to the rate, so that a pixel without counts
         has the variance of about one count in place of none.
     converged : bool
-        Whether a further step would gain less than 1e-4 nats a pixel.
+        Whether a further step would gain less than `Settings.pixel_gain`, in nats a pixel.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def fit_pixels(
     start = np.repeat(np.maximum(padded.sum(axis=1), 1e-3)[:, None] / columns, columns, axis=1)
     w = jnp.asarray(start.reshape(blocks, size, columns), jnp.float32)
     done, gain = 0, np.inf
-    while gain > TOLERANCE and done < MOST_STEPS:
+    while gain > SETTINGS.pixel_gain and done < MOST_STEPS:
         w, gained = _climb(y, real, design, w)
         gain, done = float(gained), done + STEPS
         if progress is not None:
@@ -155,7 +162,7 @@ def fit_pixels(
     covariances = np.array(_covariances(design, w, typical, n), np.float32).reshape(blocks * size, n, n)[:pixels]
     covariances /= np.outer(scale[:n], scale[:n])
     intensities = np.asarray(w).reshape(-1, columns)[:pixels] / scale
-    return intensities.astype(np.float32), covariances, gain <= TOLERANCE
+    return intensities.astype(np.float32), covariances, gain <= SETTINGS.pixel_gain
 
 
 def _check(counts: npt.NDArray[np.number], matrix: npt.NDArray[np.float64]) -> None:

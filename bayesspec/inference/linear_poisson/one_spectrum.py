@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 from scipy.optimize import nnls
 from scipy.special import ndtr, ndtri, xlogy
 
 from bayesspec.errors import InputError
+from bayesspec.inference.linear_poisson.settings import SETTINGS
 
 Floats = npt.NDArray[np.float64]
 STEPS = 60
 """Steps of Fisher scoring at most."""
-TOLERANCE = 1e-7
-"""Gain of a full step, in nats, at which the fit has converged; above a million nats in proportion to the loss."""
 RATE_FLOOR = 1e-10
 """Counts added to every rate, so that its logarithm exists."""
 SWEEPS = 12
@@ -42,10 +42,10 @@ class PoissonLineFit:
         Whether a further step would gain less than the tolerance.
     """
 
-    intensities: Floats
-    rate: Floats
-    gradient: Floats
-    information: Floats
+    intensities: Float[Floats, " column"]
+    rate: Float[Floats, " channel"]
+    gradient: Float[Floats, " column"]
+    information: Float[Floats, "column column"]
     deviance: float
     converged: bool
 
@@ -91,7 +91,7 @@ def fit_intensities(design: Floats, counts: npt.ArrayLike, start: Floats | None 
             converged = True
             break
         gain, w, loss = loss - new, w + step * (target - w), new
-        if gain < TOLERANCE * max(1.0, 1e-6 * abs(loss)) and step == 1.0:
+        if gain < SETTINGS.spectrum_gain * max(1.0, 1e-6 * abs(loss)) and step == 1.0:
             converged = True
             break
     rate = a @ w + RATE_FLOOR

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Shaped
 from scipy.sparse import csc_array, csr_array
 
+from bayesspec.inference.linear_poisson.settings import SETTINGS
+
 Floats = npt.NDArray[np.float64]
-LEAST_FREE = 1e-3
-"""Share of a column that the fit's own columns must leave open: below it nothing can be said about the column."""
 LEAST_RATE = 1e-3
 """Least rate of a channel, in counts, that its weight is taken from."""
 
@@ -29,13 +31,17 @@ class ScoreGains:
         Its standard deviation; infinite where the fit's columns are the candidate.
     """
 
-    gain: Floats
-    intensity: Floats
-    sd: Floats
+    gain: Float[Floats, " candidate"]
+    intensity: Float[Floats, " candidate"]
+    sd: Float[Floats, " candidate"]
 
 
 def score_gains(
-    active: Floats, candidates: Floats | csc_array, counts: Floats, rate: Floats, errors: Floats
+    active: Float[Floats, "channel column"],
+    candidates: Float[Floats, "channel candidate"] | csc_array,
+    counts: Shaped[npt.NDArray[Any], " channel"],
+    rate: Float[Floats, " channel"],
+    errors: Float[Floats, "channel error"],
 ) -> ScoreGains:
     """Score every candidate column against a fit, one at a time.
 
@@ -86,7 +92,7 @@ def score_gains(
     solved = np.linalg.solve(information, np.column_stack([cross, heavy.T @ residual]))
     gradient = columns @ weighted(residual[:, None])[:, 0] - cross.T @ solved[:, -1]
     free = own - (cross * solved[:, :-1]).sum(axis=0)
-    known = free > LEAST_FREE * plain
+    known = free > SETTINGS.least_free * plain
     free = np.where(known, free, 1.0)
     intensity = np.where(known, gradient / free, 0.0)
     sd = np.where(known, 1.0 / np.sqrt(free), np.inf)

@@ -41,7 +41,7 @@ class Settings:
     of their log shares: ``python benchmarks/segmentation.py --case scatter``."""
     uneven_map: float = 2.2
     """Standard deviations by which the largest score of a map must exceed zero for it to be uneven: false alarms in
-    about 4 % of maps of one phase, ``python benchmarks/segmentation.py --case one``."""
+    maps of one phase, ``python benchmarks/segmentation.py --case one``."""
     overlap: float = 0.02
     """Mean probability of other phases in the pixels of a phase from which on it is not looked at, as labels are in
     doubt: ``python benchmarks/segmentation.py --case one``."""
@@ -71,11 +71,10 @@ class Settings:
     all: below it there are hardly any boundaries (``python benchmarks/segmentation.py --grains iid``)."""
     labels_in_doubt: float = 0.03
     """Posterior variance of a pixel's shares above which wrong labels, which are alike in neighbouring pixels, pass for
-    deviations: of 256 images of two phases at 300 to 10,000 counts, 18 of 26 false ones were above it
-    (``python benchmarks/realistic.py --case oxides``)."""
+    deviations: ratios and areas with the share claimed, ``python benchmarks/realistic.py --case oxides``."""
     most_boundary: float = 0.75
-    """Share of pixels of two phases above which there is too little of the phases alone: grains of 8 pixels seen
-    through a probe of one pixel have .6, continuous zoning .7 to .97 (``python benchmarks/realistic.py``)."""
+    """Share of pixels of two phases above which there is too little of the phases alone. The share in grains of
+    8 pixels seen through a probe of one pixel, and coverage: ``python benchmarks/realistic.py --grains 8 --blur 1``."""
     two_phases_before: float = 0.9
     """Probability of pixels of two phases before the counts: edges of real phases rarely follow those of pixels.
     Coverage on either kind: ``python benchmarks/realistic.py``, ``python benchmarks/segmentation.py``."""
@@ -87,9 +86,8 @@ class Settings:
     benchmark, ``python benchmarks/segmentation.py --grains 2.5``."""
     boundary_widening: float = 0.7
     """What is added to a covariance, in units of itself, were all pixels of two phases: the fewer are of one, the less
-    normal is the posterior of compositions and width. At a probe of one pixel, 300 and 1000 counts, where half the
-    pixels hold two phases, errors are 1.25 times what they are said to be without it (``python
-    benchmarks/realistic.py``)."""
+    normal is the posterior of compositions and width. Coverage of ratios at few counts and a wide probe: ``python
+    benchmarks/realistic.py --blur 1 --counts 300 1000``."""
     area_scatter: float = 3.0
     """Variance of the areas given the parameters, over that of pixels whose shares err independently, where hardly a
     label is in doubt: pixels along one boundary err together (``python benchmarks/realistic.py``)."""

@@ -1,1 +1,3 @@
 """Poisson factorisation: counts ~ Poisson(abundances x spectra)."""
+
+import bayesspec.inference.programs  # noqa: F401

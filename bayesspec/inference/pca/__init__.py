@@ -1,1 +1,3 @@
 """Poisson principal components."""
+
+import bayesspec.inference.programs  # noqa: F401

@@ -15,12 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import check_rank, product
 from bayesspec.inference.newton_proposal import pair_products, pairs
 from bayesspec.inference.pca.blocks import square
 from bayesspec.inference.pca.score_maps import smooth_scores
+from bayesspec.inference.pca.settings import SETTINGS
 from bayesspec.inference.status import Status
 
 Array = npt.NDArray[np.float64]
@@ -29,8 +31,6 @@ FLOOR = 0.1
 """Least rate, over that of the mean spectrum, that enters a weight."""
 SWEEPS = 8
 """Sweeps over scores and loadings at most."""
-CLOSE = 2e-3
-"""Largest relative change of the loadings in the last sweep of a fit that has converged."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,12 @@ class LinearFit:
 
 @jax.jit
 def _pixel_sums(
-    counts: jax.Array, scores: jax.Array, dose: jax.Array, loadings: jax.Array, shares: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    scores: Float[jax.Array, "block component row"],
+    dose: Float[jax.Array, "block row"],
+    loadings: Float[jax.Array, "component channel"],
+    shares: Float[jax.Array, " channel"],
+) -> tuple[Float[jax.Array, "block pair row"], Float[jax.Array, "block component row"]]:
     """Information (block, pair, row) and weighted counts (block, component, row) of every pixel."""
 
     def visit(_: None, block: tuple[jax.Array, ...]) -> tuple[None, tuple[jax.Array, jax.Array]]:
@@ -77,8 +81,13 @@ def _pixel_sums(
 
 @jax.jit
 def _channel_sums(
-    counts: jax.Array, scores: jax.Array, moments: jax.Array, dose: jax.Array, loadings: jax.Array, shares: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    scores: Float[jax.Array, "block component row"],
+    moments: Float[jax.Array, "block pair row"],
+    dose: Float[jax.Array, "block row"],
+    loadings: Float[jax.Array, "component channel"],
+    shares: Float[jax.Array, " channel"],
+) -> tuple[Float[jax.Array, "pair channel"], Float[jax.Array, "component channel"]]:
     """Information (pair, channel) and weighted counts (component, channel) of every channel."""
 
     def visit(total: tuple[jax.Array, jax.Array], block: tuple[jax.Array, ...]) -> tuple[Any, None]:
@@ -152,7 +161,7 @@ def fit_linear(
     """
     known = Counts.of(counts)
     matrix, blocks, valid = known.matrix, known.blocks, known.valid if neighbours else None
-    check_rank(rank, matrix.shape)
+    check_rank(rank, known.holding, "with counts")
     scores, loadings = _start(matrix, rank)
     totals = np.maximum(matrix.sum(axis=1, dtype=np.float64), 0.5)
     channel = np.maximum(matrix.sum(axis=0, dtype=np.float64), 0.5)
@@ -173,9 +182,9 @@ def fit_linear(
             change = _turned(before, loadings, np.asarray(shares, np.float64))
             if progress is not None:
                 progress(sweep + 1, SWEEPS)
-            if change < CLOSE:
+            if change < SETTINGS.settled_change:
                 break
-        status = Status.CONVERGED if change < 10 * CLOSE else Status.ITERATION_LIMIT
+        status = Status.CONVERGED if change < SETTINGS.converged_change else Status.ITERATION_LIMIT
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     return LinearFit(loadings, covariance, scores, spread, status)

@@ -15,11 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import check_rank
 from bayesspec.inference.newton_proposal import Proposal, add_diagonal, newton_proposal, pairs
 from bayesspec.inference.pca.blocks import ChannelSums, Scores, inverse, square, sweep
+from bayesspec.inference.pca.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.models.poisson_pca import MEAN_SD, RELEVANCE_RANGE
 
@@ -62,7 +64,9 @@ def _newton(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) ->
 
 
 @jax.jit
-def channel_step(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) -> tuple[jax.Array, jax.Array]:
+def channel_step(
+    sums: ChannelSums, coefficients: Float[jax.Array, "feature channel"], relevance: Float[jax.Array, " component"]
+) -> tuple[Float[jax.Array, "feature channel"], Float[jax.Array, "pair channel"]]:
     """One Newton step of all channels.
 
     Parameters
@@ -88,7 +92,9 @@ def channel_step(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Arra
     return coefficients + jnp.stack(found.step), inverse(known.factor, coefficients.shape[0])
 
 
-def log_prior(coefficients: jax.Array, relevance: jax.Array) -> jax.Array:
+def log_prior(
+    coefficients: Float[jax.Array, "feature channel"], relevance: Float[jax.Array, " component"]
+) -> Float[jax.Array, ""]:
     """Log prior density of the coefficients given the relevance, and of the logarithm of the relevance.
 
     Parameters
@@ -111,7 +117,9 @@ def log_prior(coefficients: jax.Array, relevance: jax.Array) -> jax.Array:
 # Where the fit of the Poisson log-normal components starts: a decomposition weighted for Poisson noise
 
 
-def starting_coefficients(counts: npt.NDArray[Any], rank: int) -> npt.NDArray[np.float64]:
+def starting_coefficients(
+    counts: Integer[npt.NDArray[Any], "pixel channel"], rank: int
+) -> Float[npt.NDArray[np.float64], "{rank}+1 channel"]:
     """Mean log counts, and loadings whose squared length is the variance that the counts show beyond their noise.
 
     Parameters
@@ -196,7 +204,7 @@ def fit_pca(
     counts: npt.ArrayLike | Counts,
     rank: int,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     max_iterations: int = 200,
     progress: Progress | None = None,
 ) -> PcaFit:
@@ -208,8 +216,8 @@ def fit_pca(
         Counts.
     rank : int
         Number of components beside the mean.
-    tolerance : float
-        Stop when the bound rises by less than this part of itself in three sweeps.
+    tolerance : float, optional
+        Stop when the bound rises by less than this part of itself in three sweeps; `Settings.bound_rise` if None.
     max_iterations : int
         Most sweeps.
     progress : callable (done, total), optional
@@ -231,7 +239,8 @@ def fit_pca(
     doi:10.1093/biomet/85.4.755 (parameter expansion).
     """
     known = Counts.of(counts)
-    check_rank(rank, known.shape)
+    check_rank(rank, known.holding, "with counts")
+    tolerance = SETTINGS.bound_rise if tolerance is None else tolerance
     blocks, channels = known.blocks, known.shape[1]
     real = jnp.asarray(blocks.split(np.ones((blocks.pixels, 1)))[..., 0])
     coefficients = starting_coefficients(known.matrix, rank)

@@ -26,26 +26,20 @@ from bayesspec.inference.ratio_field.density import (
     log_sds,
 )
 from bayesspec.inference.ratio_field.geometry import Geometry, geometry
+from bayesspec.inference.ratio_field.settings import SETTINGS
 from bayesspec.inference.status import Status
 from bayesspec.models.ratio_field import MEAN_SD
 
 CHUNK = 20
 """Sweeps in a call of the compiled program: progress is shown, and the fit can be interrupted, after each."""
-WARMUP = 120
-"""Sweeps before the first draw."""
 THIN = 1
 """Sweeps a draw."""
 STEPS = 20
 """Metropolis steps of amplitude, width and smoothness in a sweep, each of the two ways."""
 STEP_SIZES = np.array([1.0, 0.3, 0.1, 0.03, 0.01])
 """Standard deviations that a Metropolis step chooses among: what the counts tell of theta ranges as widely."""
-TOLERANCE = 0.1
-"""Residual of the conjugate gradients, summed over all pixels in units of their noise: no mode of the field is off by
-more than this part of its standard deviation."""
 MOST_ITERATIONS = 200
 """Iterations of the conjugate gradients."""
-LEAST_INDEPENDENT = 50.0
-"""Independent draws, in the mean over the pixels, below which the ends of intervals are not told."""
 START = (0.05, 8.0, 1.0)
 """Amplitude, width in pixels, and smoothness at the start."""
 
@@ -82,7 +76,7 @@ def sample_field(
     *,
     key: jax.Array,
     draws: int = 300,
-    warmup: int = WARMUP,
+    warmup: int = SETTINGS.warmup,
     progress: Callable[[int, int], None] | None = None,
 ) -> RatioField:
     """Sample the log ratio of two lines in every pixel.
@@ -154,7 +148,7 @@ def _sample(
     effective = independent_draws(ratio[:, total > 0])
     if not np.isfinite(ratio).all():
         status = Status.DIVERGED
-    elif status.ok and effective < LEAST_INDEPENDENT:
+    elif status.ok and effective < SETTINGS.fewest_independent:
         status = Status.FEW_INDEPENDENT_DRAWS
     return RatioField(ratio, theta[:, 0], theta[:, 1], theta[:, 2], effective, status)
 
@@ -330,7 +324,7 @@ def _solve(
     Now = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
 
     def unfinished(now: Now) -> jax.Array:
-        return ((now[1] ** 2).sum() > TOLERANCE**2) & (now[4] < MOST_ITERATIONS)
+        return ((now[1] ** 2).sum() > SETTINGS.residual**2) & (now[4] < MOST_ITERATIONS)
 
     def iterate(now: Now) -> Now:
         x, residual, direction, norm, i = now

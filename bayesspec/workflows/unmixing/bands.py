@@ -15,7 +15,7 @@ from bayesspec.inference.nmf.posterior import NmfPosterior, combinations, end_er
 from bayesspec.workflows.unmixing.known_spectra import KnownSpectra
 
 MORE_COUNTS = 4
-"""Times the counts for which it is said how narrow a band would be."""
+"""Times the counts for which the width of a band is foretold."""
 WIDE = 0.4
 """Width of the band of a share over the share above which it is worked out what would narrow it."""
 NOISE_WIDTH = 1.96

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -30,8 +30,9 @@ from bayesspec.spectroscopy.line_families import LineFamily
 from bayesspec.workflows.condensed_design import CondensedDesign, condensed_design
 
 Floats = npt.NDArray[np.float64]
-WIDE = 0.1
-"""Range of an element's share of the line counts above which the verdict names it."""
+WIDE_OPEN = 0.1
+"""Range of an element's share of the line counts above which the verdict names it: verdict, ranges and how
+often these hold, ``python benchmarks/lamella.py``."""
 PRIOR = (
     "None. Shares of lines and continuum in a component are not negative; shares of the components in a pixel have any "
     "distribution, its most likely points are found along with the components."
@@ -192,14 +193,14 @@ def _components(
 def _calibrations(condensed: CondensedDesign, prob: float) -> Floats:
     """Counts of the lines at other calibrations, relative to those at the likeliest (calibration, line)."""
     n = len(condensed.lines)
-    reach = norm.ppf(0.5 + prob / 2) * condensed.changes[:, :n] / np.maximum(condensed.intensities[:n], 1.0)
+    reach = ndtri(0.5 + prob / 2) * condensed.changes[:, :n] / np.maximum(condensed.intensities[:n], 1.0)
     return np.maximum(np.concatenate([np.ones((1, n)), 1 + reach, 1 - reach]), 0.0)
 
 
 def _open_questions(intensities: Floats, families: Sequence[LineFamily]) -> str:
     """Name the elements whose part in a component the counts leave wide open."""
     shares = intensities / np.maximum(intensities.sum(axis=2, keepdims=True), 1e-300)
-    wide = np.ptp(shares, axis=0) > WIDE
+    wide = np.ptp(shares, axis=0) > WIDE_OPEN
     names = list(dict.fromkeys(family.element for family in families))
     found = [f"{names[j]} in component {k}" for k, j in np.argwhere(wide)]
     return f"; the counts leave wide open: {', '.join(found)}; see the ranges" if found else ""

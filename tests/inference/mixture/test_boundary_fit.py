@@ -67,7 +67,7 @@ def test_boundaries_are_seen_and_shares_follow_the_truth(
 
 def test_ratios_and_areas_are_within_their_errors(image: tuple[np.ndarray, np.ndarray], fit: NeighbourFit) -> None:
     _, shares = image
-    compositions, areas = fit.draws(jax.random.key(0), 2000)
+    compositions, areas = fit.draws(np.random.default_rng(0), 2000)
     np.testing.assert_allclose(compositions.sum(axis=2), 1)
     ratio = np.log(compositions[:, :, 1] / compositions[:, :, 0])
     truth = np.log(SHARES[:, 1] / SHARES[:, 0])
@@ -88,6 +88,18 @@ def test_strips_of_pixels_change_nothing(
     np.testing.assert_allclose(other.log_composition, fit.log_composition, atol=1e-7)
     np.testing.assert_allclose(other.covariance, fit.covariance, rtol=1e-4, atol=1e-12)
     np.testing.assert_allclose(other.crossed.areas, fit.crossed.areas, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (1, 400)])
+def test_whole_pixels_of_phases_far_apart_keep_their_labels_in_any_order(shape: tuple[int, int]) -> None:
+    """A pixel of one phase is not taken for one of the other with a trace of its own."""
+    far = np.array([[0.6, 0.3, 0.0999, 0.0001], [0.0001, 0.1, 0.3, 0.5999]])
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, shape)
+    found = fit_neighbours(rng.poisson(300 * far[labels]), np.log(far), np.array([0.5, 0.5]), np.zeros(shape, bool))
+    np.testing.assert_array_equal(found.shares.argmax(axis=1), labels.ravel())
+    assert found.boundary_share < 0.02
+    np.testing.assert_allclose(np.exp(found.log_composition), far, atol=0.01)
 
 
 def test_an_edge_of_unknown_profile_widens_the_way_to_the_other_phases() -> None:

@@ -6,6 +6,7 @@ import pytest
 from bayesspec import InputError
 from bayesspec.inference.ratio_field import sampler
 from bayesspec.inference.ratio_field.sampler import independent_draws, sample_field
+from bayesspec.inference.ratio_field.settings import SETTINGS
 from bayesspec.inference.status import Status
 
 SIDE = 20
@@ -40,7 +41,7 @@ def test_conjugate_gradients_solve_the_system() -> None:
             lambda v: (jnp.asarray(matrix) @ v.ravel()).reshape(5, 6), lambda v: v / 2.0, jnp.asarray(right)
         )
     residual = matrix @ np.asarray(found).ravel() - right.ravel()
-    assert np.sqrt((residual**2).sum()) < sampler.TOLERANCE
+    assert np.sqrt((residual**2).sum()) < SETTINGS.residual
 
 
 def test_a_field_is_found_with_intervals_that_hold() -> None:

@@ -143,3 +143,12 @@ def test_bad_input(fit: bs.LineUnmixing, image: bs.SpectrumImage) -> None:
         bs.unmix(image, rank=9, elements=["O", "Mg"])
     with pytest.raises(bs.InputError, match="elements alone"):
         bs.unmix(image, rank=2, elements=["O", "Mg"], background="bremsstrahlung")
+
+
+def test_the_table_says_what_components_are_made_of(fit: bs.LineUnmixing) -> None:
+    table = fit.table("O_Ka")
+    assert [row[0] for row in table.rows] == ["share of counts (%)", "Mg_Ka/O_Ka", "Fe_Ka/O_Ka"]
+    iron = dict(zip(fit.ratio("Fe_Ka", "O_Ka").mean.values, table.rows[2][1:], strict=True))
+    assert iron[min(iron)].startswith("< ")
+    assert "[" in iron[max(iron)]
+    assert "[" in fit.table().rows[0][1]
