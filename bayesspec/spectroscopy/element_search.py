@@ -71,7 +71,7 @@ NOISE_SD = 3.0
 """A line must be that many standard deviations of the counts under and in it (``python benchmarks/spectra.py
 elements``)."""
 LEAST_KEV = 0.25
-"""Energy, in keV, that a family must reach to tell an element."""
+"""Energy, in keV, above which the strongest line of a family must lie to tell an element: below is the cut-off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ class ElementSearch:
         families: dict[str, list[LineFamily]] = {}
         main: dict[str, LineFamily] = {}
         for element in dict.fromkeys(f.element for f in catalogue.families):
-            places = [i for i in catalogue.places(element) if max(catalogue.families[i].energies_kev) > LEAST_KEV]
+            places = [i for i in catalogue.places(element) if strongest_kev(catalogue.families[i]) > LEAST_KEV]
             whole = [i for i in places if catalogue.mostly[i]]
             if not whole:
                 continue
