@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.line_families import element_families
 from bayesspec.spectroscopy.transitions import subshells, transitions
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 RYDBERG_KEV = 13.6057e-3
 """Rydberg energy, in keV."""
