@@ -185,7 +185,7 @@ def emission_uncertainty(line: str) -> float:
     return max(soft, HARD_UNCERTAINTY) if xray_line(line).edge_kev > HARD_KEV else soft
 
 
-def _edges(element: str) -> Mapping[str, xraydb.XrayEdge]:
+def _edges(element: str) -> Mapping[str, Any]:
     table = subshells(element)
     if not table:
         raise InputError(f"the element {element!r}", "a chemical symbol", "'Fe'")
