@@ -12,7 +12,12 @@ labels whose neighbours are of the same phase (`interior=True`), coverage and er
 interior of the *true* labels, of `bs.segment` and of KMeans on shares of counts with the number of phases given. A
 phase of which the true labels have no interior is left out of both.
 
+`--noise` changes what the file does to the counts: a gain of 1.5 or 2, columns interpolated by half a pixel, the mean
+of 4 or 16 frames, or three pixels with 500 to 60,000 counts more. A row then ends with how often the number of phases
+is right, and how often the verdict names the noise.
+
     python benchmarks/realistic.py --images 20
+    python benchmarks/realistic.py --case oxides --grains 8 --blur 0.3 --counts 1000 --noise gain1.5 spikes
     python benchmarks/realistic.py --case lines --grains 8 --blur 0 --counts 1000
 """
 
@@ -42,10 +47,23 @@ HEADER = (
 )
 
 
+NOISE = {
+    "poisson": "",
+    "gain1.5": "gain of",
+    "gain2": "gain of",
+    "interpolated": "interpolated",
+    "mean4": "averaged",
+    "mean16": "averaged",
+    "spikes": "hot pixel",
+}
+"""What a verdict must say, by the kind of noise."""
+
+
 class Sample(NamedTuple):
-    """Counts (y, x, line), compositions (phase, line) and shares of the phases (y, x, phase)."""
+    """Counts and rates (y, x, line), compositions (phase, line) and shares of the phases (y, x, phase)."""
 
     counts: np.ndarray
+    rates: np.ndarray
     compositions: np.ndarray
     shares: np.ndarray
 
@@ -90,7 +108,24 @@ def sample(
     rate = counts * (dose / dose.mean())[:, :, None] * (inside @ shares)
     if blur:
         rate = gaussian_filter(rate, (blur, blur, 0), mode="wrap", truncate=6)
-    return Sample(rng.poisson(rate), shares, inside)
+    return Sample(rng.poisson(rate), rate, shares, inside)
+
+
+def recorded(given: Sample, noise: str, rng: np.random.Generator) -> np.ndarray:
+    """Counts as a file holds them (y, x, line)."""
+    counts = given.counts.copy()
+    if noise.startswith("gain"):
+        gain = float(noise.removeprefix("gain"))
+        return np.rint(gain * rng.poisson(given.rates / gain)).astype(np.int64)
+    if noise == "interpolated":
+        return np.rint(0.5 * (counts + np.roll(counts, 1, axis=1))).astype(np.int64)
+    if noise.startswith("mean"):
+        frames = int(noise.removeprefix("mean"))
+        return np.rint(rng.poisson(frames * given.rates) / frames).astype(np.int64)
+    if noise == "spikes":
+        for more in np.exp(rng.uniform(np.log(500), np.log(60_000), 3)):
+            counts[tuple(rng.integers(0, counts.shape[:2]))] += rng.multinomial(int(more), given.compositions[0])
+    return counts
 
 
 def compositions_of(case: str, phases: int, rng: np.random.Generator) -> np.ndarray:
@@ -162,14 +197,18 @@ def rms(errors: list[np.ndarray] | np.ndarray) -> float:
     return 100 * float(np.sqrt(np.nanmean(np.square(errors)))) if len(errors) else np.nan
 
 
-def row(case: str, phases: int, width: float, blur: float, counts: float, chosen: argparse.Namespace) -> None:
+def row(
+    case: str, phases: int, noise: str, width: float, blur: float, counts: float, chosen: argparse.Namespace
+) -> None:
     """Print the figures of one kind of sample."""
-    found, ours, truth, kmeans, said, begun = [], [], [], [], [], time.perf_counter()
+    found, ours, truth, kmeans, said, right, begun = [], [], [], [], [], [], time.perf_counter()
     for k in range(chosen.images):
         rng = np.random.default_rng([chosen.seed, k, phases, int(10 * width), int(10 * blur), int(counts)])
         given = sample(rng, compositions_of(case, phases, rng), counts, width, blur, dark=chosen.dark)
+        given = given._replace(counts=recorded(given, noise, rng))
         seg = bs.segment(bs.LineMaps(given.counts, lines=LINES[: given.counts.shape[2]]), seed=k)
         said.append(seg.verdict)
+        right.append(seg.n_phases == phases)
         true = of_interior(given, given.shares.argmax(axis=2))[0]
         kmeans.append(np.where(np.isfinite(true), kmeans_error(given), np.nan))
         truth.append(true)
@@ -188,7 +227,11 @@ def row(case: str, phases: int, width: float, blur: float, counts: float, chosen
             f"| {inside:14.2f} {rms([j.interior_error for j in found]):7.3f} "
             f"| {rms(ours) / rms(truth):24.2f} {rms(kmeans) / rms(truth):6.2f} "
         )
-    print(begin + f"| {seconds:.1f}", flush=True)
+    begin += f"| {seconds:.1f}"
+    if noise != "poisson":
+        named = np.mean([NOISE[noise] in words for words in said])
+        begin += f" | {noise}: number right {np.mean(right):.2f}, named {named:.2f}"
+    print(begin, flush=True)
     if chosen.verdicts:
         print(*sorted(set(said)), sep="\n    ", flush=True)
 
@@ -203,14 +246,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dark", action="store_true", help="with holes over 18 %% of the area, 0.3 %% of the dose")
+    parser.add_argument("--noise", nargs="+", default=["poisson"], choices=list(NOISE))
     parser.add_argument("--verdicts", action="store_true", help="print what was said")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     print(HEADER)
     for case in chosen.case:
         numbers = [2] if case == "oxides" else chosen.phases
-        for phases, *cell in itertools.product(numbers, chosen.grains, chosen.blur, chosen.counts):
-            row(case, phases, *cell, chosen)
+        for phases, noise, *cell in itertools.product(numbers, chosen.noise, chosen.grains, chosen.blur, chosen.counts):
+            row(case, phases, noise, *cell, chosen)
 
 
 if __name__ == "__main__":

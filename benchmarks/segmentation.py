@@ -5,7 +5,7 @@
 error and coverage of the nominal 90 and 95 % intervals of both ratios, coverage of the nominal 90 % interval of the
 share of the image, accuracy of the labels beside the Bayes-optimal one of single pixels, calibration error of the
 probabilities, and how often two phases are claimed with their ratios; only these count. The other cases are described
-in `segmentation_cases.py`: one | number | four | scatter | mixed | time | large | dacite.
+in `segmentation_cases.py`: one | minor | number | four | scatter | zoned | mixed | time | large | doses | dacite.
 
     python benchmarks/segmentation.py --replicates 100 --dose 200 600 2000
     python benchmarks/segmentation.py --case number --replicates 40

@@ -1,15 +1,20 @@
 """Further cases of `segmentation.py`, all through `bayesspec.workflows.segment` unless said.
 
 one      one phase of even composition: how often more is claimed; two oxides at 5 and 10 counts: how often noticed
+minor    five lines, a second phase 10 % apart over 1 % of the area, one grain: how often missed, coverage of its ratios
 number   1, 2, 3 and 6 phases of six elements at random: how often the number is right
 four     four phases on six lines, two of them the oxides: Fe/O and area of every phase that is resolved, labels
 scatter  two oxides whose log ratio scatters within the phases by 0.04: number of phases, coverage
+zoned    five lines whose ratios change by 10 or 30 % along the image: how often said to vary, how often to be phases
 mixed    three distinct phases in projection, and one phase a pixel: how often pixels are said to be mixed
 time     K = 1..6 with intervals beside KMeans(n_init=10) for the same K, warm, 128 x 128; `large`: 512 x 512, memory
+doses    four phases, two of them 10 % apart in one line, at 30 and at 1000 counts: how often the two are said to be one
+         phase of the short image, and the ratios of phases of both within 2 combined standard deviations
 dacite   measured: the short file beside the long one; BAYESSPEC_DATA names the folder of the files
 """
 
 import argparse
+import itertools
 import os
 import resource
 import time
@@ -29,7 +34,6 @@ RATIOS = np.array([0.783, 0.698])
 LINES = ("O_Ka", "Fe_Ka", "Si_Ka", "Mg_Ka", "Al_Ka", "Ca_Ka")
 ELEMENTS = ("Na", "Mg", "Al", "K", "Ca", "Fe")
 DACITE = ("P45_the_default_job.bcf", "P45_12bit_packed_8bit_compressed.bcf")
-ALIKE = 0.75
 ROUNDING = 1e-9
 
 
@@ -65,6 +69,27 @@ def one(chosen: argparse.Namespace) -> None:
             alarms += found(rng.poisson(dose * share[labels * 0]), k, range(1, 3)).verdict != "1 phase"
         rates = noticed / chosen.replicates, alarms / chosen.replicates
         print(f"{dose:6.0f} counts: two phases noticed {rates[0]:.2f}, false alarms {rates[1]:.2f}", flush=True)
+
+
+def minor(chosen: argparse.Namespace) -> None:
+    y, x = np.indices((chosen.size, chosen.size))
+    radius = chosen.size * np.sqrt(0.01 / np.pi)
+    for dose in chosen.dose or (2000.0,):
+        counted, inside = [], []
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([7, chosen.seed, k, int(dose)])
+            shares = rng.dirichlet(np.full(5, 4.0)) * np.exp(0.1 * np.outer([0, 1], rng.choice([-1, 1], 5)))
+            shares /= shares.sum(axis=1, keepdims=True)
+            middle = rng.uniform(radius, chosen.size - radius, 2)
+            labels = (np.hypot(y - middle[0], x - middle[1]) < radius).astype(int)
+            seg = found(rng.poisson(dose * shares[labels]), k)
+            counted.append(seg.n_phases)
+            if seg.n_phases == 2:
+                inside += [held(seg.ratio(line, LINES[0]), shares[:, i] / shares[:, 0]) for i, line in
+                           enumerate(LINES[1:5], 1)]  # fmt: skip
+        missed = np.mean(np.array(counted) == 1)
+        print(f"{dose:6.0f} counts: phases {spread(counted)}, missed {missed:.2f}; ratios cover 90 %, most, few:",
+              *(covered(each) for each in np.array(inside).reshape(-1, 2).T), flush=True)  # fmt: skip
 
 
 def number(chosen: argparse.Namespace) -> None:
@@ -147,6 +172,21 @@ def scatter(chosen: argparse.Namespace) -> None:
         print(f"{dose:6.0f} counts: phases {spread(counted)}; scatter found {rate:.2f}; cover 90 % {cover}", flush=True)
 
 
+def zoned(chosen: argparse.Namespace) -> None:
+    for span, dose in itertools.product((0.1, 0.3), chosen.dose or (100.0, 1000.0, 10_000.0)):
+        said, claimed = [], []
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([8, chosen.seed, k, int(dose), int(100 * span)])
+            ends = (rng.gamma(2.0, 1.0, 5) + 0.05) * np.exp(np.outer([0, span], rng.choice([-1, 1], 5)))
+            ends /= ends.sum(axis=1, keepdims=True)
+            place = np.linspace(0, 1, chosen.size)[None, :, None] * np.ones((chosen.size, 1, 1))
+            seg = found(rng.poisson(dose * ((1 - place) * ends[0] + place * ends[1])), k)
+            said.append("varies from pixel to pixel" in seg.verdict)
+            claimed.append(seg.n_phases > 1 and bool(np.isfinite(seg.data["intensity_draws"].values).any()))
+        rates = f"said to vary {np.mean(said):.2f}, ratios of phases claimed {np.mean(claimed):.2f}"
+        print(f"{100 * span:3.0f} %, {dose:6.0f} counts: {rates}", flush=True)
+
+
 def mixed(chosen: argparse.Namespace) -> None:
     for dose in chosen.dose or (200.0, 1000.0, 5000.0):
         said = np.zeros(2)
@@ -197,27 +237,50 @@ def shortest(run: Callable[[], None]) -> float:
     return min(measured[1:])
 
 
+def doses(chosen: argparse.Namespace) -> None:
+    """Print how often a phase of a short image is said to be several, and how its ratios agree with a long one's."""
+    shares = four_phases()
+    for dose in chosen.dose or (30.0, 100.0):
+        counted, said, apart, close = [], 0, [], 0
+        for k in range(chosen.replicates):
+            rng = np.random.default_rng([6, chosen.seed, k, int(dose)])
+            labels = fields(rng, 4, chosen.size).argmax(axis=2)
+            short, long = (found(rng.poisson(of * shares[labels]), k) for of in (dose, 1000.0))
+            counted.append(short.n_phases)
+            close += short.n_phases == 3 and long.n_phases == 4
+            text, distances = compared(short, long, LINES[1:], LINES[0])
+            said += any("does not tell apart" in line for line in text) and short.n_phases == 3
+            apart += distances
+        words = f"{dose:6.0f} and 1000 counts: phases of the short {spread(counted)}; one for two {close}, said {said}"
+        print(words, within(apart), sep="; ", flush=True)
+
+
+def compared(
+    short: bs.Segmentation, long: bs.Segmentation, above: tuple[str, ...], below: str
+) -> tuple[list[str], list[float]]:
+    """What is said of phases of the same pixels, and how many combined standard deviations their ratios are apart."""
+    text: list[str] = []
+    distances: list[float] = []
+    for line in above:
+        both = bs.compare_samples(short, long, line, below, same_pixels=True)
+        text += [line for line in str(both).splitlines() if line not in text]
+        known = (both.difference.mean / both.difference.sd).values if both.pairs else np.zeros(0)
+        distances += known[np.isfinite(known)].tolist()
+    return text, distances
+
+
+def within(distances: list[float]) -> str:
+    share = np.mean(np.abs(distances) < 2) if distances else np.nan
+    return f"{share:.2f} of {len(distances)} ratios within 2 combined standard deviations"
+
+
 def dacite(chosen: argparse.Namespace) -> None:
-    """Print the ratios of every phase of the long file that is one phase of the short file too."""
+    """Print the ratios of phases that both files show, and phases of the one that are several of the other."""
     folder = Path(os.environ.get("BAYESSPEC_DATA", ".")) / "p45_dacite"
     warnings.simplefilter("ignore")
     short, long = (dacite_phases(folder / name, chosen.seed) for name in DACITE)
-    both = np.stack([np.bincount(short.labels.values[long.labels.values == k], minlength=short.n_phases)
-                     for k in range(long.n_phases)])  # fmt: skip
-    distances = []
-    for k in range(long.n_phases):
-        j = int(both[k].argmax())
-        shared = both[k, j] / both[k].sum(), both[k, j] / both[:, j].sum()
-        if min(shared) < ALIKE:
-            print(f"long phase {k}: in the short file {100 * shared[0]:.0f} % of it is in phase {j}, "
-                  f"which is {100 * shared[1]:.0f} % this phase: not a phase of both")  # fmt: skip
-            continue
-        for element in ELEMENTS:
-            a, b = (seg.ratio(f"{element}_Ka", "Si_Ka") for seg in (short, long))
-            distance = float((a.mean[j] - b.mean[k]) / np.hypot(a.sd[j], b.sd[k]))
-            distances.append(distance)
-            print(f"phase {k}, {element}/Si: {list(a.rows())[j][1]} and {list(b.rows())[k][1]}, {distance:+.1f} sd")
-    print(f"{np.mean(np.abs(distances) < 2):.2f} of {len(distances)} within 2 standard errors" if distances else "none")
+    text, distances = compared(short, long, tuple(f"{element}_Ka" for element in ELEMENTS), "Si_Ka")
+    print(*text, within(distances), sep="\n")
 
 
 def dacite_phases(path: Path, seed: int) -> bs.Segmentation:
@@ -229,11 +292,14 @@ def dacite_phases(path: Path, seed: int) -> bs.Segmentation:
 
 CASES = {
     "one": one,
+    "minor": minor,
     "number": number,
     "four": four,
     "scatter": scatter,
+    "zoned": zoned,
     "mixed": mixed,
     "time": times,
     "large": large,
+    "doses": doses,
     "dacite": dacite,
 }

@@ -112,12 +112,20 @@ def run_nuts(
     except VALUES_ASKED:  # a program of its own for these values, and these alone
         found, statistics = _program(replace(problem, given=given.with_values(arrays)))(keys, ())
     found, statistics = ({name: np.asarray(v) for name, v in part.items()} for part in (found, statistics))
-    r_hat = max(float(np.nanmax(split_gelman_rubin(values))) for values in found.values())
-    effective = min(float(np.nanmin(effective_sample_size(values))) for values in found.values())
+    r_hat, effective = _mixing(found)
     agree = r_hat <= LARGEST_R_HAT and effective >= FEWEST_INDEPENDENT
     divergences = int(statistics["diverging"].sum())
     status = Status.CONVERGED if agree else Status.CHAINS_DISAGREE
     return NutsResult(_in_line(found), r_hat, effective, divergences, status, chains, _in_line(statistics))
+
+
+def _mixing(found: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float]:
+    """Largest split R-hat and fewest independent draws, of what is not the same in all draws."""
+    moving = [values for values in found.values() if np.ptp(values) > 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_hat = max((float(np.nanmax(split_gelman_rubin(values))) for values in moving), default=np.inf)
+        effective = min((float(np.nanmin(effective_sample_size(values))) for values in moving), default=0.0)
+    return r_hat, effective
 
 
 def _in_line(found: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import jax
+import numpy as np
 
 import bayesspec.inference.programs  # noqa: F401
 from bayesspec.image.arguments import checked_seed
@@ -32,6 +33,31 @@ def random_key(seed: Any) -> jax.Array:
     """
     refuse_forked_process()
     return jax.random.key(checked_seed(seed))
+
+
+def generator(key: jax.Array | int) -> np.random.Generator:
+    """Make a generator of NumPy's, which compiles nothing, of a key.
+
+    Parameters
+    ----------
+    key : jax.Array or int
+        Random key, or the seed of one: both give the same generator.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The generator.
+
+    Raises
+    ------
+    InputError
+        As `random_key`.
+    """
+    if isinstance(key, int):
+        refuse_forked_process()
+        return np.random.default_rng([0, checked_seed(key)])
+    words = np.asarray(jax.random.key_data(key), np.uint32).ravel()
+    return np.random.default_rng([int(word) for word in words])
 
 
 def seed_for(seed: int, checksum: str) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from numpyro.infer import SVI, Predictive, Trace_ELBO
-from numpyro.infer.autoguide import AutoGuide, AutoNormal
+from numpyro.infer.autoguide import AutoGuide, AutoLaplaceApproximation, AutoNormal
 from numpyro.optim import Adam
 
 from bayesspec.errors import InputError
@@ -181,6 +181,9 @@ def run_svi(
         run.status = Status.INTERRUPTED
     run.compare_starts()
     sites = programs.draw(jax.random.key_data(draw_key), run.params, arrays)
+    log_weights = -run.kept
+    if isinstance(guide, type) and issubclass(guide, AutoLaplaceApproximation):  # fitted as a point, drawn as a normal
+        log_weights = np.asarray(programs.weights(jax.random.key_data(draw_key), run.params, arrays), np.float64)
     return SviResult(
         params=_to_numpy(run.params),
         losses=np.concatenate(run.losses),
@@ -188,7 +191,7 @@ def run_svi(
         bound=run.bound,
         error=run.error,
         draws=_to_numpy(sites),
-        log_weights=-run.kept,
+        log_weights=log_weights,
         status=run.status,
     )
 
@@ -224,12 +227,13 @@ class _Problem:
 
 
 class _Programs(NamedTuple):
-    """Compiled once a shape of the arrays: the starts, a chunk of steps of all of them, their losses, the draws."""
+    """Compiled once a shape of the arrays: starts, a chunk of steps of all, losses, draws, weights of a Laplace fit."""
 
     begin: Callable[..., Any]
     advance: Callable[..., Any]
     losses: Callable[..., Any]
     draw: Callable[..., Any]
+    weights: Callable[..., Any]
 
 
 def _programs(problem: _Problem) -> _Programs:
@@ -271,6 +275,17 @@ def _programs(problem: _Problem) -> _Programs:
         return jax.vmap(of)(params)
 
     @jax.jit
+    def weights(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> jax.Array:
+        svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.given.joined(arrays)
+        normal, place = svi.guide.get_posterior(params), f"{svi.guide.prefix}_loc"
+        points = normal.sample(jax.random.wrap_key_data(key), (PARTICLES,))
+
+        def density(point: jax.Array) -> jax.Array:
+            return -svi.loss.loss(any_key, {**params, place: point}, svi.model, svi.guide, *args, **kwargs)
+
+        return jax.lax.map(density, points) - normal.log_prob(points)
+
+    @jax.jit
     def draw(key: jax.Array, params: dict[str, Any], arrays: tuple[Any, ...]) -> dict[str, Any]:
         svi, (args, kwargs) = problem.prepared(any_key, arrays)[0], problem.given.joined(arrays)
         if isinstance(svi.guide, AutoGuide):
@@ -279,7 +294,7 @@ def _programs(problem: _Problem) -> _Programs:
             sites = Predictive(svi.guide, params=params, num_samples=problem.draws)(key, *args, **kwargs)
         return dict(sites)
 
-    return _Programs(begin, advance, losses, draw)
+    return _Programs(begin, advance, losses, draw, weights)
 
 
 _kept_programs = lru_cache(PROGRAMS)(_programs)

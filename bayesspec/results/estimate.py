@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from statistics import NormalDist
@@ -254,6 +255,18 @@ class Estimate(Saved):
         table = {"mean": self.mean, "sd": self.sd, "lower": lower, "upper": upper}
         return xr.Dataset(table, attrs={**kind, "name": self.name})
 
+    def entries(self) -> tuple[str, ...]:
+        """Labels of all entries.
+
+        Returns
+        -------
+        tuple of str
+            Such as ``"phase 0, line Fe_Ka"``; empty for a single value.
+        """
+        one = self.draws.isel(draw=0)
+        names = [[f"{dim} {label}" for label in _labels(one, dim)] for dim in one.dims]
+        return tuple(", ".join(parts) for parts in itertools.product(*names))
+
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry.
 
@@ -265,17 +278,13 @@ class Estimate(Saved):
             is not detected an upper limit: ``< 0.004, 95 %``.
         """
         mean, sd, lower, limit = self.mean, self.sd, self.interval()[0], self.limits()
-        for index in np.ndindex(mean.shape):
-            where = [
-                f"{dim} {mean[dim].values[i] if dim in mean.coords else i}"
-                for dim, i in zip(mean.dims, index, strict=True)
-            ]
+        for label, index in zip(self.entries(), np.ndindex(mean.shape), strict=True):
             value = format_uncertain(float(mean.values[index]), float(sd.values[index]))
             if np.isposinf(mean.values[index]) and 0 < lower.values[index] < np.inf:
                 value = f"> {lower.values[index]:.2g}"
             if np.isfinite(limit.values[index]):
                 value = f"< {limit.values[index]:.2g}, {100 * PROB:.0f} %"
-            yield ", ".join(where), value
+            yield label, value
 
     def __str__(self) -> str:
         rows = list(self.rows())
@@ -285,6 +294,10 @@ class Estimate(Saved):
 
     def __repr__(self) -> str:
         return f"<Estimate {self.name}: {self}>"
+
+
+def _labels(array: xr.DataArray, dim: Hashable) -> Any:
+    return array[dim].values if dim in array.coords else range(array.sizes[dim])
 
 
 Operand = Estimate | float
@@ -557,6 +570,18 @@ class BandedEstimate(Estimate):
         (low, high), (lowest, _) = super().interval(PROB), self.interval(PROB)
         spread = ((super().joint_draws() - low) * self._wider()).where(high > low, 0.0)
         return (lowest + spread).transpose(*self.draws.dims)
+
+    def entries(self) -> tuple[str, ...]:
+        """Labels of all entries.
+
+        Returns
+        -------
+        tuple of str
+            Such as ``"phase 0, line Fe_Ka"``; empty for a single value.
+        """
+        one = self.draws.isel(draw=0)
+        names = [[f"{dim} {label}" for label in _labels(one, dim)] for dim in one.dims]
+        return tuple(", ".join(parts) for parts in itertools.product(*names))
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry; a range where it is not identified.

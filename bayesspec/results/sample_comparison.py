@@ -1,4 +1,7 @@
-"""Do two samples differ? Ratios of two results, each with the uncertainty of its own counts."""
+"""Do two samples differ? Ratios of two results, each with the uncertainty of its own counts.
+
+Two measurements of the same pixels are paired by these: a phase of the shorter may be several of the longer together.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,14 @@ from bayesspec.files.saved import Saved
 from bayesspec.results.estimate import Estimate
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.phase_comparison import shown
+from bayesspec.results.segmentation import Segmentation
 
+SAME_PIXELS = 0.75
+"""Share of the pixels that two phases, or a phase and several together, must have in common to be the same: phases
+paired and their ratios, ``python benchmarks/segmentation.py --case doses`` and ``--case dacite``."""
 _DO = "bs.compare_samples(seg_a, seg_b, 'Fe_Ka', 'O_Ka'), or bs.compare_samples(a.sel(phase=0), b.sel(phase=0))"
 Sides = tuple[Estimate, Estimate, tuple[str, ...]]
+Notes = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +48,8 @@ class SampleComparison(Saved):
         are the same, one comparison in twenty exceeds 0.95.
     margin : float
         Smallest difference that counts, as a share of the second.
+    notes : tuple of str
+        What else is to be said: phases that are several of the other result together, and phases without a partner.
     """
 
     pairs: tuple[str, ...]
@@ -49,16 +59,18 @@ class SampleComparison(Saved):
     larger: xr.DataArray
     probability: xr.DataArray
     margin: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        columns = [[text for _, text in one.rows()] for one in (self.first, self.second, self.difference)]
+        values = (self.first, self.second, self.difference) if self.pairs else ()
+        columns = [[text for _, text in one.rows()] for one in values]
         more = f" by more than {100 * self.margin:g} %" if self.margin else ""
         lines = []
         for i, (one, other, apart) in enumerate(zip(*columns, strict=True)):
             known = float(self.probability.values[i])
             words = f"differ{more} with probability {shown(known)}" if np.isfinite(known) else "cannot be compared"
             lines.append(f"{self.pairs[i]}{': ' if self.pairs[i] else ''}{one} and {other}, {apart} apart: {words}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def __repr__(self) -> str:
         return f"<SampleComparison of {self.first.name}: {self}>"
@@ -72,6 +84,7 @@ def compare_samples(
     denominator: str | None = None,
     *,
     margin: float = 0.0,
+    same_pixels: bool = False,
 ) -> SampleComparison:
     """Compare a quantity, such as a ratio, between two results, of two samples or two measurements.
 
@@ -86,6 +99,10 @@ def compare_samples(
         Lines of the ratio; needed with results.
     margin : float
         Smallest difference that counts, as a share of the second, 0 or more.
+    same_pixels : bool
+        Whether two segmentations are measurements of the same pixels, such as a short and a long one: then phases are
+        paired that lie in the same pixels, and where one is several of the other result together, it is compared with
+        these and ``notes`` says so.
 
     Returns
     -------
@@ -95,8 +112,8 @@ def compare_samples(
     Raises
     ------
     InputError
-        When a result comes without lines of the ratio, one is compared with a quantity, labels differ, or there are no
-        draws.
+        When a result comes without lines of the ratio, one is compared with a quantity, labels differ, there are no
+        draws, or `same_pixels` are asked for of what is no pair of segmentations of one shape.
 
     Examples
     --------
@@ -108,7 +125,11 @@ def compare_samples(
     >>> bool((abs(found.difference.mean) < 4 * found.difference.sd).all())
     True
     """
-    one, other, pairs = _sides(first, second, numerator, denominator)
+    if same_pixels:
+        one, other, pairs, notes = _by_pixels(*_same_shape(first, second), *_lines(numerator, denominator))
+    else:
+        one, other, pairs = _sides(first, second, numerator, denominator)
+        notes = ()
     difference = one - other
     apart = difference.draws
     known = apart.notnull().all("draw")
@@ -116,7 +137,7 @@ def compare_samples(
     probability = abs(2 * larger - 1)
     if margin:
         probability = (abs((one / other).draws - 1) > margin).mean("draw").where(known)
-    return SampleComparison(pairs, one, other, difference, larger, probability, float(margin))
+    return SampleComparison(pairs, one, other, difference, larger, probability, float(margin), notes)
 
 
 def _sides(first: object, second: object, numerator: str | None, denominator: str | None) -> Sides:
@@ -128,10 +149,103 @@ def _sides(first: object, second: object, numerator: str | None, denominator: st
     if not (isinstance(first, LineResult) and isinstance(second, LineResult)):
         found = f"a {type(first).__name__} and a {type(second).__name__}"
         raise InputError(found, "two quantities, or two results with lines", _DO)
+    lines = _lines(numerator, denominator)
+    one, other = first.ratio(*lines), second.ratio(*lines)
+    return _paired(_in_line(one), _in_line(other), first.part or "spectrum", second.part or "spectrum")
+
+
+def _lines(numerator: str | None, denominator: str | None) -> tuple[str, str]:
+    """Refuse results without the lines of a ratio."""
     if numerator is None or denominator is None:
         raise InputError("two results without the lines of a ratio", "numerator and denominator", _DO)
-    one, other = first.ratio(numerator, denominator), second.ratio(numerator, denominator)
-    return _paired(_in_line(one), _in_line(other), first.part or "spectrum", second.part or "spectrum")
+    return numerator, denominator
+
+
+def _same_shape(first: object, second: object) -> tuple[Segmentation, Segmentation]:
+    """Refuse what cannot be two segmentations of the same pixels."""
+    if isinstance(first, Segmentation) and isinstance(second, Segmentation):
+        if first.labels.shape == second.labels.shape:
+            return first, second
+        found = f"maps of {first.labels.shape} and {second.labels.shape} pixels"
+    else:
+        found = f"a {type(first).__name__} and a {type(second).__name__}"
+    raise InputError(found, "two segmentations of the same pixels", "bs.compare_samples(..., same_pixels=False)")
+
+
+def _by_pixels(first: Segmentation, second: Segmentation, numerator: str, denominator: str) -> tuple[*Sides, Notes]:
+    """Phases, one or several together, that lie in the same pixels."""
+    both = np.zeros((first.n_phases, second.n_phases))
+    known = (first.labels.values >= 0) & (second.labels.values >= 0)
+    np.add.at(both, (first.labels.values[known], second.labels.values[known]), 1)
+    groups = same_phases(both)
+    sides = []
+    for seg, place in ((first, 0), (second, 1)):
+        draws = [_together(seg, group[place], numerator, denominator) for group in groups]
+        values = np.stack(draws, axis=1) if draws else np.zeros((seg.draws, 0))
+        sides.append(
+            Estimate(xr.DataArray(values, dims=("draw", "pair")), f"{numerator}/{denominator}", source=seg.source)
+        )
+    names = tuple(f"{_named(a)} and {_named(b)}" for a, b in groups)
+    notes = [
+        f"{_named(one)} of the {which} is {_named(several)} of the {whose}, which it does not tell apart"
+        for a, b in groups
+        for one, several, which, whose in ((a, b, "first", "second"), (b, a, "second", "first"))
+        if len(several) > 1
+    ]
+    for place, (which, number) in enumerate((("first", first.n_phases), ("second", second.n_phases))):
+        left = sorted(set(range(number)) - {k for group in groups for k in group[place]})
+        if left:
+            notes.append(f"{_named(left)} of the {which}: no phase of the other result lies in the same pixels")
+    return sides[0], sides[1], names, tuple(notes)
+
+
+def same_phases(both: npt.NDArray[np.float64]) -> list[tuple[list[int], list[int]]]:
+    """Phases of two results that lie in the same pixels, one of either result or several of one.
+
+    Parameters
+    ----------
+    both : array of float64, (phase of the first, phase of the second)
+        Numbers of pixels.
+
+    Returns
+    -------
+    list of tuple of list of int
+        Phases of the first and of the second, one at least of these lists with one phase.
+    """
+    rows, columns = (np.maximum(both.sum(axis=axis, keepdims=True), 1e-12) for axis in (1, 0))
+    found = [([i], [int(j) for j in np.flatnonzero(both[i] / columns[0] >= SAME_PIXELS)]) for i in range(len(both))]
+    found += [
+        ([int(i) for i in np.flatnonzero(both[:, j] / rows[:, 0] >= SAME_PIXELS)], [j]) for j in range(both.shape[1])
+    ]
+    found = [group for group in found if group[0] and group[1]]
+    kept: list[tuple[list[int], list[int]]] = []
+    for a, b in sorted(found, key=lambda group: -both[np.ix_(*group)].sum()):
+        held = both[np.ix_(a, b)].sum()
+        whole = max(both[a].sum(), both[:, b].sum())
+        taken = any(set(a) & set(c) or set(b) & set(d) for c, d in kept)
+        if held >= SAME_PIXELS * whole and not taken:
+            kept.append((a, b))
+    return sorted(kept)
+
+
+def _named(phases: list[int]) -> str:
+    """Phases as one."""
+    if len(phases) == 1:
+        return f"phase {phases[0]}"
+    return f"phases {', '.join(map(str, phases[:-1]))} and {phases[-1]} together"
+
+
+def _together(seg: Segmentation, phases: list[int], numerator: str, denominator: str) -> npt.NDArray[np.float64]:
+    """Draws of the ratio of phases as one, in the shares of the counts that they hold: (draw,)."""
+    counts = seg.data["counts"].values.sum(axis=2, dtype=np.float64)
+    held = np.einsum("yxk,yx->k", np.nan_to_num(seg.probabilities.values), counts)
+    areas = seg.fractions.draws.transpose("draw", "phase").values
+    weight = held * areas / areas.mean(axis=0)
+    if len(phases) == 1:
+        return np.asarray(seg.ratio(numerator, denominator).draws.isel(phase=phases[0]).values)
+    lines = seg.intensities_of([numerator, denominator]).draws.transpose("draw", "phase", "line").values
+    summed = np.einsum("dk,dkl->dl", weight[:, phases], lines[:, phases])
+    return np.asarray(summed[:, 0] / summed[:, 1])
 
 
 def _in_line(estimate: Estimate) -> Estimate:

@@ -22,10 +22,10 @@ from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev, gau
 from bayesspec.spectroscopy.line_catalogue import LineCatalogue, emission_ratio, line_catalogue, near, strongest_kev
 from bayesspec.spectroscopy.line_design import LOWEST_KEV, LineDesign, pile_up, tail_shape, with_escape, with_families
 from bayesspec.spectroscopy.line_families import LineFamily
-from bayesspec.spectroscopy.shape_errors import LEAST_FACTOR, design_errors
+from bayesspec.spectroscopy.shape_errors import LEAST_FACTOR, TOLD_APART, design_errors
 
 Floats = npt.NDArray[np.float64]
-ELEMENT_NATS = 7.0
+ELEMENT_NATS = 6.0
 """Log likelihood that an element must gain: prior odds of 1 in 12 and the width of what its counts might have been
 (python benchmarks/spectra.py elements)."""
 MOST_SOFT = 10.0
@@ -39,6 +39,8 @@ PREFERRED_SHARE = 0.65
 (``python benchmarks/spectra.py elements``)."""
 MOST_STEPS = 40
 """Elements and peaks that are added at most: an end to the search."""
+CLEAR_NATS, APART_FWHM = 50.0, 4.0
+"""Elements that gain so many nats, so many full widths from every line of a better one, are added with it: cost."""
 MOST_OTHER = 3.0
 """Lines of the same shell, or a harder one that is recorded in part: at most so many times what a thin film emits
 (``python benchmarks/spectra.py elements``)."""
@@ -50,8 +52,11 @@ Measured spectra of glasses have them (python benchmarks/spectra.py measured).""
 BUMP_FWHM = 0.3
 """Standard deviation of such an error, in full widths of a line: finer than the line, as its shape is what is off
 (python benchmarks/spectra.py measured)."""
-SHAPE_ERRORS = (0.05, 0.15, 0.5, 1.0, 2.0)
-"""Sizes of these errors, relative to the ones above, that are tried: simulated lines have none."""
+SHAPE_ERRORS = (0.1, 0.2, 0.35, 0.5, 1.0, 1.4, 2.0, 2.8)
+"""Sizes of these errors, relative to the ones above, that are tried: simulated lines have none. Where errors show at
+all they are taken for as large as in measured glasses, as they differ from line to line."""
+SHOWN_NATS = 3.0
+"""Log likelihood, in nats, that errors must gain to be shown (python benchmarks/spectra.py measured)."""
 ALTERNATIVE_NATS = 9.0
 """How far below the best set other sets are looked for, in nats (python benchmarks/spectra.py elements)."""
 CLIMBS = 6
@@ -173,13 +178,24 @@ class ElementSearch:
             best = max(gains, key=lambda e: gains[e], default="")
             top = int(bare.argmax())
             if best and gains[best] > ELEMENT_NATS and gains[best] > PREFERRED_SHARE * bare[top] - BARE_NATS:
-                chosen.append(best)
+                chosen += self._apart(gains)
             elif bare[top] > 2 * BARE_NATS:
                 energy = float(self.bare_kev[top])
                 peaks.append(LineFamily(f"peak at {energy:.2f} keV", "", (energy,), (1.0,)))
             else:
                 break
         return chosen, peaks
+
+    def _apart(self, gains: dict[str, float]) -> list[str]:
+        """The element that gains most, and further clear ones whose lines are far from those of the ones before."""
+        found, lines = list[str](), np.zeros(0)
+        for element in sorted(gains, key=lambda e: -gains[e]):
+            own = self.energies[self.owner == element]
+            if found and gains[element] < CLEAR_NATS:
+                break
+            if not near(own[:, None], lines, APART_FWHM, self.resolution).any():
+                found, lines = [*found, element], np.concatenate([lines, own])
+        return found
 
     def gains(self, design: LineDesign, fit: PoissonLineFit, counts: Floats) -> dict[str, float]:
         """Log likelihood that each element that is not in a design would gain, by the clearest of its lines."""
@@ -201,7 +217,8 @@ class ElementSearch:
         return np.column_stack([known, self.shape_error * unknown])
 
     def _error_parts(self, design: LineDesign, fit: PoissonLineFit) -> tuple[Floats, Floats]:
-        known = design_errors(design, fit.intensities, self.image.energy, self.resolution, self.errors)
+        of = design, fit.intensities, self.image.energy, self.resolution
+        known = design_errors(*of, self.errors, TOLD_APART)
         width = fwhm_kev(self.base.energy, self.resolution)
         step = float(np.median(np.diff(self.base.energy)))
         reach = max(int(REACH_FWHM * float(width.mean()) / step), 1)
@@ -212,7 +229,7 @@ class ElementSearch:
         return known, size[:, None] * np.exp(-0.5 * apart**2)
 
     def learn_shape_error(self, elements: Sequence[str], peaks: Sequence[LineFamily]) -> None:
-        """Set the size of the errors of unknown shape to what the deviations from a fit make likeliest."""
+        """Set the size of the errors of unknown shape: hardly any where the deviations from a fit show none."""
         design = self.design(elements, peaks)
         fit = fit_intensities(design.matrix, self.counts)
         rate = np.maximum(fit.rate, LEAST_RATE)
@@ -225,7 +242,8 @@ class ElementSearch:
             triangle = np.linalg.cholesky(np.eye(len(off)) + scale[:, None] * product * scale)
             explained = solve_triangular(triangle, scale * off, lower=True)
             scores.append(0.5 * float(explained @ explained) - float(np.log(np.diag(triangle)).sum()))
-        self.shape_error = SHAPE_ERRORS[int(np.argmax(scores))]
+        shown = scores[0] < max(scores) - SHOWN_NATS
+        self.shape_error = max(1.0, SHAPE_ERRORS[int(np.argmax(scores))]) if shown else SHAPE_ERRORS[0]
 
     def _both_gains(self, design: LineDesign, fit: PoissonLineFit) -> tuple[dict[str, float], Floats]:
         """What each element would gain, and a peak at each energy that is not beside a line."""

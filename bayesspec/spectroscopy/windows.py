@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.image.arguments import checked_seed
 from bayesspec.image.sparse_counts import SparseCounts
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.inference.random_keys import random_key
 from bayesspec.spectroscopy.detector import gaussian_shares
 from bayesspec.spectroscopy.window_background import line_fwhm, resolution, side_windows
 from bayesspec.spectroscopy.xray_lines import XrayLine, lines_in_range, xray_line
@@ -116,9 +115,7 @@ def drawn_responses(
     array, shape (draw, line, window), float64
         Responses.
     """
-    with jax.enable_x64(True):
-        key = jax.random.fold_in(random_key(seed), len(errors))
-        noise = np.asarray(jax.random.normal(key, (n, len(errors)), dtype=np.float64))
+    noise = np.random.default_rng([checked_seed(seed), len(errors)]).normal(size=(n, len(errors)))
     drawn: npt.NDArray[np.float64] = response + np.tensordot(noise, errors, axes=1)
     return drawn
 

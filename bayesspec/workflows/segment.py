@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -25,7 +24,7 @@ from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 from bayesspec.inference.mixture.search import PhaseFits, find_phases
 from bayesspec.inference.mixture.settings import SETTINGS
 from bayesspec.inference.nmf.held_out import thin
-from bayesspec.inference.random_keys import random_key, seed_for
+from bayesspec.inference.random_keys import generator, seed_for
 from bayesspec.labels import interior as inner
 from bayesspec.results.result import as_it_ended
 from bayesspec.results.segmentation import BOUNDARIES, Segmentation
@@ -255,7 +254,7 @@ def _scores(
     seed: int,
 ) -> xr.Dataset:
     """Held-out log likelihood and BIC of every candidate."""
-    train, test = thin(counts, FITTED_SHARE, key=random_key(seed))
+    train, test = thin(counts, FITTED_SHARE, key=seed)
     scores = held_out_scores([path[n - 1] for n in numbers], train, test, mask)
     bic = np.array([path[n - 1].bic for n in numbers])
     table = held_out_table(numbers, scores[:, ~mask.ravel()])
@@ -357,15 +356,13 @@ def _draws(fits: PhaseFits, counts: Counts, measured: npt.NDArray[np.bool_], n: 
     fit = fits.measured
     if not fits.resolved:
         return _Draws(np.full((n, *fit.log_composition.shape), np.nan), np.full((n, fit.n_phases), np.nan))
-    of_parameters, of_labels = jax.random.split(random_key(seed))
-    compositions, weights = fit.draws(of_parameters, n)
+    rng = generator(seed)
+    compositions, weights = fit.draws(rng, n)
     shares = np.ones((n, 1))
     if isinstance(fit, NeighbourFit):
         shares = weights
     elif fit.n_phases > 1:
-        shares = area_fraction_draws(
-            fit, compositions, weights, counts, fits.covariates, measured=measured, key=of_labels
-        )
+        shares = area_fraction_draws(fit, compositions, weights, counts, fits.covariates, measured=measured, rng=rng)
     unknown = list(fits.unresolved)
     compositions[:, unknown] = shares[:, unknown] = np.nan
     return _Draws(compositions, shares)

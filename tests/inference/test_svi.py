@@ -142,3 +142,17 @@ def test_starts_that_disagree_are_said():
 def test_refuses_no_draws():
     with pytest.raises(InputError, match="draws=0"):
         run_svi(model, (DATA,), key=jax.random.key(0), draws=0)
+
+
+def test_weights_of_a_laplace_approximation_are_those_of_its_normal():
+    laplace = autoguide.AutoLaplaceApproximation
+    fit = run_svi(model, (DATA,), key=jax.random.key(0), guide=laplace, draws=100)
+    assert np.ptp(fit.log_weights) < 0.3  # the posterior is normal, its mode found to a small part of its width
+
+    def kinks(data):
+        place = numpyro.sample("place", dist.Laplace(0.0, 1.0))
+        numpyro.sample("data", dist.Laplace(place, 1.0).expand(data.shape).to_event(2), obs=data)
+
+    without = run_svi(kinks, (DATA,), key=jax.random.key(0), guide=laplace, max_steps=500, draws=100)
+    assert np.ptp(without.draws["place"]) == 0  # no curvature at the mode: one point in place of a posterior
+    assert not np.isfinite(without.log_weights).all()

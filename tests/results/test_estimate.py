@@ -122,3 +122,11 @@ def test_labels_that_are_not_there_are_refused(labels):
     quantity = Estimate(xr.DataArray(np.ones((3, 2)), dims=("draw", "phase"), coords={"phase": [0, 1]}), "ratio")
     with pytest.raises(InputError, match=r"sel\(phase=0\)"):
         quantity.sel(**labels)
+
+
+def test_entries_are_labelled_as_their_rows_are() -> None:
+    draws = xr.DataArray(np.ones((3, 2, 2)), dims=("draw", "phase", "line"), coords={"line": ["Fe_Ka", "O_Ka"]})
+    estimate = Estimate(draws, "counts")
+    assert estimate.entries()[1:3] == ("phase 0, line O_Ka", "phase 1, line Fe_Ka")
+    assert estimate.entries() == tuple(label for label, _ in estimate.rows())
+    assert Estimate(draws[:, 0, 0], "one").entries() == ("",)

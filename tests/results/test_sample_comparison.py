@@ -10,6 +10,7 @@ import xarray as xr
 
 import bayesspec as bs
 from bayesspec.results.estimate import BandedEstimate
+from bayesspec.results.sample_comparison import same_phases
 
 
 class Rate:
@@ -147,3 +148,74 @@ def test_result_of_other_counts_is_refused_by_comparison_and_check() -> None:
     with pytest.raises(bs.InputError, match="other counts"):
         bs.compare(images[1], [seg])
     assert bs.compare(images[0], [seg, fit])
+
+
+THREE = np.array([[0.60, 0.30, 0.10], [0.20, 0.30, 0.50], [0.30, 0.30, 0.40]])
+
+
+def of_labels(labels: np.ndarray, given: np.ndarray, dose: float, seed: int) -> bs.Segmentation:
+    """Counts of three phases, and the segmentation that has these labels."""
+    counts = np.random.default_rng(seed).poisson(dose * THREE[given])
+    phases = int(labels.max()) + 1
+    summed = [counts[labels == k].sum(axis=0) for k in range(phases)]
+    draws = np.stack([np.random.default_rng([seed, k]).dirichlet(each, 1000) for k, each in enumerate(summed)], axis=1)
+    areas = np.random.default_rng(seed).dirichlet([(labels == k).sum() for k in range(phases)], 1000)
+    maps = bs.LineMaps(counts, lines=["O_Ka", "Fe_Ka", "Si_Ka"])
+    return bs.Segmentation.from_draws(maps, draws, np.eye(phases)[labels], method="mine", fraction_draws=areas)
+
+
+@pytest.fixture(scope="module")
+def doses() -> tuple[bs.Segmentation, bs.Segmentation]:
+    """A short measurement that does not tell the last two phases apart, and a long one, of other numbers."""
+    given = np.digitize(np.arange(48), [20, 38])[None] * np.ones((32, 1), int)
+    wrong = given.copy()
+    wrong[np.random.default_rng(0).random(given.shape) < 0.05] = 0
+    return of_labels(np.minimum(wrong, 1), given, 20, 0), of_labels((given + 1) % 3, given, 400, 1)
+
+
+def test_phases_of_a_short_measurement_are_several_of_a_long_one(
+    doses: tuple[bs.Segmentation, bs.Segmentation],
+) -> None:
+    short, long = doses
+    found = bs.compare_samples(short, long, "Si_Ka", "O_Ka", same_pixels=True)
+    assert found.pairs == ("phase 0 and phase 1", "phase 1 and phases 0 and 2 together")
+    assert found.notes == (
+        "phase 1 of the first is phases 0 and 2 together of the second, which it does not tell apart",
+    )
+    assert found.notes[0] in str(found)
+    union = THREE[1] * 18 + THREE[2] * 10
+    assert float(found.second.mean[1]) == pytest.approx(union[2] / union[0], rel=0.02)
+    assert abs(float(found.difference.mean[1])) < 3 * float(found.difference.sd[1])
+    turned = bs.compare_samples(long, short, "Si_Ka", "O_Ka", same_pixels=True)
+    assert turned.pairs == ("phase 1 and phase 0", "phases 0 and 2 together and phase 1") or turned.pairs == (
+        "phases 0 and 2 together and phase 1",
+        "phase 1 and phase 0",
+    )
+    assert "phase 1 of the second is phases 0 and 2 together of the first" in turned.notes[0]
+
+
+def test_phases_in_other_pixels_have_no_partner(doses: tuple[bs.Segmentation, bs.Segmentation]) -> None:
+    rows = np.arange(32)[:, None] // 16 * np.ones((1, 48), int)
+    found = bs.compare_samples(of_labels(rows, rows, 20, 3), doses[1], "Si_Ka", "O_Ka", same_pixels=True)
+    assert found.pairs == ()
+    assert len(found.notes) == 2
+    assert "no phase of the other result lies in the same pixels" in str(found)
+
+
+def test_same_pixels_are_asked_of_two_segmentations_of_one_shape(
+    doses: tuple[bs.Segmentation, bs.Segmentation],
+) -> None:
+    with pytest.raises(bs.InputError, match="same pixels"):
+        bs.compare_samples(doses[0], bs.segment(oxides(0), 2), "Fe_Ka", "O_Ka", same_pixels=True)
+    with pytest.raises(bs.InputError, match="same pixels"):
+        bs.compare_samples(doses[0].fractions, doses[1].fractions, same_pixels=True)
+    with pytest.raises(bs.InputError, match="without the lines"):
+        bs.compare_samples(*doses, same_pixels=True)
+
+
+def test_phases_that_share_too_few_pixels_are_not_the_same() -> None:
+    one = [([0], [0]), ([1], [1])]
+    assert same_phases(np.array([[80.0, 5], [5, 80]])) == one
+    assert same_phases(np.array([[80.0, 40], [40, 80]])) == []
+    assert same_phases(np.array([[80.0, 2], [3, 50], [1, 40]])) == [([0], [0]), ([1, 2], [1])]
+    assert same_phases(np.array([[80.0, 2], [50, 3], [60, 40]])) == []

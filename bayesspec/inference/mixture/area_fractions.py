@@ -1,12 +1,11 @@
 """Share of an image's pixels in each phase, with what is not known of their labels."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp, softmax
 
-from bayesspec.inference.mixture.fit import MixtureFit
+from bayesspec.inference.mixture.fit import MixtureFit, symmetric_root
 from bayesspec.inference.mixture.scatter import nodes
 from bayesspec.inference.mixture.scattered_fit import ScatteredFit
 
@@ -25,7 +24,7 @@ def area_fraction_draws(
     covariates: Floats,
     *,
     measured: NDArray[np.bool_],
-    key: jax.Array,
+    rng: np.random.Generator,
 ) -> Floats:
     """Draw the share of the pixels of this image that each phase has.
 
@@ -51,8 +50,8 @@ def area_fraction_draws(
         Covariates of the fit.
     measured : ndarray of bool, (y, x)
         Pixels that count: not excluded, with counts.
-    key : Array
-        JAX random key.
+    rng : numpy.random.Generator
+        Generator of the random numbers.
 
     Returns
     -------
@@ -68,10 +67,7 @@ def area_fraction_draws(
     change = [np.log(compositions) - fit.log_composition, weights - fit.weights]
     moved = np.concatenate([part.reshape(len(part), -1) for part in change], axis=1) @ slope.T
     scatter = (np.diag(own.sum(axis=0)) - own.T @ own) / pixels**2
-    with jax.enable_x64(True):
-        noise = np.asarray(jax.random.normal(key, (len(moved), phases), dtype=jnp.float64))
-    values, vectors = np.linalg.eigh(scatter)
-    labels = noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+    labels = rng.normal(size=(len(moved), phases)) @ symmetric_root(scatter)
     shares = np.maximum(own.mean(axis=0) + moved + labels, 0.0)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float64)
 

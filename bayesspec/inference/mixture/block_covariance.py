@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, eigh, solve_triangular
 
-from bayesspec.inference.mixture.fit import MixtureFit, pixels_of
+from bayesspec.inference.mixture.fit import MixtureFit, pixels_of, with_columns
 from bayesspec.inference.mixture.log_joint import Parameters, scores
 
 Floats = NDArray[np.float64]
@@ -60,7 +59,7 @@ def widened(
     if scores_of_pixels is None:
         summed = _summed_scores(fit, counts, covariates, mask, block)
     else:
-        summed = _summed(scores_of_pixels, block.ravel(), int(block.max()) + 1)
+        summed = sums_in_blocks(scores_of_pixels, block.ravel(), int(block.max()) + 1)
     scatter = about_mean(summed)
     wide = widened_covariance(fit.covariance, scatter, fit.log_composition.size)
     return replace(fit, information=np.asarray(np.linalg.inv(wide), np.float64))
@@ -81,10 +80,10 @@ def block_scatter(scores: Floats, block: NDArray[np.intp]) -> Floats:
     ndarray of float64, (parameter, parameter)
         Sum over the blocks of their sums' outer products, about the mean.
     """
-    return about_mean(_summed(scores, block, int(block.max()) + 1))
+    return about_mean(sums_in_blocks(scores, block, int(block.max()) + 1))
 
 
-def _summed(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
+def sums_in_blocks(scores: Floats, block: NDArray[np.intp], number: int) -> Floats:
     """Sums of the scores in each block, (block, parameter)."""
     return np.stack([np.bincount(block, column, number) for column in scores.T], axis=1)
 
@@ -118,7 +117,7 @@ def _summed_scores(
     strips = [slice(first, first + step) for first in range(0, len(block), step)]
     number = int(block.max()) + 1
     parts = (
-        _summed(
+        sums_in_blocks(
             pixel_scores(fit, counts[rows], covariates[rows], None if mask is None else mask[rows]),
             block[rows].ravel(),
             number,
@@ -201,8 +200,11 @@ def pixel_scores(
     kept = np.where(here[:, :, None], counts, 0).reshape(-1, np.shape(counts)[2]).astype(np.float64)
     with jax.enable_x64(True):
         pixels = pixels_of(kept, covariates.reshape(len(kept), covariates.shape[2]))
-        parameters = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(fit.weights))
-        return np.asarray(_scores(parameters, pixels, jnp.ones(fit.n_phases, dtype=bool)))
+        parameters = Parameters(fit.log_composition, with_columns(fit.weights))  # type: ignore[arg-type]
+        found = np.asarray(_scores(parameters, pixels, np.ones(fit.n_phases, dtype=bool)))[: len(kept)]
+    of_shares, of_weights = np.split(found, [fit.log_composition.size], axis=1)
+    used = of_weights.reshape(len(kept), fit.n_phases, -1)[:, :, : fit.weights.shape[1]]
+    return np.concatenate([of_shares, used.reshape(len(kept), -1)], axis=1)
 
 
 _scores = jax.jit(scores)

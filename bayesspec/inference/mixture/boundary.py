@@ -28,7 +28,6 @@ Gumbel variables and the logit: McFadden (1974), in Zarembka (ed.), Frontiers in
 own scatter: Berndt, Hall, Hall and Hausman, Annals of Economic and Social Measurement 3 (1974) 653.
 """
 
-from functools import partial
 from itertools import permutations
 from typing import NamedTuple
 
@@ -81,13 +80,26 @@ class Pixels(NamedTuple):
     allowed: Array
 
 
-class Expected(NamedTuple):
-    """Shares and prior weights (pixel, phase), probability of one phase and log likelihood (pixel,)."""
+class Looked(NamedTuple):
+    """What the pixels hold.
 
-    shares: Array
-    weights: Array
+    Attributes
+    ----------
+    log_likelihood, pure : Array, (pixel,)
+        Log likelihood without multinomial coefficient, and probability that the pixel holds one phase.
+    shares : Array, (pixel, phase)
+        Posterior mean of the share of each phase.
+    components : Array, (component,)
+        Responsibilities summed over the pixels with counts.
+    pulled : Array, (pixel, parameter)
+        Derivative of the log likelihood, or of the posterior mean that was asked for.
+    """
+
+    log_likelihood: Array
     pure: Array
-    pixel_log_likelihood: Array
+    shares: Array
+    components: Array
+    pulled: Array
 
 
 def log_odds_allowed(impurity: np.ndarray) -> np.ndarray:
@@ -173,32 +185,27 @@ def log_joint(parameters: Parameters, pixels: Pixels) -> Array:
     return (each + coefficient).sum() + log_prior(parameters) - jacobian + phases * gammaln(float(channels))
 
 
-def flat(parameters: Parameters) -> Array:
-    """Parameters as one vector (parameter,): log shares, intercepts, slopes, edge."""
-    return jnp.concatenate([part.ravel() for part in parameters if part is not None])
-
-
-def unflat(values: Array, like: Parameters) -> Parameters:
-    """The inverse of `flat`."""
-    old = [part for part in like if part is not None]
-    new = jnp.split(values, np.cumsum([part.size for part in old])[:-1])
-    parts = [values.reshape(part.shape) for values, part in zip(new, old, strict=True)]
-    log_shares, intercepts, slopes, *edge = parts
-    return Parameters(log_shares, intercepts, slopes, edge[0] if edge else None)
-
-
-def pixel_scores(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array]:
-    """Log likelihood of each pixel (pixel,) and its derivative (pixel, parameter)."""
-    values, gradients = jax.vmap(jax.value_and_grad(log_likelihood), (None, 0, 0, 0))(parameters, *pixels)
-    parts = [part.reshape(len(values), -1) for part in gradients if part is not None]
-    return values, jnp.concatenate(parts, axis=1)
-
-
 @jax.jit
-def summed(parameters: Parameters, pixels: Pixels) -> tuple[Array, Array, Array]:
-    """Log likelihood, its gradient (parameter,) and the scatter of the scores (parameter, parameter)."""
-    values, scores = pixel_scores(parameters, pixels)
-    return values.sum(), scores.sum(axis=0), scores.T @ scores
+def looked(parameters: Parameters, pixels: Pixels, values: np.ndarray, centred: float) -> Looked:
+    """Look at all pixels, and pull values (component,) back to the parameters: one program for scores and slopes.
+
+    With values 1 and `centred` 0 these are the scores, as the derivative of the log likelihood is the mean of those of
+    the terms over the responsibilities; with `centred` 1 the derivative of the posterior mean of the values.
+    """
+    measured = (pixels.counts.sum(axis=1) > 0).astype(pixels.counts.dtype)
+    shares = component_shares(parameters)
+    phases = shares.shape[1]
+
+    def of_pixel(counts: Array, covariates: Array, allowed: Array) -> tuple[Array, ...]:
+        terms, pull = jax.vjp(lambda at: log_terms(at, counts, covariates, allowed), parameters)
+        total = logsumexp(terms)
+        responsibility = jnp.exp(terms - total)
+        slope = pull(responsibility * (values - centred * (responsibility @ values)))[0]
+        pulled = jnp.concatenate([part.ravel() for part in slope if part is not None])
+        return total, responsibility[:phases].sum(), responsibility @ shares, responsibility, pulled
+
+    total, pure, expected, responsibility, pulled = jax.vmap(of_pixel)(*pixels)
+    return Looked(total, pure, expected, measured @ responsibility, pulled)
 
 
 def prior_derivatives(parameters: Parameters) -> tuple[float, np.ndarray, np.ndarray]:
@@ -221,58 +228,7 @@ def prior_derivatives(parameters: Parameters) -> tuple[float, np.ndarray, np.nda
     return float(value), gradient, block_diag(*of_shares, np.diag(scale**-2.0))
 
 
-def component_shares(parameters: Parameters) -> Array:
+def component_shares(parameters: Parameters) -> np.ndarray:
     """Share of each phase in every component, (component, phase)."""
     phases = len(parameters.intercepts)
-    pure = jnp.eye(phases)
-    return pure if parameters.edge is None else jnp.concatenate([pure, jnp.asarray(pair_shares(phases))])
-
-
-def _expected(parameters: Parameters, counts: Array, covariates: Array, allowed: Array) -> Expected:
-    terms = log_terms(parameters, counts, covariates, allowed)
-    total = logsumexp(terms)
-    responsibility = jnp.exp(terms - total)
-    phases = len(parameters.intercepts)
-    shares = responsibility @ component_shares(parameters)
-    weights = jax.nn.softmax(parameters.intercepts + parameters.slopes @ covariates)
-    return Expected(shares, weights, responsibility[:phases].sum(), total)
-
-
-class Found(NamedTuple):
-    """What the pixels hold, and sums over them at the mode.
-
-    Attributes
-    ----------
-    expected : Expected
-        Of every pixel.
-    block_scores : Array, (block, parameter)
-        Scores added up in blocks.
-    area_slope, area_scatter : Array, (phase, parameter) and (phase, phase)
-        Derivative of the sum of the shares, and their scatter about the mean.
-    """
-
-    expected: Expected
-    block_scores: Array
-    area_slope: Array
-    area_scatter: Array
-
-
-@partial(jax.jit, static_argnames="number")
-def found(parameters: Parameters, pixels: Pixels, block: Array, *, number: int) -> Found:
-    """Look at all pixels at the mode, which blocks of pixels they belong to (pixel,) given: one program."""
-    measured = (pixels.counts.sum(axis=1) > 0).astype(pixels.counts.dtype)
-
-    def shares(values: Array) -> tuple[Array, Expected]:
-        each = jax.vmap(_expected, (None, 0, 0, 0))(unflat(values, parameters), *pixels)
-        return measured @ each.shares, each
-
-    def scatter(counts: Array, covariates: Array, allowed: Array) -> Array:
-        terms = log_terms(parameters, counts, covariates, allowed)
-        responsibility = jnp.exp(terms - logsumexp(terms))
-        each = component_shares(parameters)
-        mean = responsibility @ each
-        return (responsibility[:, None] * each).T @ each - mean[:, None] * mean[None]
-
-    slope, each = jax.jacrev(shares, has_aux=True)(flat(parameters))
-    scores = jax.ops.segment_sum(pixel_scores(parameters, pixels)[1], block, number)
-    return Found(each, scores, slope, jnp.einsum("n,nkl->kl", measured, jax.vmap(scatter)(*pixels)))
+    return np.eye(phases) if parameters.edge is None else np.concatenate([np.eye(phases), pair_shares(phases)])

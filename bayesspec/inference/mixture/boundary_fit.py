@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
-from scipy.special import expit, gammaln, log_softmax, logit, logsumexp
+from scipy.special import expit, log_softmax, logit, logsumexp
 
 from bayesspec.inference.mixture import boundary
-from bayesspec.inference.mixture.block_covariance import about_mean, blocks, widened_covariance
+from bayesspec.inference.mixture.block_covariance import about_mean, blocks, sums_in_blocks, widened_covariance
 from bayesspec.inference.mixture.boundary import EDGE_MEAN, Parameters, Pixels
-from bayesspec.inference.mixture.fit import Convergence
+from bayesspec.inference.mixture.fit import FEWEST_PADDED, Convergence, log_multinomial, symmetric_root
 from bayesspec.inference.mixture.neighbour_messages import COVARIATES, SCALES, messages, votes
 from bayesspec.inference.mixture.settings import SETTINGS
+from bayesspec.inference.programs import padded_size
 from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
@@ -98,13 +97,13 @@ class BoundaryFit:
         used = len(self.covariance) - phases - 1  # one log share a phase and one intercept are fixed by the others
         return used * float(np.log(self.n_pixels)) - 2.0 * float(self.pixel_log_likelihood.sum())
 
-    def draws(self, key: jax.Array, n: int) -> tuple[Floats, Floats]:
+    def draws(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws of compositions and areas: normal around the mode, in log-ratio space.
 
         Parameters
         ----------
-        key : Array
-            JAX random key.
+        rng : numpy.random.Generator
+            Generator of the random numbers.
         n : int
             Number of draws.
 
@@ -113,17 +112,11 @@ class BoundaryFit:
         tuple of ndarray of float64
             Composition (draw, phase, channel), share of the counts; share of the image (draw, phase).
         """
-        of_parameters, of_labels = jax.random.split(key)
-        with jax.enable_x64(True):
-            noise = np.asarray(jax.random.normal(of_parameters, (n, len(self.covariance)), dtype=jnp.float64))
-            label_noise = np.asarray(jax.random.normal(of_labels, (n, self.n_phases), dtype=jnp.float64))
-        values, vectors = np.linalg.eigh(self.covariance)
-        moved = noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+        moved = rng.normal(size=(n, len(self.covariance))) @ symmetric_root(self.covariance)
+        labels = rng.normal(size=(n, self.n_phases)) @ symmetric_root(self.area_scatter)
         phases, channels = self.log_composition.shape
         logs = self.log_composition + moved[:, : phases * channels].reshape(n, phases, channels)
-        values, vectors = np.linalg.eigh(self.area_scatter)
-        areas = self.areas + moved @ self.area_slope.T
-        areas = np.maximum(areas + label_noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T, 0.0)
+        areas = np.maximum(self.areas + moved @ self.area_slope.T + labels, 0.0)
         compositions = np.exp(logs - logsumexp(logs, axis=2, keepdims=True))
         return compositions, np.asarray(areas / areas.sum(axis=1, keepdims=True), np.float64)
 
@@ -140,7 +133,7 @@ class Mode(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """Counts as pixels, in strips of equal length; the last is filled up with pixels without counts."""
+    """Counts as pixels, in strips of a length of a short list; the last is filled up with pixels without counts."""
 
     strips: list[Pixels]
     number: int
@@ -149,7 +142,7 @@ class _Image(NamedTuple):
     def of(cls, counts: Floats, covariates: Floats, allowed: Floats) -> _Image:
         number = len(counts)
         parts = -(-number // STRIP)
-        rows = -(-number // parts)
+        rows = padded_size(-(-number // parts), FEWEST_PADDED)
         fill = rows * parts - number
 
         def cut(values: Floats) -> Floats:
@@ -157,7 +150,7 @@ class _Image(NamedTuple):
             return padded.reshape(parts, rows, *values.shape[1:])
 
         each = zip(*(cut(part) for part in (counts, covariates, allowed)), strict=True)
-        return cls([Pixels(*(jnp.asarray(part) for part in strip)) for strip in each], number)
+        return cls([Pixels(*(jax.device_put(part) for part in strip)) for strip in each], number)
 
 
 def climb(start: Parameters, image: _Image, tolerance: float) -> Mode:
@@ -189,23 +182,20 @@ def _moved(at: Parameters, step: NDArray[np.floating[Any]]) -> Parameters:
     """Parameters a step away, on the host: arithmetic on devices would compile programs of its own."""
     ends = np.cumsum([0 if part is None else part.size for part in at])[:-1]
     moves = np.split(step, ends)
-    new = [
-        None if p is None else jnp.asarray(np.asarray(p) + m.reshape(p.shape)) for p, m in zip(at, moves, strict=True)
-    ]
+    new = [None if p is None else np.asarray(p) + m.reshape(p.shape) for p, m in zip(at, moves, strict=True)]
     return Parameters(*new)  # type: ignore[arg-type]
 
 
 def _derivatives(at: Parameters, image: _Image) -> tuple[float, Floats, Floats]:
     """Log posterior, gradient and information, the latter by the scatter of the scores."""
-    prior = boundary.prior_derivatives(at)
-    parts = [boundary.summed(at, strip) for strip in image.strips] + [prior]
-    value, gradient, information = (_total([part[k] for part in parts]) for k in range(3))
-    return float(value), gradient, information
-
-
-def _total(parts: Sequence[jax.Array]) -> Floats:
-    """Sum over the strips."""
-    return np.sum([np.asarray(part, np.float64) for part in parts], axis=0, dtype=np.float64)
+    value, gradient, information = boundary.prior_derivatives(at)
+    every = np.ones(len(boundary.component_shares(at)))
+    for strip in image.strips:
+        found = boundary.looked(at, strip, every, 0.0)
+        scores = np.asarray(found.pulled)
+        value += float(np.asarray(found.log_likelihood).sum())
+        gradient, information = gradient + scores.sum(axis=0), information + scores.T @ scores
+    return value, gradient, information
 
 
 class Surroundings(NamedTuple):
@@ -247,12 +237,7 @@ def surroundings(counts: Counts, log_composition: Floats, areas: Floats, mask: M
     covariates[:, : len(SCALES)] = first.covariates.reshape(-1, len(SCALES), phases)
     with jax.enable_x64(True):
         image = _Image.of(flat_counts, covariates, np.zeros(len(flat_counts)))
-        start = Parameters(
-            jnp.asarray(log_composition),
-            jnp.asarray(log_area - log_area.mean()),
-            jnp.asarray(np.zeros(COVARIATES)),
-            None,
-        )
+        start = Parameters(log_composition, log_area - log_area.mean(), np.zeros(COVARIATES), None)  # type: ignore[arg-type]
         at = climb(start, image, SEARCH_TOLERANCE).parameters
         slopes = np.asarray(at.slopes)[: len(SCALES)]
         utilities = np.asarray(at.intercepts) + first.covariates.transpose(0, 1, 3, 2) @ slopes
@@ -261,12 +246,7 @@ def surroundings(counts: Counts, log_composition: Floats, areas: Floats, mask: M
         covariates[:, len(SCALES) :] = second.covariates.reshape(len(flat_counts), -1, phases)
         allowed = boundary.log_odds_allowed(second.impurity).ravel()
         image = _Image.of(flat_counts, covariates, allowed)
-        return Surroundings(at, image, here, _log_multinomial(flat_counts))
-
-
-def _log_multinomial(counts: Floats) -> Floats:
-    """Logarithm of the multinomial coefficient of each pixel, (pixel,)."""
-    return np.asarray(gammaln(counts.sum(axis=1) + 1.0) - gammaln(counts + 1.0).sum(axis=1), np.float64)
+        return Surroundings(at, image, here, log_multinomial(flat_counts))
 
 
 def fit_sharp(around: Surroundings, tolerance: float = TOLERANCE) -> BoundaryFit:
@@ -276,8 +256,7 @@ def fit_sharp(around: Surroundings, tolerance: float = TOLERANCE) -> BoundaryFit
 
 def fit_boundaries(around: Surroundings, sharp: BoundaryFit, tolerance: float = TOLERANCE) -> BoundaryFit:
     """Fit with pixels of one phase and of two, starting from the fit with pixels of one."""
-    with jax.enable_x64(True):
-        start = sharp.parameters._replace(edge=jnp.asarray(np.array(EDGE_MEAN)))
+    start = sharp.parameters._replace(edge=np.array(EDGE_MEAN))  # type: ignore[arg-type]
     return _fitted(around, start, tolerance)
 
 
@@ -287,23 +266,18 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         mode = climb(start, image, tolerance)
         at, information = mode.parameters, mode.information
         curvature = float(np.linalg.eigvalsh(information)[0])
-        looked = _found(at, around)
-        block_scores = _total([part.block_scores for part in looked])
-        slope, scatter = _total([part.area_slope for part in looked]), _total([part.area_scatter for part in looked])
+        found = _found(at, around)
         model = np.linalg.inv(information) if curvature > 0 else np.zeros_like(information)
         covariance = np.asarray(model, np.float64)
         if curvature > 0:
-            covariance = widened_covariance(covariance, about_mean(block_scores), at.log_shares.size)
-        shares, weights, pure, values = (
-            np.concatenate([np.asarray(part.expected[k]) for part in looked])[: image.number] for k in range(4)
-        )
+            covariance = widened_covariance(covariance, about_mean(found.block_scores), at.log_shares.size)
         measured = max(int(around.here.sum()), 1)
     log_composition = np.asarray(log_softmax(np.asarray(at.log_shares), axis=1))
-    means = shares[around.here.ravel()].mean(axis=0)
-    doubt = 0.5 * float(np.trace(scatter)) / measured
+    means = found.shares[around.here.ravel()].mean(axis=0)
+    doubt = 0.5 * float(np.trace(found.area_scatter)) / measured
     if at.edge is not None:
         size = log_composition.size
-        covariance *= 1.0 + SETTINGS.boundary_widening * float(1.0 - pure[around.here.ravel()].mean())
+        covariance *= 1.0 + SETTINGS.boundary_widening * float(1.0 - found.pure[around.here.ravel()].mean())
         covariance[:size, :size] += _edge_error(log_composition, means, float(np.exp(at.edge[0])))
     _, log_determinant = np.linalg.slogdet(information)
     evidence = mode.log_posterior + 0.5 * (len(information) * np.log(2.0 * np.pi) - log_determinant)
@@ -311,12 +285,14 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
         log_composition=log_composition,
         parameters=at,
         covariance=covariance,
-        shares=shares,
-        weights=weights,
-        pure=pure,
-        pixel_log_likelihood=values + around.coefficients,
-        area_slope=slope / measured,
-        area_scatter=(SETTINGS.area_scatter + SETTINGS.area_scatter_of_doubt * doubt) * scatter / measured**2,
+        shares=found.shares,
+        weights=found.weights,
+        pure=found.pure,
+        pixel_log_likelihood=found.log_likelihood + around.coefficients,
+        area_slope=found.area_slope / measured,
+        area_scatter=(SETTINGS.area_scatter + SETTINGS.area_scatter_of_doubt * doubt)
+        * found.area_scatter
+        / measured**2,
         areas=means,
         doubt=doubt,
         evidence=float(evidence),
@@ -331,14 +307,46 @@ def _fitted(around: Surroundings, start: Parameters, tolerance: float) -> Bounda
     )
 
 
-def _found(at: Parameters, around: Surroundings) -> list[boundary.Found]:
-    """Look at the pixels of every strip."""
-    block = blocks(*around.here.shape)
-    number = int(block.max()) + 1
-    rows = around.image.strips[0].counts.shape[0]
-    padded = np.pad(block.ravel(), (0, rows * len(around.image.strips) - block.size)).reshape(-1, rows)
-    pairs = zip(around.image.strips, padded, strict=True)
-    return [boundary.found(at, strip, own, number=number) for strip, own in pairs]
+class _Found(NamedTuple):
+    """What the pixels hold at the mode, and sums over them: slopes and scatter are those of the summed shares."""
+
+    log_likelihood: Floats
+    pure: Floats
+    shares: Floats
+    weights: Floats
+    block_scores: Floats
+    area_slope: Floats
+    area_scatter: Floats
+
+
+def _found(at: Parameters, around: Surroundings) -> _Found:
+    """Look at the pixels at the mode."""
+    image, each = around.image, boundary.component_shares(at)
+    here = around.here.ravel()
+
+    def look(values: Floats, centred: float) -> boundary.Looked:
+        parts = [boundary.looked(at, strip, values, centred) for strip in image.strips]
+        components = np.sum([np.asarray(part.components) for part in parts], axis=0)
+        log_likelihood, pure, shares, pulled = (
+            np.concatenate([np.asarray(getattr(part, name)) for part in parts])[: image.number]
+            for name in ("log_likelihood", "pure", "shares", "pulled")
+        )
+        return boundary.Looked(log_likelihood, pure, shares, components, pulled)  # type: ignore[arg-type]
+
+    found, of_areas = look(np.ones(len(each)), 0.0), [look(share, 1.0) for share in each.T]
+    block = blocks(*around.here.shape).ravel()
+    shares = np.asarray(found.shares)
+    covariates = np.concatenate([np.asarray(strip.covariates) for strip in image.strips])[: image.number]
+    utilities = np.asarray(at.intercepts) + np.asarray(at.slopes) @ covariates
+    return _Found(
+        np.asarray(found.log_likelihood),
+        np.asarray(found.pure),
+        shares,
+        np.exp(log_softmax(utilities, axis=1)),
+        sums_in_blocks(np.asarray(found.pulled), block, int(block.max()) + 1),
+        np.stack([np.asarray(one.pulled)[here].sum(axis=0) for one in of_areas]),
+        (each * np.asarray(found.components)[:, None]).T @ each - shares[here].T @ shares[here],
+    )
 
 
 def _edge_error(log_composition: Floats, areas: Floats, width: float) -> Floats:
@@ -435,13 +443,13 @@ class NeighbourFit:
         inside = self._mean(self.sharp.covariance[:size, :size], self.crossed.covariance[:size, :size])
         return inside + self.probability * (1.0 - self.probability) * np.outer(change, change)
 
-    def draws(self, key: jax.Array, n: int) -> tuple[Floats, Floats]:
+    def draws(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws of compositions and areas, from either fit as often as it is likely.
 
         Parameters
         ----------
-        key : Array
-            JAX random key.
+        rng : numpy.random.Generator
+            Generator of the random numbers.
         n : int
             Number of draws.
 
@@ -450,9 +458,8 @@ class NeighbourFit:
         tuple of ndarray of float64
             Composition (draw, phase, channel), share of the counts; share of the image (draw, phase).
         """
-        of_sharp, of_crossed = jax.random.split(key)
         crossed = np.diff(np.round(np.arange(n + 1) * self.probability)) > 0  # draws are independent: any order does
-        pairs = zip(self.sharp.draws(of_sharp, n), self.crossed.draws(of_crossed, n), strict=True)
+        pairs = zip(self.sharp.draws(rng, n), self.crossed.draws(rng, n), strict=True)
         compositions, areas = (np.where(crossed.reshape(n, *[1] * (a.ndim - 1)), b, a) for a, b in pairs)
         return compositions, areas
 

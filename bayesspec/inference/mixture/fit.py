@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from bayesspec.errors import InputError
 from bayesspec.image.forked_process import refuse_forked_process
 from bayesspec.inference.mixture.log_joint import Pixels
+from bayesspec.inference.programs import padded_size
 from bayesspec.inference.status import Status
 
 Floats = NDArray[np.float64]
+FEWEST_PADDED = 64
+"""Pixels between the shortest lengths that pixels are padded to."""
 LARGEST_TOTAL = 2**31
 """Counts of a pixel from which on they are refused."""
 
@@ -136,13 +137,13 @@ class MixtureFit:
             )
         return np.asarray(np.linalg.inv(self.information), np.float64)
 
-    def draws(self, key: Array, n: int) -> tuple[Floats, Floats]:
+    def draws(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         """Joint posterior draws: normal in log-ratio space around the mode.
 
         Parameters
         ----------
-        key : Array
-            JAX random key.
+        rng : numpy.random.Generator
+            Generator of the random numbers.
         n : int
             Number of draws.
 
@@ -156,9 +157,7 @@ class MixtureFit:
         InputError
             If the observed information is not positive definite.
         """
-        with jax.enable_x64(True):
-            noise = np.array(jax.random.normal(key, (n, len(self.information)), dtype=jnp.float64), np.float64)
-        moved = noise @ np.linalg.cholesky(self.covariance).T
+        moved = rng.normal(size=(n, len(self.information))) @ np.linalg.cholesky(self.covariance).T
         size, phases = self.log_composition.size, self.n_phases
         log_shares = self.log_composition[None] + moved[:, :size].reshape(n, phases, -1)
         log_total = logsumexp(log_shares, axis=2, keepdims=True)
@@ -168,7 +167,7 @@ class MixtureFit:
 # Input of the composition mixture: counts and covariates, checked, as arrays of pixels
 
 
-def checked_counts(counts: NDArray[np.integer], mask: NDArray[np.bool_] | None) -> Floats:
+def checked_counts(counts: NDArray[np.number], mask: NDArray[np.bool_] | None) -> Floats:
     """Counts (pixel, channel) as float64, excluded pixels zero; refuses what is not counts."""
     counts = np.asarray(counts)
     if counts.ndim != 3 or counts.shape[2] < 2:
@@ -207,9 +206,37 @@ def checked_covariates(covariates: Floats, pixels: int) -> Floats:
     return x
 
 
-def pixels_of(kept: Floats, covariates: Floats | None) -> Pixels:
-    """Counts, totals and the design of the weights: ones, then the covariates."""
+def pixels_of(kept: Floats, covariates: Floats | None, number: int | None = None) -> Pixels:
+    """Counts, totals and the design of the weights, ones and covariates: `number` of pixels, the last ones without.
+
+    Pixels without counts add nothing, and their number is one of a short list unless it is given. So is that of the
+    columns: coefficients of those that are zero are at the mode of their prior.
+    """
     refuse_forked_process()
     ones = np.ones((len(kept), 1))
     design = ones if covariates is None else np.concatenate([ones, covariates], axis=1)
-    return Pixels(jnp.asarray(kept), jnp.asarray(kept.sum(axis=1)), jnp.asarray(design))
+    design = with_columns(design) if number is None else design
+    rows = padded_size(len(kept), FEWEST_PADDED) if number is None else number
+    return Pixels(*(jax.device_put(padded(part, rows)) for part in (kept, kept.sum(axis=1), design)))
+
+
+def symmetric_root(covariance: Floats) -> Floats:
+    """The root that is symmetric itself: it does not hang on the signs of eigenvectors, which rounding turns."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T, np.float64)
+
+
+def with_columns(values: Floats) -> Floats:
+    """Values (row, coefficient) with columns of zeros up to a number of a short list; a single one stays alone."""
+    columns = values.shape[1]
+    return values if columns == 1 else np.pad(values, ((0, 0), (0, padded_size(columns) - columns)))
+
+
+def padded(values: Floats, rows: int) -> Floats:
+    """Values (pixel, ...) with zeros behind them."""
+    return np.pad(values, [(0, rows - len(values))] + [(0, 0)] * (values.ndim - 1))
+
+
+def log_multinomial(counts: Floats) -> Floats:
+    """Logarithm of the multinomial coefficient of each pixel, (pixel,)."""
+    return np.asarray(gammaln(counts.sum(axis=1) + 1.0) - gammaln(counts + 1.0).sum(axis=1), np.float64)

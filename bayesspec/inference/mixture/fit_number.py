@@ -9,7 +9,6 @@ All inside runs in float64, whatever the caller's setting.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
 from bayesspec.inference.mixture import log_joint as mode
@@ -19,11 +18,14 @@ from bayesspec.inference.mixture.fit import (
     MixtureFit,
     checked_counts,
     checked_covariates,
+    log_multinomial,
     pixels_of,
+    with_columns,
 )
-from bayesspec.inference.mixture.log_joint import Parameters, Pixels
+from bayesspec.inference.mixture.log_joint import Parameters, Pixels, evaluated
 from bayesspec.inference.mixture.newton import Mode, newton
 
+Mask = NDArray[np.bool_]
 NEWTON_TOLERANCE = 1e-7
 """Nats that a further Newton step would gain when the fit has converged."""
 NEWTON_STEPS = 60
@@ -69,10 +71,10 @@ def with_covariates(
     if weights is None:
         weights = np.concatenate([fit.weights[:, :1], np.zeros((fit.n_phases, x.shape[1]))], axis=1)
     with jax.enable_x64(True):
-        pixels = pixels_of(kept, x)
-        active = jnp.ones(fit.n_phases, dtype=bool)
-        start = Parameters(jnp.asarray(fit.log_composition), jnp.asarray(weights))
-        return fitted(newton_from(start, pixels, active), pixels, active)
+        pixels, constant = pixels_of(kept, x), log_multinomial(kept)
+        active = np.ones(fit.n_phases, dtype=bool)
+        start = Parameters(fit.log_composition, with_columns(np.asarray(weights, np.float64)))  # type: ignore[arg-type]
+        return fitted(newton_from(start, pixels, active), pixels, active, constant, coefficients=weights.shape[1])
 
 
 def at_point(
@@ -112,8 +114,10 @@ def at_point(
     x = None if covariates is None else np.asarray(covariates, np.float64).reshape(len(kept), -1)
     with jax.enable_x64(True):
         pixels = pixels_of(kept, x)
-        at = Parameters(jnp.asarray(log_composition), jnp.asarray(weights))
-        return fitted(point(at, gain=0.0), pixels, jnp.ones(len(log_composition), dtype=bool))
+        at = Parameters(np.asarray(log_composition, np.float64), with_columns(np.asarray(weights, np.float64)))  # type: ignore[arg-type]
+        active = np.ones(len(log_composition), dtype=bool)
+        here = point(at, pixels, active, gain=0.0)
+        return fitted(here, pixels, active, log_multinomial(kept), coefficients=np.shape(weights)[1])
 
 
 def log_joint(
@@ -140,70 +144,78 @@ def log_joint(
     with jax.enable_x64(True):
         parameters = Parameters(jnp.log(jnp.asarray(composition)), jnp.asarray(weights))
         active = jnp.ones(len(composition), dtype=bool)
-        return float(mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates), active))
+        return float(
+            mode.log_joint(parameters, pixels_of(np.asarray(counts, np.float64), covariates, len(counts)), active)
+        )
 
 
-def point(at: Parameters, gain: float = np.inf) -> Mode:
+def point(at: Parameters, pixels: Pixels, active: Mask, gain: float = np.inf) -> Mode:
     """A point that no Newton step has been taken from."""
-    return Mode(at, jnp.asarray(0.0), jnp.asarray(0), jnp.asarray(gain))
+    return Mode(at, evaluated(at, pixels, active), 0, gain)
 
 
-def newton_from(start: Parameters, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE) -> Mode:
+def newton_from(start: Parameters, pixels: Pixels, active: Mask, tolerance: float = NEWTON_TOLERANCE) -> Mode:
     """Climb to the mode until a further step gains less than `tolerance` nats."""
     return newton(start, pixels, active, tolerance=tolerance, max_iterations=NEWTON_STEPS)
 
 
-_derivatives = jax.jit(mode.derivatives)
-log_multinomial = jax.jit(mode.log_multinomial)
-
-
 def fitted(
-    found: Mode, pixels: Pixels, active: Array, tolerance: float = NEWTON_TOLERANCE, constant: Array | None = None
+    found: Mode,
+    pixels: Pixels,
+    active: Mask,
+    constant: Floats,
+    tolerance: float = NEWTON_TOLERANCE,
+    coefficients: int = 1,
 ) -> MixtureFit:
-    """The active phases of a mode as a result; `constant` is ``log_multinomial(pixels)`` where that is known."""
+    """The active phases of a mode as a result, with the log multinomial coefficient of each pixel.
+
+    Coefficients beyond the first ones are those of columns of zeros, and left out.
+    """
     here = np.asarray(active)
-    gradient, information = map(np.asarray, _derivatives(found.parameters, pixels, active))
-    channels, coefficients = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
-    keep = np.concatenate([np.repeat(here, channels), np.repeat(here, coefficients)])
+    gradient, information = np.asarray(found.here.gradient), np.asarray(found.here.information)
+    channels, columns = found.parameters.log_shares.shape[1], found.parameters.weights.shape[1]
+    used = here[:, None] & (np.arange(columns) < coefficients)
+    keep = np.concatenate([np.repeat(here, channels), used.ravel()])
     information = information[np.ix_(keep, keep)]
-    gain = float(found.gain)
     convergence = Convergence(
-        converged=gain <= tolerance,
-        iterations=int(found.iterations),
-        gain=gain,
+        converged=found.gain <= tolerance,
+        iterations=found.iterations,
+        gain=found.gain,
         gradient_norm=float(np.abs(gradient).max()),
         smallest_curvature=float(np.linalg.eigvalsh(information)[0]),
     )
-    return _result(found.parameters, pixels, here, information, convergence, constant)
+    return _result(found, pixels, here, information, convergence, constant, coefficients)
 
 
-def without_information(at: Parameters, pixels: Pixels, active: Array, constant: Array) -> MixtureFit:
+def without_information(at: Mode, pixels: Pixels, active: Mask, constant: Floats) -> MixtureFit:
     """The active phases at a point that is not looked at any further: it has no information and no draws."""
     convergence = Convergence(
         converged=False, iterations=0, gain=np.inf, gradient_norm=np.nan, smallest_curvature=-np.inf
     )
-    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), convergence, constant)
+    return _result(at, pixels, np.asarray(active), np.zeros((0, 0)), convergence, constant, 1)
 
 
 def _result(
-    at: Parameters,
+    at: Mode,
     pixels: Pixels,
-    here: NDArray[np.bool_],
+    here: Mask,
     information: Floats,
     convergence: Convergence,
-    constant: Array | None,
+    constant: Floats,
+    coefficients: int,
 ) -> MixtureFit:
-    constant = log_multinomial(pixels) if constant is None else constant
-    found = jax.tree.map(np.asarray, mode.likelihoods(at, pixels, jnp.asarray(here)))
-    phases, coefficients = int(here.sum()), at.weights.shape[1]
-    used = int((np.asarray(pixels.counts).sum(axis=0) > 0).sum())
+    counts = np.asarray(pixels.counts)
+    log_composition, responsibilities, marginal = (np.asarray(part) for part in at.here.likelihoods)
+    responsibilities, marginal = responsibilities[: len(constant)], marginal[: len(constant)]
+    weights, phases = np.asarray(at.parameters.weights)[:, :coefficients], int(here.sum())
+    used = int((counts.sum(axis=0) > 0).sum())
     return MixtureFit(
-        log_composition=found.log_composition[here],
-        weights=np.asarray(at.weights)[here],
-        pixel_log_likelihood=found.pixel_log_likelihood + np.asarray(constant),
-        responsibilities=found.responsibilities[:, here],
+        log_composition=log_composition[here],
+        weights=weights[here],
+        pixel_log_likelihood=marginal + constant,
+        responsibilities=responsibilities[:, here],
         n_parameters=phases * (used - 1) + (phases - 1) * coefficients,
-        n_pixels=int((np.asarray(pixels.totals) > 0).sum()),
+        n_pixels=int((counts.sum(axis=1) > 0).sum()),
         information=information,
         convergence=convergence,
     )

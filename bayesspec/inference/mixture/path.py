@@ -20,14 +20,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
 
-from bayesspec.inference.mixture import log_joint as mode
 from bayesspec.inference.mixture.em import LEAST_SHARE, Mixture, em_step, squarem
-from bayesspec.inference.mixture.fit import Floats, MixtureFit, check_phases, checked_counts, pixels_of
-from bayesspec.inference.mixture.fit_number import fitted, log_multinomial, newton_from, point, without_information
+from bayesspec.inference.mixture.fit import (
+    Floats,
+    MixtureFit,
+    check_phases,
+    checked_counts,
+    log_multinomial,
+    pixels_of,
+)
+from bayesspec.inference.mixture.fit_number import fitted, newton_from, point, without_information
 from bayesspec.inference.mixture.log_joint import Parameters, Pixels
+from bayesspec.inference.programs import padded_size
 
 TRIAL_STEPS = 12
 """Steps of expectation maximisation by which splits are compared."""
@@ -81,7 +88,7 @@ def directions(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     def of_phase(item: tuple[Array, Array]) -> Array:
         r, composition = item[0], jnp.exp(item[1])
         residual = r[:, None] * (counts - totals[:, None] * composition[None]) / jnp.sqrt(composition)[None]
-        mean_total = (r * totals).sum() / jnp.maximum(r.sum(), 1e-12) + 1e-3
+        mean_total = (r * totals).sum() / jnp.maximum(jnp.where(totals > 0, r, 0.0).sum(), 1e-12) + 1e-3
         between = _neighbour_covariance(residual, r * totals, shape)
         within = _own_covariance(residual, r * totals, composition, (r**2 * totals).sum())
         return jnp.stack([_leading(c, composition, mean_total) for c in (between, within)])
@@ -127,7 +134,9 @@ def _worth_trying(second: NDArray[np.float64], first: NDArray[np.float64]) -> bo
     return bool(np.ptp(second) > 1e-6 * np.abs(second).max() and apart > NEAR * np.linalg.norm(first))
 
 
-def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[int, int]) -> tuple[Mixture, Array]:
+def best_split(
+    mixture: Mixture, counts: Array, active: NDArray[np.bool_], *, shape: tuple[int, int]
+) -> tuple[Mixture, NDArray[np.bool_]]:
     """Split each active phase in turn and return the best start for one phase more, with its active phases.
 
     Parameters
@@ -135,20 +144,24 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
     mixture : Mixture
         Fit with the active phases; float64.
     counts : Array, (pixel, channel)
-        Counts, float64; pixels in C order of the grid, excluded ones zero.
-    active : Array of bool, (phase,)
+        Counts, float64; pixels in C order of the grid, excluded ones zero; those behind them are not looked at.
+    active : ndarray of bool, (phase,)
         Phases that exist; at least one is inactive.
     shape : tuple of int
         Grid (y, x) of the pixels.
 
     Returns
     -------
-    tuple of Mixture and Array
+    tuple of Mixture and ndarray of bool
         Start and the active phases, one more than before.
     """
     here = np.array(active)
-    shifts = np.asarray(directions(mixture, counts, active, shape=shape))
-    part = counts[:: max(1, counts.shape[0] // TRIAL_PIXELS)]
+    pixels = np.asarray(counts)[: shape[0] * shape[1]]
+    grid = (padded_size(shape[0]), padded_size(shape[1]))
+    fill = [(0, grid[0] - shape[0]), (0, grid[1] - shape[1]), (0, 0)]
+    on_grid = np.pad(pixels.reshape(*shape, -1), fill).reshape(grid[0] * grid[1], -1)
+    shifts = np.asarray(directions(mixture, on_grid, active, shape=grid))
+    part = pixels_of(pixels[:: max(1, len(pixels) // TRIAL_PIXELS)], None).counts
     handicap = (0.0, LEAST_GAIN if counts.shape[1] == 2 else 0.0)  # in two channels both have the same direction
     trials = [
         (float(value) - handicap[kind], start)
@@ -157,14 +170,14 @@ def best_split(mixture: Mixture, counts: Array, active: Array, *, shape: tuple[i
         for start, value in [_trial(mixture, k, shifts[k, kind], part, active)]
     ]
     here[here.argmin()] = True
-    return max(trials, key=lambda trial: trial[0])[1], jnp.asarray(here)
+    return max(trials, key=lambda trial: trial[0])[1], here
 
 
 # Engine of the composition mixture: fits over the number of phases, grown one by one
 
 
 def fit_path(
-    counts: NDArray[np.integer],
+    counts: NDArray[np.number],
     max_phases: int,
     *,
     mask: NDArray[np.bool_] | None = None,
@@ -206,22 +219,21 @@ def fit_path(
     fits: list[MixtureFit] = []
     with jax.enable_x64(True):
         pixels = pixels_of(kept, None)
-        constant = log_multinomial(pixels)
+        constant = log_multinomial(kept)
         mixture, active = _one_phase(pixels, max_phases)
         for phases in range(1, max_phases + 1):
             if phases > 1:
                 mixture, active = best_split(mixture, pixels.counts, active, shape=shape)
                 mixture, _, _ = squarem(mixture, pixels.counts, active, tolerance=EM_TOLERANCE, max_cycles=EM_CYCLES)
             best = min((fits[n - 1].bic for n in candidates if n < phases), default=np.inf)
-            fit = None
+            at, fit = _parameters(mixture, active), None
             if phases > 2 and best < np.inf:
-                fit = without_information(_parameters(mixture, active), pixels, active, constant)
+                fit = without_information(point(at, pixels, active), pixels, active, constant)
             if fit is None or fit.bic < best + HOPELESS_BIC:
-                at = _parameters(mixture, active)
                 known = phases == 1  # the pooled composition is the mode
-                found = point(at, gain=0.0) if known else newton_from(at, pixels, active, PATH_TOLERANCE)
-                mixture = _mixture(found.parameters, pixels, active)
-                fit = fitted(found, pixels, active, PATH_TOLERANCE, constant)
+                found = point(at, pixels, active, 0.0) if known else newton_from(at, pixels, active, PATH_TOLERANCE)
+                mixture = _mixture(found.parameters, active)
+                fit = fitted(found, pixels, active, constant, PATH_TOLERANCE)
             fits.append(fit)
             if progress is not None:
                 progress(phases, max_phases)
@@ -257,46 +269,46 @@ def held_out_scores(
     most, measured = max(fit.n_phases for fit in path), kept.sum(axis=1) > 0
     scores = []
     with jax.enable_x64(True):
-        fitted_to, judged = jnp.asarray(kept), jnp.asarray(held)
+        fitted_to = pixels_of(kept, None).counts
         for fit in path:
-            active = jnp.asarray(np.arange(most) < fit.n_phases)
+            active = np.arange(most) < fit.n_phases
             spare = most - fit.n_phases
             shares = np.concatenate([fit.log_composition, np.repeat(fit.log_composition[:1], spare, axis=0)])
             weights = np.log(np.maximum(measured @ fit.responsibilities / measured.sum(), LEAST_SHARE))
-            start = Mixture(jnp.asarray(shares), jnp.asarray(np.pad(weights, (0, spare))))
+            start = Mixture(shares, np.pad(weights, (0, spare)))  # type: ignore[arg-type]
             mixture, _, _ = squarem(start, fitted_to, active, tolerance=HELD_OUT_TOLERANCE, max_cycles=EM_CYCLES)
-            scores.append(np.asarray(_predicted(mixture, fitted_to, judged, active)))
-        return np.asarray(np.stack(scores) + np.asarray(log_multinomial(pixels_of(held, None))), np.float64)
+            scores.append(_predicted(mixture, kept, held, active))
+        return np.stack(scores) + log_multinomial(held)
 
 
-@jax.jit
-def _predicted(mixture: Mixture, fitted_to: Array, held: Array, active: Array) -> Array:
+def _predicted(mixture: Mixture, fitted_to: Floats, held: Floats, active: NDArray[np.bool_]) -> Floats:
     """Log probability of the counts held out, without their multinomial coefficient: (pixel,)."""
-    before = jnp.where(active[None], mixture.log_weights[None] + fitted_to @ mixture.log_composition.T, -jnp.inf)
-    after = before + held @ mixture.log_composition.T
-    return logsumexp(after, axis=1) - logsumexp(before, axis=1)
+    log_composition, log_weights = (np.asarray(part)[active] for part in mixture)
+    before = log_weights + fitted_to @ log_composition.T
+    after = before + held @ log_composition.T
+    return np.asarray(logsumexp(after, axis=1) - logsumexp(before, axis=1), np.float64)
 
 
-def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, Array]:
+# Small arrays are worked on in NumPy: each operation on those of JAX is a program to compile
+
+
+def _one_phase(pixels: Pixels, max_phases: int) -> tuple[Mixture, NDArray[np.bool_]]:
     """The pooled composition in every place; only the first phase is active."""
-    pooled = pixels.counts.sum(axis=0) + 1.0
-    log_composition = jnp.tile(jnp.log(pooled / pooled.sum())[None], (max_phases, 1))
-    active = jnp.arange(max_phases) == 0
-    return Mixture(log_composition, jnp.where(active, 0.0, jnp.log(LEAST_SHARE))), active
+    pooled = np.asarray(pixels.counts).sum(axis=0) + 1.0
+    log_composition = np.tile(np.log(pooled / pooled.sum()), (max_phases, 1))
+    active = np.arange(max_phases) == 0
+    return Mixture(log_composition, np.where(active, 0.0, np.log(LEAST_SHARE))), active  # type: ignore[arg-type]
 
 
-@jax.jit
-def _parameters(mixture: Mixture, active: Array) -> Parameters:
+def _parameters(mixture: Mixture, active: NDArray[np.bool_]) -> Parameters:
     """Where Newton starts: log weights centred over the active phases, inactive phases at their prior mode."""
-    weight = jnp.maximum(mixture.log_weights, -8.0)
-    centre = jnp.where(active, weight, 0.0).sum() / active.sum(dtype=weight.dtype)
-    log_shares = jnp.where(active[:, None], mixture.log_composition, 0.0)
-    return Parameters(log_shares, jnp.where(active, weight - centre, 0.0)[:, None])
+    log_composition, weight = np.asarray(mixture.log_composition), np.maximum(np.asarray(mixture.log_weights), -8.0)
+    centred = np.where(active, weight - weight[active].mean(), 0.0)
+    return Parameters(np.where(active[:, None], log_composition, 0.0), centred[:, None])  # type: ignore[arg-type]
 
 
-@jax.jit
-def _mixture(parameters: Parameters, pixels: Pixels, active: Array) -> Mixture:
+def _mixture(parameters: Parameters, active: NDArray[np.bool_]) -> Mixture:
     """Back to log composition and even log weights, for growing."""
-    log_weights = mode.log_weights(parameters.weights, pixels, active)[0]
-    floor = jnp.log(LEAST_SHARE)
-    return Mixture(jax.nn.log_softmax(parameters.log_shares, axis=1), jnp.maximum(log_weights, floor))
+    log_weights = log_softmax(np.where(active, np.asarray(parameters.weights)[:, 0], -np.inf))
+    log_composition = log_softmax(np.asarray(parameters.log_shares), axis=1)
+    return Mixture(log_composition, np.maximum(log_weights, np.log(LEAST_SHARE)))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
@@ -55,31 +54,31 @@ class ScatteredFit(MixtureFit):
         return np.asarray(self.scatter.max(axis=1) - self.scatter.min(axis=1), np.float64)
 
 
-@jax.jit
-def excess(fit_shares: Array, responsibilities: Array, counts: Array, totals: Array) -> tuple[Array, Array]:
+def excess(fit: MixtureFit, counts: Floats) -> tuple[Floats, Floats]:
     """Scatter beyond that of counts within each phase: its direction (phase, channel), and its score (phase,).
 
     The direction l is the leading eigenvector of the excess covariance of the residuals e = y - N s, scaled to it;
     the score is sum_n r (e.d)^2 - r N Var_s(d) for d = l over its own standard deviation: about N(0, 1) without
     scatter, for a direction that is given, and somewhat above for the best one.
     """
+    totals = counts.sum(axis=1)
 
-    def of_phase(item: tuple[Array, Array]) -> tuple[Array, Array]:
-        share, r = item
+    def of_phase(share: Floats, r: Floats) -> tuple[Floats, float]:
         residual = counts - totals[:, None] * share[None]
-        spread = jnp.diag(share) - share[:, None] * share[None]
+        spread = np.diag(share) - share[:, None] * share[None]
         matrix = (residual * r[:, None]).T @ residual - (r @ totals) * spread
-        root = jnp.sqrt(share)
-        values, vectors = jnp.linalg.eigh(matrix / (root[:, None] * root[None]))
+        root = np.sqrt(share)
+        values, vectors = np.linalg.eigh(matrix / (root[:, None] * root[None]))
+        if values[-1] <= 1e-6 * (r @ totals):
+            return np.zeros(len(share)), 0.0  # the vector is the one along which nothing can scatter
         direction = vectors[:, -1] / root
-        variance = values[-1] / jnp.maximum(r @ jnp.square(totals), 1e-12)
-        along = r * (jnp.square(residual @ direction) - totals * (direction @ spread @ direction))
-        score = along.sum() / jnp.maximum(jnp.sqrt(jnp.square(along).sum()), 1e-12)
-        size = jnp.sqrt(jnp.clip(variance, START**2, 1.0))
-        there = values[-1] > 1e-6 * (r @ totals)  # otherwise the vector is the one along which nothing can scatter
-        return jnp.where(there, size, 0.0) * (direction - direction.mean()), jnp.where(there, score, 0.0)
+        variance = values[-1] / max(float(r @ np.square(totals)), 1e-12)
+        along = r * (np.square(residual @ direction) - totals * (direction @ spread @ direction))
+        score = float(along.sum() / max(float(np.sqrt(np.square(along).sum())), 1e-12))
+        return np.sqrt(np.clip(variance, START**2, 1.0)) * (direction - direction.mean()), score
 
-    return jax.lax.map(of_phase, (fit_shares, responsibilities.T))
+    pairs = [of_phase(share, r) for share, r in zip(np.exp(fit.log_composition), fit.responsibilities.T, strict=True)]
+    return np.stack([direction for direction, _ in pairs]), np.array([score for _, score in pairs])
 
 
 class Excess(NamedTuple):
@@ -107,7 +106,7 @@ def excess_scatter(fit: MixtureFit, counts: NDArray[np.integer], mask: NDArray[n
         Standard deviation and score of each phase, both (phase,).
     """
     with jax.enable_x64(True):
-        direction, score = (np.asarray(part) for part in _excess(fit, _pixels(counts, mask, None)))
+        direction, score = excess(fit, np.asarray(_pixels(counts, mask, None).counts))
     return Excess(direction.max(axis=1) - direction.min(axis=1), score)
 
 
@@ -146,7 +145,7 @@ def fit_scatter(
     weights = np.concatenate([fit.weights[:, :1], np.zeros((fit.n_phases, columns))], axis=1)
     with jax.enable_x64(True):
         pixels = _pixels(counts, mask, covariates)
-        scatter = fit.scatter if isinstance(fit, ScatteredFit) else _excess(fit, pixels)[0]
+        scatter = fit.scatter if isinstance(fit, ScatteredFit) else excess(fit, np.asarray(pixels.counts))[0]
         at = Scattered(*(jnp.asarray(part) for part in (fit.log_composition, scatter, weights)))
         number, needed = 0, _nodes_needed(at, pixels)
         while number < needed:
@@ -191,14 +190,10 @@ _scores = jax.jit(scores, static_argnames=("number",))
 _terms = jax.jit(node_terms, static_argnames=("number",))
 
 
-def _excess(fit: MixtureFit, pixels: Pixels) -> tuple[Array, Array]:
-    shares, own = jnp.exp(jnp.asarray(fit.log_composition)), jnp.asarray(fit.responsibilities)
-    return excess(shares, own, pixels.counts, pixels.totals)
-
-
 def _pixels(counts: NDArray[np.integer], mask: NDArray[np.bool_], covariates: Floats | None) -> Pixels:
     kept = np.where(mask[:, :, None], 0, counts).reshape(-1, np.shape(counts)[2]).astype(np.float64)
-    return pixels_of(kept, None if covariates is None else covariates.reshape(len(kept), covariates.shape[2]))
+    x = None if covariates is None else covariates.reshape(len(kept), covariates.shape[2])
+    return pixels_of(kept, x, len(kept))
 
 
 def _nodes_needed(at: Scattered, pixels: Pixels) -> int:

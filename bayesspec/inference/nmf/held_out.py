@@ -20,29 +20,13 @@ from bayesspec.image.counts import Counts
 from bayesspec.inference.blocks import row_divergences
 from bayesspec.inference.nmf.mode import NmfMode, Progress, fit_mode
 from bayesspec.inference.nmf.rank_path import rank_path
+from bayesspec.inference.random_keys import generator
 
 PSEUDO_COUNTS = 0.5
 """Counts added to each channel of a spectrum, as its prior does: an empty channel is not impossible."""
 
 
-def generator(key: jax.Array) -> np.random.Generator:
-    """Make a generator of NumPy's, which compiles nothing, of a key.
-
-    Parameters
-    ----------
-    key : jax.Array
-        Random key.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The generator.
-    """
-    words = np.asarray(jax.random.key_data(key), np.uint32).ravel()
-    return np.random.default_rng([int(word) for word in words])
-
-
-def thin(counts: npt.ArrayLike, fraction: float, *, key: jax.Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def thin(counts: npt.ArrayLike, fraction: float, *, key: jax.Array | int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Divide counts at random into two independent parts.
 
     Parameters
@@ -51,8 +35,8 @@ def thin(counts: npt.ArrayLike, fraction: float, *, key: jax.Array) -> tuple[npt
         Counts, any shape.
     fraction : float
         Probability that a count goes to the first part, between 0 and 1.
-    key : jax.Array
-        Random key.
+    key : jax.Array or int
+        Random key, or the seed of one.
 
     Returns
     -------

@@ -23,13 +23,13 @@ from bayesspec.errors import InputError
 from bayesspec.image.counts import Counts, merge_counts
 from bayesspec.inference.blocks import choose_runs, product, row_divergences
 from bayesspec.inference.nmf.background_moves import shapes_of, with_steps
-from bayesspec.inference.nmf.held_out import generator
 from bayesspec.inference.nmf.mixing_moves import Factors, Noise, Step, Target, directions, slopes
 from bayesspec.inference.nmf.mode import NmfMode
 from bayesspec.inference.nmf.posterior import Moments, NmfPosterior, add_draw, no_moments, summarise
 from bayesspec.inference.nmf.prior import NmfPrior, count_constant
 from bayesspec.inference.nmf.state import Data, Plan, State, Summary
 from bayesspec.inference.nmf.sweep import sweep
+from bayesspec.inference.random_keys import generator
 from bayesspec.models.poisson_nmf import RATE_FLOOR
 
 COUPLING_MOVES = (4, 2)

@@ -67,7 +67,7 @@ def test_boundaries_are_seen_and_shares_follow_the_truth(
 
 def test_ratios_and_areas_are_within_their_errors(image: tuple[np.ndarray, np.ndarray], fit: NeighbourFit) -> None:
     _, shares = image
-    compositions, areas = fit.draws(jax.random.key(0), 2000)
+    compositions, areas = fit.draws(np.random.default_rng(0), 2000)
     np.testing.assert_allclose(compositions.sum(axis=2), 1)
     ratio = np.log(compositions[:, :, 1] / compositions[:, :, 0])
     truth = np.log(SHARES[:, 1] / SHARES[:, 0])
