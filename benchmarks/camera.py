@@ -2,7 +2,8 @@
 
 ``python benchmarks/camera.py`` prints 20 cells of dose and camera: a falling background with two edges, 32 x 32 pixels
 of 512 channels, uneven thickness and composition. ``--edges N`` refits the ratio of two edges of N such images from the
-values of the camera, and prints how often 90 % intervals hold it.
+values of the camera, and prints how often 90 % intervals hold it. ``--errors N`` repeats every cell N times and prints
+how often what was found lies within two of its standard deviations of the truth, and how large these are.
 """
 
 import argparse
@@ -61,6 +62,24 @@ def table(seed):
             print(f"{dose:>9}  {truth!s:<34} {found!s:<66} {words}")
 
 
+def errors(replicates, seed):
+    """Print how often two standard deviations hold the truth."""
+    for dose in DOSES:
+        off, sizes = [], []
+        for i in range(replicates):
+            for truth in CAMERAS:
+                rng = np.random.default_rng([seed, dose, int(100 * truth[0]), i])
+                found = bs.camera_noise(camera(rng, electrons(rng, dose), *truth))
+                pairs = (found.gain, found.offset, found.read_noise)
+                off.append([abs(v - t) / sd for (v, sd), t in zip(pairs, truth, strict=True)])
+                sizes.append([sd for _, sd in pairs])
+        held, middle = np.mean(np.array(off) < 2, axis=0), np.median(sizes, axis=0)
+        words = [
+            f"{n} {h:.2f} (sd {s:.2g})" for n, h, s in zip(("gain", "offset", "read noise"), held, middle, strict=True)
+        ]
+        print(f"{dose:>5} electrons, {len(off)} images, within two standard deviations: {', '.join(words)}", flush=True)
+
+
 def processed(seed):
     """Print what becomes of data that are no more what a camera saved."""
     rng = np.random.default_rng(seed)
@@ -110,11 +129,14 @@ def edges(replicates, seed):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edges", type=int, default=0)
+    parser.add_argument("--errors", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     if asked.edges:
         edges(asked.edges, asked.seed)
+    elif asked.errors:
+        errors(asked.errors, asked.seed)
     else:
         table(asked.seed)
         processed(asked.seed)

@@ -3,6 +3,8 @@
 python benchmarks/framework.py hierarchical   # six ratios of one sample in two images, beside a long run of NUTS
 python benchmarks/framework.py conjugate      # coverage of 90 % intervals where the posterior is known
 python benchmarks/framework.py stopping       # bound of a stopped variational fit beside one five times as long
+python benchmarks/framework.py converged      # bound of fits that say "Converged" beside the best of ten long runs
+python benchmarks/framework.py built-in       # coverage of NMF and mixture through bs.fit(..., inference="auto")
 python benchmarks/framework.py calibrate      # what bs.calibrate calls of exact, short and wide intervals
 python benchmarks/framework.py segment        # bs.calibrate(bs.segment) on 64 x 64, two processes, cold and warm
 python benchmarks/framework.py minibatches    # bound beside that of all pixels; memory on 256 x 256 x 512
@@ -26,6 +28,7 @@ import psutil
 import bayesspec as bs
 from bayesspec.inference.nuts import run_nuts
 from bayesspec.inference.svi import run_svi
+from bayesspec.models import composition_mixture, poisson_nmf
 from bayesspec.results.schema import Schema, Variable
 
 LONG = 40_000
@@ -138,6 +141,60 @@ FACTORISATION = SimpleNamespace(
 )
 
 
+def three_phases(counts: Any) -> None:
+    """Each pixel of one of three compositions; the labels are summed out."""
+    lines = counts.shape[1]
+    shares = numpyro.sample("shares", dist.Dirichlet(jnp.ones(3)))
+    composition = numpyro.sample("composition", dist.Dirichlet(jnp.ones((3, lines))).to_event(1))
+    of_phase = dist.Poisson(counts.sum(axis=1)[:, None, None] * composition[None]).to_event(1)
+    with numpyro.plate("pixel", len(counts)):
+        numpyro.sample("counts", dist.MixtureSameFamily(dist.Categorical(shares), of_phase), obs=counts)
+
+
+def problem(number: int) -> tuple[Any, Any]:
+    """Model and counts: a factorisation, phases or rates of another size and dose each time."""
+    rng = np.random.default_rng(number)
+    pixels, channels, dose = int(rng.integers(30, 120)), int(rng.integers(6, 30)), 10 ** rng.uniform(1.3, 3)
+    spectra = rng.dirichlet(np.full(channels, 0.5), 3)
+    if number % 3 == 0:
+        return factorisation, rng.poisson(rng.gamma(0.5, dose, (pixels, 2)) @ spectra[:2])
+    if number % 3 == 1:
+        return three_phases, rng.poisson(dose * spectra[rng.integers(0, 3, pixels)])
+    return rates, rng.poisson(dose * spectra[0], (pixels, channels))
+
+
+def converged(problems: int) -> None:
+    """How far below the best of ten long runs fits end, nats a parameter of the guide, and what they say."""
+    wrong = said = 0
+    for number in range(problems):
+        program, counts = problem(number)
+        found = run_svi(program, (counts,), key=jax.random.key(number), draws=2, starts=4)
+        options: dict[str, Any] = {"draws": 2, "chunk": 1000, "starts": 10}
+        best = run_svi(program, (counts,), key=jax.random.key(1000 + number), max_steps=40_000, **options)
+        size = sum(np.size(value) for value in found.params.values())
+        gap = (best.bound - found.bound) / size
+        said += found.status.ok
+        wrong += found.status.ok and gap > 1
+        label = f"{program.__name__}, {counts.shape[0]} x {counts.shape[1]}, {counts.sum():,} counts"
+        print(f"{label:45s} {gap:8.3f} nats a parameter, {found.status.name}", flush=True)
+    print(f"{wrong} of {said} that say Converged, of {problems} problems, are more than 1 nat a parameter below")
+
+
+def built_in(images: int) -> None:
+    """How often 90 % intervals hold, truths drawn from a fit of one image each."""
+    si = two_spectra(16, 48)
+    maps = bs.simulate.iron_oxide_lines(1000, (32, 32), seed=0)
+    cases: tuple[tuple[str, Any, Any, dict[str, Any]], ...] = (
+        ("mixture", composition_mixture, maps, {"phases": 2}),
+        ("NMF", poisson_nmf, si, {"rank": 2}),
+    )
+    for name, module, like, options in cases:
+        cpu = time.process_time()
+        found = bs.calibrate(module, like=like, replicates=images, processes=1, draws=200, **options)
+        print(f"{name}, {images} images, {(time.process_time() - cpu) / images:.1f} CPU s an image", flush=True)
+        print(found.table().to_text(), flush=True)
+
+
 def two_spectra(side: int, channels: int) -> bs.SpectrumImage:
     """Image of some 100 counts a pixel, row by row to keep the memory of its rates small."""
     rng = np.random.default_rng(side)
@@ -229,6 +286,8 @@ CASES = {
     "calibrate": (calibrate, 10),
     "segment": (segment, 100),
     "minibatches": (minibatches, 4000),
+    "converged": (converged, 40),
+    "built-in": (built_in, 40),
 }
 
 

@@ -9,8 +9,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from jaxtyping import install_import_hook
 
-from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate
+SHAPES_CHECKED = ["blocks", "deviance", "linear_poisson", "newton_proposal", "nmf", "noise", "pca", "ratio_field"]
+SHAPES_CHECKED += ["mixture.em", "mixture.log_joint"]
+install_import_hook([f"bayesspec.inference.{name}" for name in SHAPES_CHECKED], "beartype.beartype")
+
+from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate  # noqa: E402
 
 mpl.use("Agg")
 jax.config.update("jax_debug_key_reuse", True)  # NumPyro uses keys again: it is given untyped ones, not followed

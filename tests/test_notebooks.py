@@ -8,7 +8,14 @@ import nbclient
 import nbformat
 import pytest
 
-NEED_DATA = {"measured_data": ("p45_dacite", "mantle_71GPa", "fept_core_shell", "sto_eels")}
+NEED_DATA = {
+    "measured_data": ("p45_dacite", "mantle_71GPa", "fept_core_shell", "sto_eels"),
+    "detector_background": ("fept_core_shell",),
+    "energy_shift": ("sto_eels",),
+}
+OWN_MODELS = {"smooth_nmf", "two_images", "detector_background", "energy_shift", "edx_and_eels"}
+LINES = 120
+"""Lines of a worked model, its explanations included."""
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
@@ -30,4 +37,10 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 def test_there_are_notebooks() -> None:
     names = {path.stem for path in NOTEBOOKS}
-    assert names >= {"iron_oxides", "six_lines", "particles", "linear_mixing", "eels", "measured_data"}
+    assert names >= {"iron_oxides", "six_lines", "particles", "linear_mixing", "eels", "measured_data"} | OWN_MODELS
+
+
+@pytest.mark.parametrize("name", sorted(OWN_MODELS))
+def test_models_of_ones_own_are_short(name: str) -> None:
+    path = next(path for path in NOTEBOOKS if path.stem == name)
+    assert sum(len(cell.source.splitlines()) for cell in nbformat.read(path, as_version=4).cells) < LINES

@@ -41,9 +41,9 @@ LOW_LOSS = "an EELS low loss"
 MOST_PIXELS = 2**14
 """Pixels in which components are sought; of more, blocks are summed, and that is said: a minute's work
 (python benchmarks/analyse.py)."""
-MOST_LINE_PIXELS = 2**15
-"""Pixels times lines in which phases are sought; of more, blocks are summed, and that is said: a minute's work
-(python benchmarks/analyse.py)."""
+MOST_LINE_PIXELS = 2**14
+"""Pixels times lines in which phases are sought where nobody names lines; of more, blocks are summed, and that is said:
+a minute's work (python benchmarks/analyse.py)."""
 MOST_LINES = 6
 """Lines by which phases are told apart where nobody names them, the strongest of as many elements: a minute's work
 (python benchmarks/analyse.py)."""
@@ -156,8 +156,10 @@ def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFil
     elif technique == "EELS" and image.elements:
         parts.append(_edges(image, choices, files))
     if several and technique == "EDS":
-        lines = choices.lines or _strongest(image, parts[0].results[0])
-        smaller = _fewer_pixels(image, MOST_LINE_PIXELS // max(len(lines), 1), "phases", "segment")
+        lines, smaller = choices.lines, image
+        if lines is None:
+            lines = _strongest(image, parts[0].results[0])
+            smaller = _fewer_pixels(image, MOST_LINE_PIXELS // max(len(lines), 1), "phases", "segment")
         parts.append(_phases(smaller, replace(choices, lines=lines), files))
     if several:
         smaller = _fewer_pixels(image, MOST_PIXELS, "components", "unmix")

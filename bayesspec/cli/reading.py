@@ -12,8 +12,7 @@ from bayesspec.cli.options import CROPPING, READING, given
 from bayesspec.errors import InputError
 from bayesspec.files.load import load
 from bayesspec.image.spectrum_image import SpectrumImage
-from bayesspec.spectroscopy.core_edges import edges_in_range
-from bayesspec.spectroscopy.xray_lines import lines_in_range
+from bayesspec.spectroscopy.recorded import recorded_elements
 from bayesspec.workflows.divide_gain import poisson_counts
 
 
@@ -59,18 +58,13 @@ def recorded(image: SpectrumImage) -> SpectrumImage:
     InputError
         When none of them is.
     """
-    low, high = float(image.energy[0]), float(image.energy[-1])
-    technique, beam = image.acquisition.technique, image.acquisition.beam_energy_kev
-    if technique == "EDS" and image.energy_unit == "keV":
-        seen = tuple(e for e in image.elements if lines_in_range(e, low, high, beam))
-    elif technique == "EELS":
-        seen = tuple(e for e in image.elements if edges_in_range(e, max(low, 1.0), high))
-    else:
+    technique = image.acquisition.technique
+    if technique != "EELS" and not (technique == "EDS" and image.energy_unit == "keV"):
         return image
-    gone = [e for e in image.elements if e not in seen]
-    where = f"{low:.4g} to {high:.4g} {image.energy_unit}"
+    seen, gone = recorded_elements(image, image.elements, alpha=True)
+    where = f"{image.energy[0]:.4g} to {image.energy[-1]:.4g} {image.energy_unit}"
     if gone and not seen:
         raise InputError(f"{', '.join(gone)}, of which nothing lies in {where}", "a wider range", "crop(energy=...)")
     if gone:
         click.echo(f"  Note: {', '.join(gone)} left out: nothing of them lies in {where}", err=True)
-    return image.changed(elements=seen)
+    return image.changed(elements=tuple(seen))

@@ -56,6 +56,9 @@ CORRELATED = 0.8
 point spread of a camera makes neighbours alike."""
 OVERLAP = 1.7
 """What the overlap of second differences and of pairs of pixels adds to the standard error of the gain."""
+SHARED = 2.0 / 3.0
+"""Covariance of mean and variance of the same values, over their third cumulant by their number: a value enters two
+second differences, with a coefficient whose square is two thirds of the sum of all (python benchmarks/camera.py)."""
 SUMS = 7
 """Sums that are kept of every group of pixels and bin of channels."""
 GIVEN = ("gain", "offset", "read_noise")
@@ -344,7 +347,7 @@ def _solved(sums: Floats, given: Given) -> _Solution:
     expected = np.full(len(n), np.median(variance))
     for _ in range(_ROUNDS):
         weight = n / (2 * expected**2)
-        line = _line(mean[kept], variance[kept], (expected / n)[kept], weight[kept], given)
+        line = _line(mean[kept], variance[kept], (expected / n)[kept], (SHARED * third / n)[kept], weight[kept], given)
         floor = 1e-3 * float(np.median(np.abs(variance)))
         expected = np.maximum(line[0] * mean + line[1], max(floor, 1e-300))
         kept = np.abs(variance - expected) < OUTLYING * OVERLAP * expected * np.sqrt(2 / n)
@@ -380,10 +383,11 @@ def _line(
     mean: Floats,
     variance: Floats,
     noise: Floats,
+    shared: Floats,
     weight: Floats,
     given: Given,
 ) -> tuple[float, float]:
-    """Slope and intercept of the variance in the mean, whose own variance is `noise`."""
+    """Slope and intercept of the variance in the mean, whose own variance is `noise`, their covariance `shared`."""
     gain, offset, read = given
     if gain is not None:
         return gain, float(np.average(variance - gain * mean, weights=weight))
@@ -395,7 +399,7 @@ def _line(
     x = mean - middle
     spread = float(np.sum(weight * x * x))
     spread = max(spread - float(np.sum(weight * noise)), 0.1 * spread, 1e-300)  # less what the noise of the means adds
-    slope = float(np.sum(weight * x * (variance - level)) / spread)
+    slope = float((np.sum(weight * x * (variance - level)) - np.sum(weight * shared)) / spread)
     return slope, float(level - slope * middle)
 
 

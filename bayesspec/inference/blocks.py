@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Integer
 
 import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
@@ -26,8 +27,11 @@ MERGED_PIXELS = 4096
 
 @jax.jit
 def em_step(
-    counts: jax.Array, abundances: jax.Array, spectra: jax.Array, free: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+    free: Bool[jax.Array, " component"],
+) -> tuple[Float[jax.Array, "block row component"], Float[jax.Array, "component channel"]]:
     """Run one step of expectation maximisation in both factors, in one pass over the counts.
 
     With q = x / (w h), the new abundances are w (q h^T) and the new spectra h (w^T q), scaled to sum to one.
@@ -69,7 +73,11 @@ def em_step(
 
 
 @jax.jit
-def row_divergences(counts: jax.Array, abundances: jax.Array, spectra: jax.Array) -> jax.Array:
+def row_divergences(
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+) -> Float[jax.Array, "block row"]:
     """Kullback-Leibler divergence of each pixel: sum over channels of x log(x / r) - x + r.
 
     Parameters

@@ -106,9 +106,9 @@ def _of_batch(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], batc
         with Minibatch(batch_at(0, pixels, size)):
             trace = model.get_trace(*args, **dict(kwargs))
     except (ValueError, TypeError, AssertionError) as error:
-        told = f"{type(error).__name__}: {str(error)[:120]}"
+        reason = f"{type(error).__name__}: {str(error)[:120]}"
         raise InputError(
-            f"a model that does not run on {size:,} of its {pixels:,} pixels ({told})",
+            f"a model that does not run on {size:,} of its {pixels:,} pixels ({reason})",
             f"inside the plate {PLATE!r} nothing that is as long as all pixels, but for the counts",
             "known = numpyro.subsample(known, event_dim=0), inside the plate",
         ) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 import bayesspec.inference.programs  # noqa: F401
 
@@ -35,7 +36,7 @@ def pairs(size: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(size) for j in range(i + 1)]
 
 
-def pair_products(values: jax.Array) -> jax.Array:
+def pair_products(values: Shaped[jax.Array, "unknown problem"]) -> Shaped[jax.Array, "pair problem"]:
     """Products of the rows of an array, packed as `pairs`.
 
     Parameters
@@ -51,7 +52,9 @@ def pair_products(values: jax.Array) -> jax.Array:
     return jnp.stack([values[i] * values[j] for i, j in pairs(values.shape[0])])
 
 
-def add_diagonal(packed: jax.Array, diagonal: jax.Array) -> jax.Array:
+def add_diagonal(
+    packed: Float[jax.Array, "pair problem"], diagonal: Float[jax.Array, "unknown _"]
+) -> Float[jax.Array, "pair problem"]:
     """Add to the diagonal of packed matrices.
 
     Parameters

@@ -275,10 +275,14 @@ def compared(
             for i, place in enumerate(places):
                 rows[f"{name}, {place}" if place else name] = nominal, deviation[i : i + 1], rank[i : i + 1]
             continue
-        told = np.flatnonzero(~np.isnan(deviation))
-        kept = rng.choice(told, KEPT_ENTRIES, replace=len(told) < KEPT_ENTRIES) if len(told) else np.zeros(0, int)
-        missing = np.full(KEPT_ENTRIES if not len(told) else 0, np.nan)
-        rows[name] = nominal, np.append(deviation[kept], missing), np.append(rank[kept], missing)
+        answered = np.flatnonzero(~np.isnan(deviation))
+        chosen = (
+            rng.choice(answered, KEPT_ENTRIES, replace=len(answered) < KEPT_ENTRIES)
+            if len(answered)
+            else np.zeros(0, int)
+        )
+        missing = np.full(KEPT_ENTRIES if not len(answered) else 0, np.nan)
+        rows[name] = nominal, np.append(deviation[chosen], missing), np.append(rank[chosen], missing)
     return rows
 
 

@@ -148,8 +148,8 @@ class _Search:
         lines = ScoreGains(gain[:n], gains.intensity[:n], gains.sd[:n])
         if gain.max(initial=0.0) < SIGNIFICANT_NATS:
             return None
-        told = self.catalogue.mostly & ~self.catalogue.contradicted(lines)
-        score = np.concatenate([np.where(told, lines.gain, 0.0), gain[n:] - UNNAMED_PEAK_NATS])
+        possible = self.catalogue.mostly & ~self.catalogue.contradicted(lines)
+        score = np.concatenate([np.where(possible, lines.gain, 0.0), gain[n:] - UNNAMED_PEAK_NATS])
         best = int(score.argmax())
         if best >= n and score[int(score[:n].argmax())] > UNNAMED_PREFERRED_SHARE * score[best]:
             best = int(score[:n].argmax())

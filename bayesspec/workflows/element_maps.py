@@ -10,9 +10,10 @@ from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.spectroscopy.line_design import resolution_of
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines, window_maps
 from bayesspec.spectroscopy.odd_channels import without_hot_channels
+from bayesspec.spectroscopy.recorded import left_out, recorded_elements
 from bayesspec.spectroscopy.windows import line_windows
-from bayesspec.spectroscopy.xray_lines import lines_in_range, xray_line
-from bayesspec.workflows.line_model import LineModel, line_model, no_line, recorded_elements
+from bayesspec.spectroscopy.xray_lines import xray_line
+from bayesspec.workflows.line_model import LineModel, line_model
 
 
 @checked_arguments()
@@ -59,18 +60,18 @@ def element_maps(
     >>> maps.counts.shape
     (12, 12, 2)
     """
-    left_out = list[str]()
+    others = list[str]()
     image, hot = without_hot_channels(image)
     if lines is None:
-        elements, left_out = _recorded(image, image.elements if elements is None else elements)
+        elements, others = _recorded(image, image.elements if elements is None else elements)
     names = list(lines) if lines is not None else default_lines(image, elements)
-    missing = f"; {no_line(image, left_out)}" if left_out else ""
+    missing = f"; {left_out(image, others)}" if others else ""
     if not calibrate:
         resolution_of(image)
         return window_maps(image, names, remarks=missing, noise=hot)
     line_windows(image, names)
     owners = [xray_line(name).element for name in names]
-    model = line_model(image, recorded_elements(image, [*owners, *image.elements]), names)
+    model = line_model(image, recorded_elements(image, [*owners, *image.elements])[0], names)
     place, unnamed = _with_unnamed(model, names)
     note = f"; a line that nobody named is taken off, {'; '.join(unnamed)}" if unnamed else ""
     return window_maps(
@@ -85,12 +86,12 @@ def element_maps(
 
 def _recorded(image: SpectrumImage, elements: Sequence[str]) -> tuple[list[str], list[str]]:
     """Elements with an alpha line on the axis, and those without one; all where none has one."""
-    low, high, beam = float(image.energy[0]), float(image.energy[-1]), image.acquisition.beam_energy_kev
-    found = [element for element in elements if lines_in_range(element, low, high, beam)]
-    missing = [element for element in elements if element not in found] if found else []
+    found, missing = recorded_elements(image, elements, alpha=True)
+    if not found:
+        return list(elements), []
     if missing:
-        warn(no_line(image, missing))
-    return found or list(elements), missing
+        warn(left_out(image, missing))
+    return found, missing
 
 
 def _with_unnamed(model: LineModel, names: Sequence[str]) -> tuple[SpectrumImage, list[str]]:

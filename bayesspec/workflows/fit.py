@@ -312,8 +312,8 @@ def _posterior(
 ) -> _Posterior:
     if how == "nuts":
         sampled = run_nuts(model.model, (data.counts,), hyperparameters, key=key, draws=options["draws"])
-        told = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
-        return _Posterior(sampled.draws, sampled.status, told | {"chains": sampled.chains}, sampled.statistics)
+        diagnostics = {"R-hat": sampled.r_hat, "effective draws": sampled.effective, "divergences": sampled.divergences}
+        return _Posterior(sampled.draws, sampled.status, diagnostics | {"chains": sampled.chains}, sampled.statistics)
     family = guide if how == "guide" else GUIDES[how]
     with tqdm(total=options["max_steps"], desc=f"fit, {how}", disable=None, leave=False) as bar:
         found = run_svi(
@@ -328,12 +328,12 @@ def _posterior(
             batch=batch,
             progress=lambda done, _: bar.update(done - bar.n),
         )
-    told = {"steps": len(found.losses), "bound": found.bound, "bounds of the starts": found.bounds.tolist()}
+    diagnostics = {"steps": len(found.losses), "bound": found.bound, "bounds of the starts": found.bounds.tolist()}
     if batch is not None:  # weights of single batches say nothing about the family
-        return _Posterior(found.draws, found.status, told | {"batch_size": batch[1]})
+        return _Posterior(found.draws, found.status, diagnostics | {"batch_size": batch[1]})
     k = pareto_k(found.log_weights)
     status = Status.FAMILY_DOES_NOT_FIT if found.status.ok and k > WIDEST_PARETO_K else found.status
-    return _Posterior(found.draws, status, told | {"Pareto-k": k})
+    return _Posterior(found.draws, status, diagnostics | {"Pareto-k": k})
 
 
 # The result

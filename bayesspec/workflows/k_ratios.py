@@ -25,8 +25,8 @@ from bayesspec.results.dataset import Frame
 from bayesspec.results.k_ratios import KRatios
 from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev
 from bayesspec.spectroscopy.formula import Percent, mass_fractions
-from bayesspec.spectroscopy.line_design import LOWEST_LINE_KEV, LineDesign, line_design
-from bayesspec.spectroscopy.line_families import element_families
+from bayesspec.spectroscopy.line_design import LineDesign, line_design
+from bayesspec.spectroscopy.recorded import left_out, recorded_elements
 from bayesspec.spectroscopy.reference_peaks import ReferencePeak, reference_peaks
 from bayesspec.spectroscopy.xray_lines import xray_line
 from bayesspec.workflows.calibrate_energy import calibrate_energy
@@ -250,11 +250,9 @@ def _check(image: SpectrumImage, named: Mapping[str, Standard], elements: Sequen
 
 def _recorded(image: SpectrumImage, element: str, notes: list[str]) -> bool:
     """Whether an element has a line on the axis; what has none is named, and the others go on."""
-    top = min(float(image.energy[-1]), float(image.acquisition.beam_energy_kev or np.inf))
-    low = max(float(image.energy[0]), LOWEST_LINE_KEV)
-    if element_families(element, low, top, image.acquisition.beam_energy_kev):
+    if recorded_elements(image, [element])[0]:
         return True
-    notes.append(f"{element} has no line between {low:.3g} and {top:.3g} keV: left out")
+    notes.append(left_out(image, [element]))
     warn(notes[-1])
     return False
 

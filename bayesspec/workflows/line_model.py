@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -28,15 +28,14 @@ from bayesspec.spectroscopy.detector import (
 )
 from bayesspec.spectroscopy.line_catalogue import strongest_kev
 from bayesspec.spectroscopy.line_design import (
-    LOWEST_LINE_KEV,
     LineDesign,
     line_design,
     lines_with_tails,
     with_escape,
     with_families,
 )
-from bayesspec.spectroscopy.line_families import element_families
 from bayesspec.spectroscopy.line_maps import AS_IN_FILE
+from bayesspec.spectroscopy.recorded import left_out, recorded_elements
 from bayesspec.spectroscopy.shape_errors import (
     AS_FILED,
     LEAST_COUNTS,
@@ -129,7 +128,7 @@ class LineModel:
     @property
     def remarks(self) -> str:
         """What a verdict says of elements, beam and calibration: what is missing, and corrections that matter."""
-        missing = "" if not self.left_out else f"; {no_line(self.source, self.left_out)}"
+        missing = "" if not self.left_out else f"; {left_out(self.source, self.left_out)}"
         if self.source.acquisition.beam_energy_kev is None:
             missing += f"; {NO_BEAM}"
         if self.calibration is None:
@@ -182,47 +181,6 @@ def _width(model: LineModel) -> str:
     return f"{found} where the file states {stated:.4g} eV"
 
 
-def recorded_elements(image: SpectrumImage, elements: Iterable[str]) -> list[str]:
-    """Elements that have a line on the axis of an image.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Energy axis and beam.
-    elements : iterable of str
-        Chemical symbols.
-
-    Returns
-    -------
-    list of str
-        Each once.
-    """
-    beam = image.acquisition.beam_energy_kev
-    low, high = max(float(image.energy[0]), LOWEST_LINE_KEV), float(image.energy[-1])
-    top = high if beam is None else min(high, beam)
-    return [element for element in dict.fromkeys(elements) if element_families(element, low, top, beam)]
-
-
-def no_line(image: SpectrumImage, elements: Sequence[str]) -> str:
-    """Say which elements are left out, and why.
-
-    Parameters
-    ----------
-    image : SpectrumImage
-        Energy axis and beam.
-    elements : sequence of str
-        Chemical symbols.
-
-    Returns
-    -------
-    str
-        Words for a verdict and a warning.
-    """
-    axis, beam = f"{image.energy[0]:.3g} and {image.energy[-1]:.4g} keV", image.acquisition.beam_energy_kev
-    excited = "" if beam is None else f" that {beam:g} keV excite"
-    return f"no line of {', '.join(elements)} between {axis}{excited}: left out"
-
-
 def line_model(
     image: SpectrumImage,
     elements: Sequence[str] | None = None,
@@ -265,10 +223,11 @@ def line_model(
         When an element has no line among the energies that are recorded, or the resolution is neither stated nor shown.
     """
     asked = list(elements) if elements is not None else list(image.elements)
-    named = recorded_elements(image, asked) or asked
-    left_out = tuple(element for element in asked if element not in named)
-    if left_out:
-        warn(no_line(image, left_out))
+    named, unrecorded = recorded_elements(image, asked)
+    if not named:
+        named, unrecorded = asked, []
+    if unrecorded:
+        warn(left_out(image, unrecorded))
     with warnings.catch_warnings():
         if calibrate:
             warnings.simplefilter("ignore")  # an unknown resolution is what is being found
@@ -285,7 +244,9 @@ def line_model(
         owned = _owned(found, start.intensities, image.energy, resolution, len(errors.T))
         nothing = np.zeros((len(start.intensities), 0))
         shapes, *others = _shapes(found, fit, owned)
-        return LineModel(image, image, found, tuple(unnamed), None, fit, nothing, shapes, tuple(others), left_out)
+        return LineModel(
+            image, image, found, tuple(unnamed), None, fit, nothing, shapes, tuple(others), tuple(unrecorded)
+        )
     source, unnamed = with_unnamed_lines(image, design, counts, AS_FILED)
     fitted = refined(image, source)
     calibration = fitted.calibration
@@ -311,7 +272,7 @@ def line_model(
         fitted.changes,
         shapes,
         tuple(others),
-        left_out,
+        tuple(unrecorded),
     )
 
 

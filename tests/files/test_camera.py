@@ -40,6 +40,28 @@ def test_what_a_camera_did_is_found(truth, dose):
     assert found.read_noise[0] == pytest.approx(truth[2], rel=0.2)
 
 
+def test_few_electrons_leave_the_gain_unbiased():
+    """The mean and the variance of few electrons go up and down together, which is no slope of one in the other."""
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        found.append(camera_noise(camera(rng, rate(rng, 3), 2.0, 0.0, 0.5)).gain)
+    gain, sd = np.array(found).T
+    assert abs(np.mean((gain - 2.0) / sd)) < 1.0
+    assert np.mean(gain) == pytest.approx(2.0, rel=0.01)
+
+
+@pytest.mark.parametrize("dose", [3, 2000])
+def test_stated_errors_hold_the_truth(dose):
+    held = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        found = camera_noise(camera(rng, rate(rng, dose), *CAMERAS[1]))
+        pairs = (found.gain, found.offset, found.read_noise)
+        held.append([abs(value - true) < 2 * sd for (value, sd), true in zip(pairs, CAMERAS[1], strict=True)])
+    assert (np.mean(held, axis=0) >= 0.7).all()
+
+
 def test_an_offset_that_the_noise_does_not_tell_is_said_to_be_uncertain():
     rng = np.random.default_rng(0)
     found = camera_noise(camera(rng, rate(rng, 3000), *CAMERAS[0]))

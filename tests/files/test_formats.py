@@ -4,6 +4,7 @@
 """
 
 import importlib
+import importlib.util
 import os
 import re
 import tempfile
@@ -133,6 +134,35 @@ def tried(folder, ending, kind, write):
     return opens
 
 
+LOSSES = {
+    "tests/components/coreloss_spectrum.msa": "spectrum",
+    "tests/components/lowloss_spectrum.msa": "low loss",
+    "tests/drawing/data/Cr_L_cl.hspy": "spectrum",
+    "tests/drawing/data/Cr_L_ll.hspy": "low loss",
+    "tests/signals/data/EELS_LL_linescan_simulated_thickness_variation.hspy": "low loss, scan",
+    "tests/signals/data/EELS_ZLP_linescan_simulated_thickness_variation.hspy": "zero loss, scan",
+}
+"""Energy losses that exspy installs, with what they are."""
+
+
+def outcome(path):
+    """What becomes of a file, in words: counts, those of a camera, or why they are refused."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            image = load(path)
+        except InputError as error:
+            return f"refused: {error.found}"
+    notes = [str(note.message).split(": ", 1)[1] for note in said if "values are" in str(note.message)]
+    return f"opens, {image.counts_per_pixel:.4g} counts a spectrum" + "".join(f"; {note}" for note in notes)
+
+
+def losses():
+    """Rows of the energy losses that exspy installs."""
+    folder = Path(importlib.util.find_spec("exspy").origin).parent
+    return [f"| `{Path(name).name}` | {kind} | {outcome(folder / name)} |" for name, kind in LOSSES.items()]
+
+
 def page(folder, data):
     rows = []
     for ending, (software, write, able) in WRITTEN.items():
@@ -157,12 +187,22 @@ def page(folder, data):
         f"| ending | software | {' | '.join(KINDS)} |",
         f"|---|---|{'---|' * len(KINDS)}",
         *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        "## Energy losses of other hands",
+        "",
+        "What becomes of the energy losses that exspy installs. Whole numbers are counts: `bs.poisson_check` and every",
+        "fit say whether their noise is that of counts. Fractions are read where they are what a camera makes of",
+        "electrons, and refused where a background was subtracted, or spectra were smoothed, fitted or simulated.",
+        "",
+        "| file | what it is | `bs.load` |",
+        "|---|---|---|",
+        *losses(),
     ]
     return "\n".join(lines) + "\n"
 
 
 def test_the_page_says_what_opens(tmp_path, data):
-    for package in ("rsciio", "zarr"):
+    for package in ("rsciio", "zarr", "exspy"):
         pytest.importorskip(package)
     assert PAGE.read_text() == page(tmp_path, data), "python tests/files/test_formats.py"
 

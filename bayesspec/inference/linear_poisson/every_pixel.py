@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 import bayesspec.inference.programs  # noqa: F401
 from bayesspec.errors import InputError
@@ -29,8 +30,11 @@ FLOOR = 1e-8
 
 @jax.jit
 def _climb(
-    counts: jax.Array, real: jax.Array, matrix: jax.Array, intensities: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Float[jax.Array, "block row bin"],
+    real: Float[jax.Array, "block row"],
+    matrix: Float[jax.Array, "bin column"],
+    intensities: Float[jax.Array, "block row column"],
+) -> tuple[Float[jax.Array, "block row column"], Float[jax.Array, ""]]:
     """Some steps of expectation maximisation over blocks, and how much the last gained per real pixel (nats)."""
     totals = matrix.sum(axis=0)
 
@@ -67,7 +71,12 @@ def _accelerated(
 
 
 @partial(jax.jit, static_argnames="kept")
-def _covariances(matrix: jax.Array, intensities: jax.Array, typical: jax.Array, kept: int) -> jax.Array:
+def _covariances(
+    matrix: Float[jax.Array, "bin column"],
+    intensities: Float[jax.Array, "block row column"],
+    typical: Float[jax.Array, " bin"],
+    kept: int,
+) -> Float[jax.Array, "block row {kept} {kept}"]:
     """Inverse expected information of every pixel, for the first columns."""
     columns = matrix.shape[1]
     pairs = (matrix[:, :, None] * matrix[:, None, :]).reshape(matrix.shape[0], -1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 from scipy.optimize import nnls
 from scipy.special import ndtr, ndtri, xlogy
 
@@ -41,10 +42,10 @@ class PoissonLineFit:
         Whether a further step would gain less than the tolerance.
     """
 
-    intensities: Floats
-    rate: Floats
-    gradient: Floats
-    information: Floats
+    intensities: Float[Floats, " column"]
+    rate: Float[Floats, " channel"]
+    gradient: Float[Floats, " column"]
+    information: Float[Floats, "column column"]
     deviance: float
     converged: bool
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Shaped
 from scipy.sparse import csc_array, csr_array
 
 from bayesspec.inference.linear_poisson.settings import SETTINGS
@@ -29,13 +31,17 @@ class ScoreGains:
         Its standard deviation; infinite where the fit's columns are the candidate.
     """
 
-    gain: Floats
-    intensity: Floats
-    sd: Floats
+    gain: Float[Floats, " candidate"]
+    intensity: Float[Floats, " candidate"]
+    sd: Float[Floats, " candidate"]
 
 
 def score_gains(
-    active: Floats, candidates: Floats | csc_array, counts: Floats, rate: Floats, errors: Floats
+    active: Float[Floats, "channel column"],
+    candidates: Float[Floats, "channel candidate"] | csc_array,
+    counts: Shaped[npt.NDArray[Any], " channel"],
+    rate: Float[Floats, " channel"],
+    errors: Float[Floats, "channel error"],
 ) -> ScoreGains:
     """Score every candidate column against a fit, one at a time.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 Floats = npt.NDArray[np.float64]
 PARTS = ("counts", "background", "overlap")
@@ -11,7 +12,9 @@ RATE_FLOOR = 1e-10
 """Counts added to every rate, which may be zero."""
 
 
-def variance_parts(design: Floats, intensities: Floats, n_lines: int) -> Floats:
+def variance_parts(
+    design: Float[Floats, "channel column"], intensities: Float[Floats, " column"], n_lines: int
+) -> Float[Floats, "3 {n_lines} {n_lines}"]:
     """Split the covariance of the line intensities.
 
     Parameters

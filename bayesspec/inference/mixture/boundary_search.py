@@ -72,8 +72,8 @@ def boundary_phases(start: MixtureFit, numbers: Sequence[int], counts: Counts, m
 def _told_by_neighbours(fit: NeighbourFit) -> float:
     """How much the pixels around say of a phase: 0 where its area says as much, 1 where they say all."""
     by_area = float(np.square(fit.likelier.areas).sum())
-    told = float((fit.shares * fit.weights)[fit.here].sum() / fit.here.sum())
-    return (told - by_area) / max(1.0 - by_area, 1e-12)
+    by_neighbours = float((fit.shares * fit.weights)[fit.here].sum() / fit.here.sum())
+    return (by_neighbours - by_area) / max(1.0 - by_area, 1e-12)
 
 
 def _without_boundaries(start: MixtureFit, fewest: int, counts: Counts, mask: Mask) -> NeighbourFit:

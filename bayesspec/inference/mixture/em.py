@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
+from jaxtyping import Bool, Float, Integer
 
 LEAST_SHARE = 1e-300
 """Least share of the pixels in a phase, so that its logarithm is finite."""
@@ -22,11 +23,13 @@ LEAST_SHARE = 1e-300
 class Mixture(NamedTuple):
     """Log composition (phase, channel) and log weights (phase,), each normalised."""
 
-    log_composition: Array
-    log_weights: Array
+    log_composition: Float[Array, "phase channel"]
+    log_weights: Float[Array, " phase"]
 
 
-def em_step(mixture: Mixture, counts: Array, active: Array) -> tuple[Mixture, Array]:
+def em_step(
+    mixture: Mixture, counts: Float[Array, "pixel channel"], active: Bool[Array, " phase"]
+) -> tuple[Mixture, Float[Array, ""]]:
     """One EM step, and the log posterior where it started (flat Dirichlet in log-ratio space)."""
     terms = jnp.where(active[None], mixture.log_weights[None] + counts @ mixture.log_composition.T, -jnp.inf)
     largest = terms.max(axis=1, keepdims=True)
@@ -41,13 +44,13 @@ def em_step(mixture: Mixture, counts: Array, active: Array) -> tuple[Mixture, Ar
     return Mixture(log_composition, jnp.log(share)), value
 
 
-def normalised(mixture: Mixture, active: Array) -> Mixture:
+def normalised(mixture: Mixture, active: Bool[Array, " phase"]) -> Mixture:
     """The same mixture with compositions and active weights that sum to one."""
     total = logsumexp(jnp.where(active, mixture.log_weights, -jnp.inf))
     return Mixture(jax.nn.log_softmax(mixture.log_composition, axis=1), mixture.log_weights - total)
 
 
-def extrapolate(start: Mixture, first: Mixture, second: Mixture, active: Array) -> Mixture:
+def extrapolate(start: Mixture, first: Mixture, second: Mixture, active: Bool[Array, " phase"]) -> Mixture:
     """Squared extrapolation along the last two EM steps, of length at most 64."""
     change = jax.tree.map(jnp.subtract, first, start)
     bend = jax.tree.map(lambda a, b, c: a - 2.0 * b + c, second, first, start)
@@ -59,8 +62,13 @@ def extrapolate(start: Mixture, first: Mixture, second: Mixture, active: Array) 
 
 @partial(jax.jit, static_argnames=("max_cycles",))
 def squarem(
-    start: Mixture, counts: Array, active: Array, *, tolerance: float, max_cycles: int
-) -> tuple[Mixture, Array, Array]:
+    start: Mixture,
+    counts: Float[Array, "pixel channel"],
+    active: Bool[Array, " phase"],
+    *,
+    tolerance: float | Float[Array, ""],
+    max_cycles: int,
+) -> tuple[Mixture, Float[Array, ""], Integer[Array, ""]]:
     """Accelerated EM until a cycle gains less than `tolerance` nats: mixture, log posterior, cycles."""
 
     def cycle(state: tuple[Mixture, Array, Array, Array]) -> tuple[Mixture, Array, Array, Array]:

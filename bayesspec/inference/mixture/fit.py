@@ -167,7 +167,7 @@ class MixtureFit:
 # Input of the composition mixture: counts and covariates, checked, as arrays of pixels
 
 
-def checked_counts(counts: NDArray[np.integer], mask: NDArray[np.bool_] | None) -> Floats:
+def checked_counts(counts: NDArray[np.number], mask: NDArray[np.bool_] | None) -> Floats:
     """Counts (pixel, channel) as float64, excluded pixels zero; refuses what is not counts."""
     counts = np.asarray(counts)
     if counts.ndim != 3 or counts.shape[2] < 2:

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln, logsumexp
+from jaxtyping import Bool, Float
 
 WEIGHT_SCALE = 3.0
 """Standard deviation of the normal prior of weights, log odds, as in `models/composition_mixture.py`."""
@@ -33,48 +34,52 @@ STRIP = 2**16  # pixels whose derivatives are in memory together
 class Pixels(NamedTuple):
     """Counts (pixel, channel), totals (pixel,) and design (pixel, coefficient) with its column of ones."""
 
-    counts: Array
-    totals: Array
-    design: Array
+    counts: Float[Array, "pixel channel"]
+    totals: Float[Array, " pixel"]
+    design: Float[Array, "pixel coefficient"]
 
 
 class Parameters(NamedTuple):
     """Log shares (phase, channel), defined up to a constant a phase, and weights (phase, coefficient)."""
 
-    log_shares: Array
-    weights: Array
+    log_shares: Float[Array, "phase channel"]
+    weights: Float[Array, "phase coefficient"]
 
 
 class Likelihoods(NamedTuple):
     """Log composition (phase, channel), responsibilities (pixel, phase), log likelihood (pixel,) up to a constant."""
 
-    log_composition: Array
-    responsibilities: Array
-    pixel_log_likelihood: Array
+    log_composition: Float[Array, "phase channel"]
+    responsibilities: Float[Array, "pixel phase"]
+    pixel_log_likelihood: Float[Array, " pixel"]
 
 
-def log_weights(weights: Array, pixels: Pixels, active: Array) -> Array:
+def log_weights(
+    weights: Float[Array, "phase coefficient"], pixels: Pixels, active: Bool[Array, " phase"]
+) -> Float[Array, "pixel phase"]:
     """Log mixing weights (pixel, phase); minus infinity for inactive phases."""
     return jax.nn.log_softmax(jnp.where(active[None], pixels.design @ weights.T, -jnp.inf), axis=1)
 
 
-def log_terms(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+def log_terms(parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"]) -> Float[Array, "pixel phase"]:
     """Log weight plus log likelihood of each pixel under each phase, without its multinomial coefficient."""
     log_composition = jax.nn.log_softmax(parameters.log_shares, axis=1)
     return log_weights(parameters.weights, pixels, active) + pixels.counts @ log_composition.T
 
 
-def log_multinomial(pixels: Pixels) -> Array:
+def log_multinomial(pixels: Pixels) -> Float[Array, " pixel"]:
     """Log multinomial coefficient of each pixel (pixel,)."""
     return gammaln(pixels.totals + 1.0) - gammaln(pixels.counts + 1.0).sum(axis=1)
 
 
-def log_likelihood(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+def log_likelihood(parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"]) -> Float[Array, " pixel"]:
     """Marginal log likelihood of each pixel (pixel,)."""
     return logsumexp(log_terms(parameters, pixels, active), axis=1) + log_multinomial(pixels)
 
 
-def log_joint(parameters: Parameters, pixels: Pixels, active: Array, weight_scale: float = WEIGHT_SCALE) -> Array:
+def log_joint(
+    parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"], weight_scale: float = WEIGHT_SCALE
+) -> Float[Array, ""]:
     """Log density of the model at (composition, weights), labels summed out: what NumPyro computes."""
     phases, channels = parameters.log_shares.shape
     flat = phases * gammaln(float(channels))
@@ -83,14 +88,14 @@ def log_joint(parameters: Parameters, pixels: Pixels, active: Array, weight_scal
     return log_likelihood(parameters, pixels, active).sum() + flat + weights
 
 
-def log_posterior(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+def log_posterior(parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"]) -> Float[Array, ""]:
     """Log posterior density in log-ratio space, up to a constant: what the mode maximises."""
     jacobian = jax.nn.log_softmax(parameters.log_shares, axis=1).sum()
     prior = jacobian - 0.5 * jnp.square(parameters.weights / WEIGHT_SCALE).sum()
     return logsumexp(log_terms(parameters, pixels, active), axis=1).sum() + prior
 
 
-def scores(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
+def scores(parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"]) -> Float[Array, "pixel parameter"]:
     """Gradient of each pixel's marginal log likelihood: (pixel, parameter), log shares first."""
     responsibility = jax.nn.softmax(log_terms(parameters, pixels, active), axis=1)
     weight = jnp.exp(log_weights(parameters.weights, pixels, active))
@@ -102,19 +107,21 @@ def scores(parameters: Parameters, pixels: Pixels, active: Array) -> Array:
     return jnp.concatenate([of_shares.reshape(rows, -1), of_weights.reshape(rows, -1)], axis=1)
 
 
-def prior_gradient(parameters: Parameters) -> Array:
+def prior_gradient(parameters: Parameters) -> Float[Array, " parameter"]:
     """Gradient of the log prior in log-ratio space (parameter,)."""
     channels = parameters.log_shares.shape[1]
     shares = 1.0 - channels * jax.nn.softmax(parameters.log_shares, axis=1)
     return jnp.concatenate([shares.ravel(), -parameters.weights.ravel() / WEIGHT_SCALE**2])
 
 
-def multinomial_covariance(shares: Array) -> Array:
+def multinomial_covariance(shares: Float[Array, "row channel"]) -> Float[Array, "row channel channel"]:
     """Diag(s) - s sT for each row s: (row, channel) -> (row, channel, channel)."""
     return shares[:, :, None] * jnp.eye(shares.shape[1])[None] - shares[:, :, None] * shares[:, None, :]
 
 
-def derivatives(parameters: Parameters, pixels: Pixels, active: Array) -> tuple[Array, Array]:
+def derivatives(
+    parameters: Parameters, pixels: Pixels, active: Bool[Array, " phase"]
+) -> tuple[Float[Array, " parameter"], Float[Array, "parameter parameter"]]:
     """Gradient of the log posterior (parameter,) and its observed information (parameter, parameter).
 
     The log shares of a phase are defined up to a constant; a unit of information on their sum fixes it and

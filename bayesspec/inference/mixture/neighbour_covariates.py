@@ -91,7 +91,7 @@ def cavity_covariates(
     """
     residuals = _residuals(counts, start, mask)
     slopes = labelled.weights[0, 1:] - labelled.weights[1, 1:]
-    told = [
+    messages = [
         (gaussian(scale), slope / (weighed * np.maximum(mean[residuals.here].std(), 1e-12)))
         for scale, slope in zip(_scales(residuals, start), slopes, strict=False)
         for mean, weighed in [_around(residuals, scale)]
@@ -101,7 +101,7 @@ def cavity_covariates(
     sums = np.zeros((2, len(MESSAGE_SCALES), *odds.shape))
     for offset in _offsets(odds.shape):
         of, to = _shifts(odds.shape, offset)
-        by_pixel = sum(_weight(kernel, offset) * per_residual[of] for kernel, per_residual in told)
+        by_pixel = sum(_weight(kernel, offset) * per_residual[of] for kernel, per_residual in messages)
         probability = expit(odds[of] - by_pixel * residuals.values[:, :, 0][to]) * residuals.here[of]
         for place, scale in enumerate(MESSAGE_SCALES):
             near = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2) / scale**2)

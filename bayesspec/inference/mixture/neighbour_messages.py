@@ -116,11 +116,11 @@ def messages(first: Votes, log_likelihood: Floats, utilities: Floats, slopes: Fl
     sums = np.zeros((len(MESSAGE_SCALES), *terms.shape))
     for offset in _offsets(here.shape):
         of, to = _shifts(here.shape, offset)
-        told = sum(
+        message = sum(
             slope * _weight(kernel, offset) / size
             for slope, kernel, size in zip(slopes, first.kernels, first.sizes, strict=True)
         )
-        left = terms[of] - told * first.log_probability[to]
+        left = terms[of] - message * first.log_probability[to]
         left = np.exp(left - left.max(axis=2, keepdims=True))
         left *= (here[of] / left.sum(axis=2))[:, :, None]
         square = offset[0] ** 2 + offset[1] ** 2

@@ -177,7 +177,7 @@ def best_split(
 
 
 def fit_path(
-    counts: NDArray[np.integer],
+    counts: NDArray[np.number],
     max_phases: int,
     *,
     mask: NDArray[np.bool_] | None = None,

@@ -139,7 +139,7 @@ def moved(parameters: Scattered, step: Array) -> Scattered:
 
 
 @partial(jax.jit, static_argnames=("number",))
-def climb(start: Scattered, pixels: Pixels, *, number: int, tolerance: float, max_steps: int) -> Climb:
+def climb(start: Scattered, pixels: Pixels, *, number: int, tolerance: float | Array, max_steps: int | Array) -> Climb:
     """Climb to the mode of the log posterior, each step halved until the log posterior rises."""
 
     def iterate(state: Climb) -> Climb:

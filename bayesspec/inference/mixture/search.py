@@ -309,11 +309,11 @@ def _with_hidden(
 ) -> tuple[MixtureFit, list[int]]:
     """Split phases that look like two: the fit to go on with, and the phases that only the neighbours tell apart."""
     found = hidden_phases(best, counts, mask=mask)
-    room = max(n - best.n_phases for n in numbers if n - best.n_phases <= len(found)) if found else 0
-    if room < 1 or mixed_pixels(best, counts, (counts.sum(axis=2, dtype=np.int64) > 0) & ~mask, seed=seed).found:
+    splits = max(n - best.n_phases for n in numbers if n - best.n_phases <= len(found)) if found else 0
+    if splits < 1 or mixed_pixels(best, counts, (counts.sum(axis=2, dtype=np.int64) > 0) & ~mask, seed=seed).found:
         return best, []
     dose = dose_covariates(counts.sum(axis=2, dtype=np.int64), mask=mask)
-    start = split_hidden(best, found[:room], counts, dose, mask=mask)
+    start = split_hidden(best, found[:splits], counts, dose, mask=mask)
     even = with_covariates(start, counts, dose[:, :, :0], mask=mask)
     if even.convergence.definite and even.bic < best.bic:
         return even, []
@@ -322,7 +322,7 @@ def _with_hidden(
     gain = apart.log_likelihood - alone.log_likelihood
     if not apart.convergence.definite or gain < 2 * (apart.n_parameters - alone.n_parameters):
         return best, []
-    return start, [hidden.phase for hidden in found[:room]] + list(range(best.n_phases, start.n_phases))
+    return start, [hidden.phase for hidden in found[:splits]] + list(range(best.n_phases, start.n_phases))
 
 
 def explained(

@@ -148,7 +148,13 @@ def totals(abundances: Array) -> Array:
     return np.ones(len(flat), np.float32) @ flat
 
 
-def extrapolated(start: Point, first: Point, second: Point, free: Array, longest: float) -> tuple[Point, float]:
+def extrapolated(
+    start: Point,
+    first: tuple[Array | jax.Array, Array | jax.Array],
+    second: tuple[Array | jax.Array, Array | jax.Array],
+    free: Array,
+    longest: float,
+) -> tuple[Point, float]:
     """Go on along two steps, in square roots of the counts that each component gives.
 
     Parameters

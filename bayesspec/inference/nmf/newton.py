@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks
 from bayesspec.inference.blocks import em_step, product
@@ -38,8 +39,16 @@ ENOUGH = 200.0
 
 @jax.jit
 def newton_pass(
-    counts: jax.Array, abundances: jax.Array, spectra: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    abundances: Float[jax.Array, "block row component"],
+    spectra: Float[jax.Array, "component channel"],
+) -> tuple[
+    Float[jax.Array, "block row component"],
+    Float[jax.Array, "block row pair"],
+    Float[jax.Array, "component channel"],
+    Float[jax.Array, "pair channel"],
+    Float[jax.Array, "block row"],
+]:
     """Gather slopes and curvatures of all pixels and channels, and the divergences, in one pass over the counts.
 
     With q = x / r and r = w h: sums of q h and of (q / r) h h^T over the channels of each pixel, and of q w and
@@ -293,15 +302,15 @@ def newton_descent(
     -----
     Source for the extrapolation: Varadhan & Roland (2008), doi:10.1111/j.1467-9469.2007.00585.x.
     """
-    boldness = 0 if totals(start[0]).sum() > ENOUGH * blocks.pixels * len(start[1]) else 1
+    schedule = 0 if totals(start[0]).sum() > ENOUGH * blocks.pixels * len(start[1]) else 1
     point, best, safe, longest = start, start, None, 4.0
     history: list[float] = []
     trail: list[Point] = []
     status = Status.ITERATION_LIMIT
     for done in range(rounds + 1):
-        turns = TURNS[boldness][done % len(TURNS[boldness])]
-        bold = not history and boldness < len(TURNS) - 1
-        following, value = newton_round(blocks.counts, point, free, "h" + turns if bold else turns)
+        turns = TURNS[schedule][done % len(TURNS[schedule])]
+        spectra_first = not history and schedule < len(TURNS) - 1
+        following, value = newton_round(blocks.counts, point, free, "h" + turns if spectra_first else turns)
         if history and not value <= history[-1]:
             if safe is not None:
                 point, safe, longest = safe, None, max(1.0, longest / 4.0)
@@ -309,13 +318,13 @@ def newton_descent(
             status = Status.CONVERGED if value <= history[-1] * (1 + max(tolerance, NOISE)) else Status.DIVERGED
             if status is Status.CONVERGED or turns in TURNS[-1]:
                 break
-            status, point, trail, boldness = Status.ITERATION_LIMIT, best, [], boldness + 1
+            status, point, trail, schedule = Status.ITERATION_LIMIT, best, [], schedule + 1
             history.pop()
             continue
         history.append(value)
         best, point, safe = point, following, None
         trail.append(best)
-        if _fall(history, len(TURNS[boldness])) <= tolerance * max(value, 1e-12):
+        if _fall(history, len(TURNS[schedule])) <= tolerance * max(value, 1e-12):
             status = Status.CONVERGED
             break
         if len(trail) == 2:

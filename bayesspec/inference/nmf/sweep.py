@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from bayesspec.inference.blocks import merge, product
 from bayesspec.inference.newton_proposal import add_diagonal, newton_proposal, pair_products
@@ -25,16 +26,21 @@ KEPT = 0.7
 
 
 def pixel_move(
-    counts: jax.Array,
-    log_w: jax.Array,
-    spectra: jax.Array,
-    shape: jax.Array,
-    rate: jax.Array,
-    noise: jax.Array,
-    log_uniform: jax.Array,
-    kept: jax.Array,
+    counts: Float[jax.Array, "row channel"],
+    log_w: Float[jax.Array, "row component"],
+    spectra: Float[jax.Array, "component channel"],
+    shape: Float[jax.Array, " component"],
+    rate: Float[jax.Array, " component"],
+    noise: Float[jax.Array, "row component"],
+    log_uniform: Float[jax.Array, " row"],
+    kept: Float[jax.Array, " row"],
     run: int,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+) -> tuple[
+    Float[jax.Array, "row component"],
+    Float[jax.Array, "row channel"],
+    Float[jax.Array, " row"],
+    Bool[jax.Array, " row"],
+]:
     """Move the abundances of one block of pixels, given the spectra.
 
     Parameters
@@ -153,8 +159,12 @@ def add_sums(sums: ChannelSums, part: tuple[jax.Array, jax.Array]) -> ChannelSum
 
 
 def channel_sums(
-    w: jax.Array, quotient: jax.Array, spectra: jax.Array, free: int, run: int
-) -> tuple[jax.Array, jax.Array]:
+    w: Float[jax.Array, "row component"],
+    quotient: Float[jax.Array, "row channel"],
+    spectra: Float[jax.Array, "component channel"],
+    free: int,
+    run: int,
+) -> tuple[Float[jax.Array, "{free} channel"], Float[jax.Array, "pair channel"]]:
     """Contribution of one block of pixels to `ChannelSums`.
 
     Parameters
@@ -202,7 +212,11 @@ class ChannelProblem(NamedTuple):
 
 
 def channel_problem(
-    spectra: jax.Array, sums: ChannelSums, totals: jax.Array, scale: jax.Array, concentration: jax.Array
+    spectra: Float[jax.Array, "free channel"],
+    sums: ChannelSums,
+    totals: Float[jax.Array, " free"],
+    scale: Float[jax.Array, " free"],
+    concentration: Float[jax.Array, "free channel"],
 ) -> ChannelProblem:
     """Gradient and precision of the channels in log h, the scale of the spectra being free.
 

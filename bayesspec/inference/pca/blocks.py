@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.inference.blocks import product
 from bayesspec.inference.newton_proposal import add_diagonal, newton_proposal, pair_products, pairs
@@ -34,8 +35,8 @@ class Scores(NamedTuple):
         Covariances, packed as `pairs`.
     """
 
-    mean: jax.Array
-    covariance: jax.Array
+    mean: Float[jax.Array, "*block component row"]
+    covariance: Float[jax.Array, "*block pair row"]
 
 
 class ChannelSums(NamedTuple):
@@ -86,7 +87,7 @@ def _quadratic(loadings: jax.Array) -> jax.Array:
     return pair_products(loadings) * halves[:, None]
 
 
-def log_rates(scores: Scores, coefficients: jax.Array) -> jax.Array:
+def log_rates(scores: Scores, coefficients: Float[jax.Array, "feature channel"]) -> Float[jax.Array, "row channel"]:
     """Logarithms of the expected counts.
 
     Parameters
@@ -158,8 +159,13 @@ def _moved(scores: Scores, transform: jax.Array, shift: jax.Array) -> Scores:
 
 @jax.jit
 def sweep(
-    counts: jax.Array, real: jax.Array, scores: Scores, coefficients: jax.Array, transform: jax.Array, shift: jax.Array
-) -> tuple[Scores, jax.Array, ChannelSums]:
+    counts: Integer[jax.Array, "block row channel"],
+    real: Float[jax.Array, "block row"],
+    scores: Scores,
+    coefficients: Float[jax.Array, "feature channel"],
+    transform: Float[jax.Array, "component component"],
+    shift: Float[jax.Array, " component"],
+) -> tuple[Scores, Float[jax.Array, "block row"], ChannelSums]:
     """Move all pixels' posteriors, and sum what the channels need.
 
     Parameters

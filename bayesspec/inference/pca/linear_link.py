@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import check_rank, product
@@ -59,8 +60,12 @@ class LinearFit:
 
 @jax.jit
 def _pixel_sums(
-    counts: jax.Array, scores: jax.Array, dose: jax.Array, loadings: jax.Array, shares: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    scores: Float[jax.Array, "block component row"],
+    dose: Float[jax.Array, "block row"],
+    loadings: Float[jax.Array, "component channel"],
+    shares: Float[jax.Array, " channel"],
+) -> tuple[Float[jax.Array, "block pair row"], Float[jax.Array, "block component row"]]:
     """Information (block, pair, row) and weighted counts (block, component, row) of every pixel."""
 
     def visit(_: None, block: tuple[jax.Array, ...]) -> tuple[None, tuple[jax.Array, jax.Array]]:
@@ -76,8 +81,13 @@ def _pixel_sums(
 
 @jax.jit
 def _channel_sums(
-    counts: jax.Array, scores: jax.Array, moments: jax.Array, dose: jax.Array, loadings: jax.Array, shares: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    counts: Integer[jax.Array, "block row channel"],
+    scores: Float[jax.Array, "block component row"],
+    moments: Float[jax.Array, "block pair row"],
+    dose: Float[jax.Array, "block row"],
+    loadings: Float[jax.Array, "component channel"],
+    shares: Float[jax.Array, " channel"],
+) -> tuple[Float[jax.Array, "pair channel"], Float[jax.Array, "component channel"]]:
     """Information (pair, channel) and weighted counts (component, channel) of every channel."""
 
     def visit(total: tuple[jax.Array, jax.Array], block: tuple[jax.Array, ...]) -> tuple[Any, None]:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Integer
 
 from bayesspec.image.counts import CountBlocks, Counts
 from bayesspec.inference.blocks import check_rank
@@ -63,7 +64,9 @@ def _newton(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) ->
 
 
 @jax.jit
-def channel_step(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Array) -> tuple[jax.Array, jax.Array]:
+def channel_step(
+    sums: ChannelSums, coefficients: Float[jax.Array, "feature channel"], relevance: Float[jax.Array, " component"]
+) -> tuple[Float[jax.Array, "feature channel"], Float[jax.Array, "pair channel"]]:
     """One Newton step of all channels.
 
     Parameters
@@ -89,7 +92,9 @@ def channel_step(sums: ChannelSums, coefficients: jax.Array, relevance: jax.Arra
     return coefficients + jnp.stack(found.step), inverse(known.factor, coefficients.shape[0])
 
 
-def log_prior(coefficients: jax.Array, relevance: jax.Array) -> jax.Array:
+def log_prior(
+    coefficients: Float[jax.Array, "feature channel"], relevance: Float[jax.Array, " component"]
+) -> Float[jax.Array, ""]:
     """Log prior density of the coefficients given the relevance, and of the logarithm of the relevance.
 
     Parameters
@@ -112,7 +117,9 @@ def log_prior(coefficients: jax.Array, relevance: jax.Array) -> jax.Array:
 # Where the fit of the Poisson log-normal components starts: a decomposition weighted for Poisson noise
 
 
-def starting_coefficients(counts: npt.NDArray[Any], rank: int) -> npt.NDArray[np.float64]:
+def starting_coefficients(
+    counts: Integer[npt.NDArray[Any], "pixel channel"], rank: int
+) -> Float[npt.NDArray[np.float64], "{rank}+1 channel"]:
     """Mean log counts, and loadings whose squared length is the variance that the counts show beyond their noise.
 
     Parameters

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float
 from scipy.fft import dctn, idctn
 from scipy.optimize import isotonic_regression
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 CONJUGATE_STEPS = 40
 """Steps of conjugate gradients at most."""
 CLOSE = 1e-5
@@ -23,7 +25,9 @@ LEAST_SPECTRUM = 1e-6
 """Least power of a map, in units of its noise."""
 
 
-def map_of(values: Array, valid: npt.NDArray[np.bool_], fill: float | Array = 0.0) -> Array:
+def map_of(
+    values: Float[Array, " pixel"], valid: Bool[Mask, "y x"], fill: float | Float[Array, "y x"] = 0.0
+) -> Float[Array, "y x"]:
     """Put the values of pixels in their places in the image.
 
     Parameters
@@ -45,7 +49,7 @@ def map_of(values: Array, valid: npt.NDArray[np.bool_], fill: float | Array = 0.
     return full
 
 
-def power_spectrum(scores: Array, noise: float) -> Array:
+def power_spectrum(scores: Float[Array, "y x"], noise: float) -> Float[Array, "y x"]:
     """Power of a map beyond its noise, falling with the spatial frequency.
 
     Parameters
@@ -72,7 +76,11 @@ def power_spectrum(scores: Array, noise: float) -> Array:
     return np.maximum(power.reshape(scores.shape) - noise, LEAST_SPECTRUM * noise)
 
 
-def smooth_scores(information: Array, pull: Array, valid: npt.NDArray[np.bool_] | None) -> tuple[Array, Array]:
+def smooth_scores(
+    information: Float[Array, "pixel component component"],
+    pull: Float[Array, "pixel component"],
+    valid: Bool[Mask, "y x"] | None,
+) -> tuple[Float[Array, "pixel component"], Float[Array, "pixel component component"]]:
     """Posterior means and covariances of the scores under learned priors.
 
     Parameters

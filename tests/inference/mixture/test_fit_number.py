@@ -67,7 +67,7 @@ def test_posterior_agrees_with_nuts():
     fit = fit_path(counts.reshape(15, 20, 3), 2)[1]
     draws, weights = fit.draws(np.random.default_rng(0), 4000)
     with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        start = composition_mixture.initial(counts, phases=2, rng=np.random.default_rng(2))
+        start = composition_mixture.initial(counts, phases=2, key=jax.random.key(2))
         kernel = NUTS(composition_mixture.model, dense_mass=True, init_strategy=init_to_value(values=start))
         sampler = MCMC(kernel, num_warmup=150, num_samples=500, progress_bar=False)
         sampler.run(jax.random.PRNGKey(1), counts, phases=2)

@@ -50,7 +50,7 @@ def test_newton_ends_where_the_gradient_is_zero():
         active = jnp.ones(2, dtype=bool)
         found = newton(start, pixels, active, tolerance=1e-9, max_iterations=50)
         gradient, _ = jax.jit(mode.derivatives)(found.parameters, pixels, active)
-        assert float(found.log_posterior) > float(mode.log_posterior(start, pixels, active))
+        assert float(found.here.log_posterior) > float(mode.log_posterior(start, pixels, active))
     assert int(found.iterations) < 20
     assert np.abs(np.asarray(gradient)).max() < 1e-3
     np.testing.assert_allclose(softmax(np.asarray(found.parameters.log_shares), axis=1), shares, atol=0.05)

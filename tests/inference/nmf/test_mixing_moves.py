@@ -15,5 +15,6 @@ def test_soft_shift_is_undone_and_has_its_jacobian():
             moved, jacobian = softplus_shift(log_v, noise, jnp.full_like(log_v, change))
             back, _ = softplus_shift(moved, noise, jnp.full_like(log_v, -change))
             np.testing.assert_allclose(back, log_v, atol=2e-3)
-            slope = jax.vmap(jax.grad(lambda v, c=change: softplus_shift(v, 3.0, c)[0]))(log_v)
+            level, step = jnp.float64(3.0), jnp.float64(change)
+            slope = jax.vmap(jax.grad(lambda v, s=level, c=step: softplus_shift(v, s, c)[0]))(log_v)
             np.testing.assert_allclose(jnp.exp(jacobian), slope, rtol=2e-3)
