@@ -6,6 +6,7 @@ the largest memory. Peers run in fresh processes of their own, on the same image
 
     python benchmarks/cold.py
     python benchmarks/cold.py --only segment "unmix, rank 3" --sizes 64
+    python benchmarks/cold.py --commands
 """
 
 import argparse
@@ -163,12 +164,38 @@ def measure(case: str, size: int, cache: str) -> dict[str, Any]:
     return json.loads(printed.splitlines()[-1])
 
 
+def commands() -> None:
+    """CPU seconds of imports and of commands that compute nothing, each in a process of its own."""
+    import bayesspec as bs
+
+    with tempfile.TemporaryDirectory() as folder:
+        scan = bs.save_image(bs.simulate.iron_oxides(1000, (32, 32), seed=0), os.path.join(folder, "scan.npz"))
+        command = "from bayesspec.cli import main; main({})"
+        codes = {
+            "import jax, numpyro": "import jax, numpyro",
+            "import bayesspec": "import bayesspec",
+            "bs.segment, not called": "import bayesspec as bs; bs.segment",
+            "bayesspec --help": command.format(["--help"]),
+            "bayesspec --version": command.format(["--version"]),
+            "bayesspec info FILE": command.format(["info", str(scan)]),
+        }
+        for name, code in codes.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            print(f"{name:<26}{after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime:8.2f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--child", choices=list(CASES), help=argparse.SUPPRESS)
+    parser.add_argument("--commands", action="store_true", help="imports and commands that compute nothing, alone")
     options = parser.parse_args()
+    if options.commands:
+        commands()
+        return
     if options.child:
         child(options.child, options.sizes[0])
         return

@@ -54,7 +54,9 @@ def write(path, side, total):
         file.attrs["file_format"], file.attrs["file_format_version"] = "HyperSpy", "3.3"
         group = file.create_group("Experiments/map")
         shape = (side, side, len(ENERGY))
-        data = group.create_dataset("data", shape, np.uint8, chunks=(1, 64, 4096), compression="gzip", fillvalue=0)
+        data = group.create_dataset(
+            "data", shape, np.uint8, chunks=(1, min(64, side), 4096), compression="gzip", fillvalue=0
+        )
         for row in range(side):
             data[row] = counts[row * side : (row + 1) * side].toarray()
         axes = (("y", side, 2.0, "nm", True), ("x", side, 2.0, "nm", True), ("Energy", 4096, 0.005, "keV", False))

@@ -11,7 +11,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import flat_sample
@@ -391,7 +390,7 @@ def measured(repeats: int = 5) -> None:
         ("mantle_71GPa/71GPa_experimental_data.hspy", "O Mg Al Si Ca Fe"),
     ):
         image = bs.load(DATA / name)
-        cases.append((image.name, replace(image, counts=image.sum_spectrum()[None, None], mask=None), held))
+        cases.append((image.name, image.changed(counts=image.sum_spectrum()[None, None], mask=None), held))
     for name, image, held in cases:
         start = time.process_time()
         found = bs.identify_lines(image).probabilities

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 from jaxtyping import install_import_hook
 
-SHAPES_CHECKED = ["blocks", "deviance", "linear_poisson", "newton_proposal", "nmf", "noise", "pca", "ratio_field"]
-SHAPES_CHECKED += ["mixture.em", "mixture.log_joint"]
+SHAPES_CHECKED = ["blocks", "deviance", "linear_poisson", "newton_proposal", "noise", "pca", "ratio_field"]
+SHAPES_CHECKED += ["mixture.em", "mixture.log_joint", "nmf.em", "nmf.newton", "nmf.sweep"]
 install_import_hook([f"bayesspec.inference.{name}" for name in SHAPES_CHECKED], "beartype.beartype")
 
 from bayesspec import Segmentation, Unmixing, classical, element_maps, simulate  # noqa: E402

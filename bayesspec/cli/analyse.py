@@ -21,14 +21,14 @@ commands = click.Group()
 
 
 @commands.command()
-@options("out", "seed", "dose", "size", "overwrite")
-def demo(*, out: Path | None, seed: int, dose: float, size: int, overwrite: bool) -> None:
+@options("out", "seed", "dose", "size", "overwrite", "json")
+def demo(*, out: Path | None, seed: int, dose: float, size: int, overwrite: bool, json: bool) -> None:
     """Analyse a simulated sample of two iron oxides, and compare with the truth and with classical methods."""
     with analysis_files(out or Path("report"), overwrite=overwrite) as files:
         with step(f"simulating {size} x {size} pixels, {dose:g} counts per pixel"):
             image = simulate.iron_oxides(dose, (size, size), seed=seed)
         found = analyse_image(image, Choices(["Fe_Ka", "O_Ka"], range(1, 7), range(1, 5), seed), files)
-    click.echo(f"{found['text']}\n\nReport: {files.page}")
+    say({**found, "report": str(files.page)}, f"{found['text']}\n\nReport: {files.page}", as_json=json)
 
 
 @commands.command()

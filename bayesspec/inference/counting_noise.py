@@ -14,19 +14,30 @@ NOISY = 1.2
 """Variance over mean from which on a fit warns and counts are divided by their gain, and below the inverse of which the
 noise is less than that of counts: warnings of clean counts and of a gain, ``python benchmarks/selection.py --case
 noise``."""
+ROUNDED = 0.5
+"""Part of the variance that rounding to whole numbers may have where counts are taken for the mean of frames: ``python
+benchmarks/realistic.py --noise mean4 mean16``."""
+WHOLE = 0.15
+"""Part by which the variance may differ from that of a whole number of frames: ``python benchmarks/realistic.py --noise
+interpolated mean4 mean16``."""
 
 
 class CountingNoise(NamedTuple):
-    """What was found: hot pixels (y, x), variance over that of Poisson counts, and both in words, empty for none."""
+    """What was found: hot pixels (y, x), variance over that of Poisson counts, and both in words, empty for none.
+
+    `frames` is the number of frames whose mean was saved, 1 where none was.
+    """
 
     hot: npt.NDArray[np.bool_]
     gain: float
     words: tuple[str, ...]
+    frames: int = 1
 
-    @property
-    def divides(self) -> bool:
-        """Whether the counts are to be divided by the gain."""
-        return self.gain > NOISY
+    def counted(self, counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Events behind the counts of any shape: divided by the gain, or times the frames."""
+        if self.gain > NOISY:
+            return np.rint(counts / self.gain).astype(np.int64)
+        return counts.astype(np.int64) * self.frames if self.frames > 1 else counts
 
 
 def counting_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_]) -> CountingNoise:
@@ -46,12 +57,25 @@ def counting_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.b
     """
     hot = outliers(counts.sum(axis=2, dtype=np.int64), valid) == 1
     words = [f"left out: {named_flags(hot.astype(np.int8), 'pixel')}"] if hot.any() else []
-    gain = pair_noise(counts, valid & ~hot).gain
+    noise = pair_noise(counts, valid & ~hot)
+    gain, frames = noise.gain, 1
     if gain > NOISY:
         words.append(f"counts divided by the gain of {gain:.2g} that their noise shows")
     elif gain < 1.0 / NOISY:
-        words.append(low_noise_words(gain))
-    return CountingNoise(hot, gain, tuple(words))
+        frames = _frames(gain, counts[valid & ~hot]) if noise.independent else 1
+        several = f"counts multiplied by {frames}, the number of averaged frames that their noise shows"
+        words.append(several if frames > 1 else low_noise_words(gain))
+    return CountingNoise(hot, gain, tuple(words), frames)
+
+
+def _frames(gain: float, counts: npt.NDArray[np.integer[Any]]) -> int:
+    """Number of frames whose mean was rounded; 1 where it is no whole number, or most of the noise is rounding."""
+    means = counts.mean(axis=0)
+    rounding = float((1.0 / (12.0 * means[means > 0])).mean())
+    if rounding > ROUNDED * gain:
+        return 1
+    frames = max(round(1.0 / (gain - rounding)), 1)
+    return frames if abs(frames * (gain - rounding) - 1.0) < WHOLE else 1
 
 
 def low_noise_words(dispersion: float) -> str:

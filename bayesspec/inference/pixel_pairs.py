@@ -26,6 +26,13 @@ Alarms and power: ``python benchmarks/decisions.py gain``."""
 INFLATION = 1.6
 """Standard error of the narrower of two widths over that of one width: alarms, ``python benchmarks/decisions.py
 gain``."""
+NO_NOISE = 1e-9
+"""Variance over mean of counts that are all alike, in place of 0, which has no logarithm."""
+APART = 2
+"""Pixels between those of pairs that interpolation does not make alike."""
+CORRELATED = 0.7
+"""Noise of pairs of neighbours over that of pairs further apart, below which pixels are not independent: frames of a
+drift that is corrected, and averaged frames, ``python benchmarks/realistic.py --noise interpolated mean4``."""
 LEAST_WIDER = 1.5
 """Least ratio of the scales of the two distributions, so that they stay two."""
 
@@ -42,11 +49,14 @@ class PairNoise:
         Of how totals divide over the channels, by pairs of neighbours; 1 where too few counts tell.
     error : float
         Standard error of the logarithm of either, of Poisson counts.
+    independent : bool
+        Whether the noise of neighbours is as unlike as that of pixels further apart; false where too few pairs tell.
     """
 
     totals: float
     division: float
     error: float = 0.0
+    independent: bool = False
 
     @property
     def gain(self) -> float:
@@ -91,11 +101,22 @@ def pair_noise(counts: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_
     kept = _filled(np.where(valid[:, :, None], counts, 0).astype(np.float64), valid)
     freedom = kept.shape[2] - 1
     pairs = np.concatenate([_homogeneity(turned) for turned in (kept, kept.transpose(1, 0, 2))])
-    of_totals = float(np.median(second) / chdtri(1, 0.5)) if len(second) >= FEWEST_PAIRS else 1.0
+    of_totals = max(float(np.median(second) / chdtri(1, 0.5)), NO_NOISE) if len(second) >= FEWEST_PAIRS else 1.0
     if not freedom or len(pairs) < FEWEST_PAIRS:
         return PairNoise(of_totals, 1.0)
     error = INFLATION * float(np.sqrt(2.0 / (len(pairs) * freedom)))
-    return PairNoise(of_totals, _narrower(pairs, freedom), error)
+    division = _narrower(pairs, freedom)
+    return PairNoise(of_totals, division, error, independent=_independent(kept, freedom))
+
+
+def _independent(kept: Floats, freedom: int) -> bool:
+    """Whether neighbours along either axis are as unlike as pixels further apart."""
+    turned = (kept, kept.transpose(1, 0, 2))
+    apart = np.concatenate([_homogeneity(each, APART) for each in turned])
+    near = [_homogeneity(each) for each in turned]
+    if len(apart) < FEWEST_PAIRS or min(map(len, near)) < FEWEST_PAIRS:
+        return False
+    return min(_narrower(each, freedom) for each in near) > CORRELATED * _narrower(apart, freedom)
 
 
 def _filled(counts: Floats, valid: npt.NDArray[np.bool_]) -> Floats:
@@ -118,9 +139,11 @@ def _second_differences(totals: Floats) -> Floats:
     return np.square(before - 2.0 * middle + after)[enough] / (before + 4.0 * middle + after)[enough]
 
 
-def _homogeneity(counts: Floats) -> Floats:
-    """Statistic of the 2 x channel table of disjoint pairs along the first axis."""
-    first, second = counts[: 2 * (len(counts) // 2) : 2], counts[1::2]
+def _homogeneity(counts: Floats, apart: int = 1) -> Floats:
+    """Statistic of the 2 x channel table of disjoint pairs so many pixels apart along the first axis."""
+    number, rest = len(counts) // (2 * apart), counts.shape[1:]
+    pairs = counts[: number * 2 * apart].reshape(number, 2, apart, *rest)
+    first, second = (pairs[:, place].reshape(number * apart, *rest) for place in (0, 1))
     totals = [part.sum(axis=2) for part in (first, second)]
     enough = np.minimum(*totals) >= FEWEST_COUNTS
     a, b, (of_a, of_b) = first[enough], second[enough], (total[enough][:, None] for total in totals)
@@ -130,13 +153,13 @@ def _homogeneity(counts: Floats) -> Floats:
 
 def _narrower(squares: Floats, freedom: int) -> float:
     """Scale of the narrower of two scaled chi-square distributions, by expectation maximisation."""
-    scale, wider, part = float(np.median(squares) / chdtri(freedom, 0.5)), 5.0, 0.2
+    scale, wider, part = max(float(np.median(squares) / chdtri(freedom, 0.5)), NO_NOISE), 5.0, 0.2
     for _ in range(ROUNDS):
         narrow = np.log(1.0 - part) - 0.5 * squares / scale
         wide = np.log(part) - 0.5 * freedom * np.log(wider) - 0.5 * squares / (scale * wider)
         own = expit(narrow - wide)
         part = float(np.clip(1.0 - own.mean(), 1e-3, 0.5))
-        scale = max(float((own * squares).sum() / (freedom * own.sum())), 1e-9)
+        scale = max(float((own * squares).sum() / (freedom * own.sum())), NO_NOISE)
         rest = max(float((1.0 - own).sum()), 1e-9)
         wider = max(float(((1.0 - own) * squares).sum()) / (freedom * rest * scale), LEAST_WIDER)
     return scale

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import lazy_loader
 import numpy as np
 import xarray as xr
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments
@@ -17,6 +17,8 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.results.schema import Variable
 from bayesspec.spectroscopy.core_edges import edge_name
 from bayesspec.spectroscopy.hydrogenic import UNCERTAINTY
+
+xraydb = lazy_loader.load("xraydb")
 
 SectionSd = float | Mapping[str, float] | None
 

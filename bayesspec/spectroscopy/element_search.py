@@ -53,8 +53,7 @@ BUMP_FWHM = 0.3
 """Standard deviation of such an error, in full widths of a line: finer than the line, as its shape is what is off
 (python benchmarks/spectra.py measured)."""
 SHAPE_ERRORS = (0.1, 0.2, 0.35, 0.5, 1.0, 1.4, 2.0, 2.8)
-"""Sizes of these errors, relative to the ones above, that are tried: simulated lines have none. Where errors show at
-all they are taken for as large as in measured glasses, as they differ from line to line."""
+"""Sizes of these errors, relative to the ones above, that are tried: simulated lines have none."""
 SHOWN_NATS = 3.0
 """Log likelihood, in nats, that errors must gain to be shown (python benchmarks/spectra.py measured)."""
 ALTERNATIVE_NATS = 9.0
@@ -72,7 +71,7 @@ NOISE_SD = 3.0
 """A line must be that many standard deviations of the counts under and in it (``python benchmarks/spectra.py
 elements``)."""
 LEAST_KEV = 0.25
-"""Energy, in keV, that a family must reach to tell an element."""
+"""Energy, in keV, above which the strongest line of a family must lie to tell an element: below is the cut-off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +91,24 @@ class Weighed:
     probabilities: dict[str, float]
     best: tuple[str, ...]
     gains: dict[str, float]
+
+
+def averaged(first: Weighed, second: Weighed) -> Weighed:
+    """Average over two models of the errors.
+
+    Parameters
+    ----------
+    first, second : Weighed
+        Under either; the first one's likeliest set and gains are kept.
+
+    Returns
+    -------
+    Weighed
+        Mean probabilities.
+    """
+    every = {**first.probabilities, **second.probabilities}
+    mean = {e: 0.5 * (first.probabilities.get(e, 0.0) + second.probabilities.get(e, 0.0)) for e in every}
+    return replace(first, probabilities=mean)
 
 
 class ElementSearch:
@@ -144,7 +161,7 @@ class ElementSearch:
         families: dict[str, list[LineFamily]] = {}
         main: dict[str, LineFamily] = {}
         for element in dict.fromkeys(f.element for f in catalogue.families):
-            places = [i for i in catalogue.places(element) if max(catalogue.families[i].energies_kev) > LEAST_KEV]
+            places = [i for i in catalogue.places(element) if strongest_kev(catalogue.families[i]) > LEAST_KEV]
             whole = [i for i in places if catalogue.mostly[i]]
             if not whole:
                 continue
@@ -228,8 +245,8 @@ class ElementSearch:
         apart = (self.base.energy[:, None] - centres) / (BUMP_FWHM * fwhm_kev(centres, self.resolution))
         return known, size[:, None] * np.exp(-0.5 * apart**2)
 
-    def learn_shape_error(self, elements: Sequence[str], peaks: Sequence[LineFamily]) -> None:
-        """Set the size of the errors of unknown shape: hardly any where the deviations from a fit show none."""
+    def learn_shape_error(self, elements: Sequence[str], peaks: Sequence[LineFamily]) -> bool:
+        """Set the size of the errors of unknown shape to the likeliest; whether the deviations from a fit show any."""
         design = self.design(elements, peaks)
         fit = fit_intensities(design.matrix, self.counts)
         rate = np.maximum(fit.rate, LEAST_RATE)
@@ -242,8 +259,8 @@ class ElementSearch:
             triangle = np.linalg.cholesky(np.eye(len(off)) + scale[:, None] * product * scale)
             explained = solve_triangular(triangle, scale * off, lower=True)
             scores.append(0.5 * float(explained @ explained) - float(np.log(np.diag(triangle)).sum()))
-        shown = scores[0] < max(scores) - SHOWN_NATS
-        self.shape_error = max(1.0, SHAPE_ERRORS[int(np.argmax(scores))]) if shown else SHAPE_ERRORS[0]
+        self.shape_error = SHAPE_ERRORS[int(np.argmax(scores))]
+        return scores[0] < max(scores) - SHOWN_NATS
 
     def _both_gains(self, design: LineDesign, fit: PoissonLineFit) -> tuple[dict[str, float], Floats]:
         """What each element would gain, and a peak at each energy that is not beside a line."""

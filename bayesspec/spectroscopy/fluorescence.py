@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.spectroscopy.ionisation import ionisation_cross_section
 from bayesspec.spectroscopy.mass_absorption import attenuation
 from bayesspec.spectroscopy.phi_rho_z import atomic_numbers, depth_distribution
 from bayesspec.spectroscopy.transitions import subshells, transitions
 from bayesspec.spectroscopy.xray_lines import known_lines, xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 AVOGADRO = 6.02214e23

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
+import lazy_loader
 import numpy as np
-import xraydb
 
 from bayesspec.errors import InputError
+
+xraydb = lazy_loader.load("xraydb")
 
 Percent = float | tuple[float, float]
 OXIDES = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 RYDBERG_EV = 13.6057

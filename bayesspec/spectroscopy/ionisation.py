@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.line_families import element_families
 from bayesspec.spectroscopy.transitions import subshells, transitions
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 RYDBERG_KEV = 13.6057e-3
 """Rydberg energy, in keV."""
@@ -182,7 +185,7 @@ def emission_uncertainty(line: str) -> float:
     return max(soft, HARD_UNCERTAINTY) if xray_line(line).edge_kev > HARD_KEV else soft
 
 
-def _edges(element: str) -> Mapping[str, xraydb.XrayEdge]:
+def _edges(element: str) -> Mapping[str, Any]:
     table = subshells(element)
     if not table:
         raise InputError(f"the element {element!r}", "a chemical symbol", "'Fe'")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import lazy_loader
 import numpy as np
 import xarray as xr
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.files.public_arguments import checked_arguments, real
@@ -14,6 +14,8 @@ from bayesspec.spectroscopy.composition import KFactors
 from bayesspec.spectroscopy.detector_efficiency import LAYER_SD, Detector
 from bayesspec.spectroscopy.ionisation import emission_cross_section, emission_uncertainty
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 DRAWS = 2000
 """Draws of cross sections and detector layers, from which the standard deviations come: these are known to 2 %."""

@@ -235,7 +235,7 @@ class LineMaps(Saved):
 
 
 def counting_maps(maps: LineMaps) -> LineMaps:
-    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain; maps that are so already stay.
+    """Bring maps to Poisson counts: leave hot pixels out, divide by a gain, sum averaged frames; other maps stay.
 
     Parameters
     ----------
@@ -258,9 +258,7 @@ def counting_maps(maps: LineMaps) -> LineMaps:
         return maps
     warn("; ".join(new))
     noise = "; ".join(filter(None, (maps.noise, *new)))
-    lines, sides = maps.counts, np.asarray(maps.side_counts)
-    if found.divides:
-        lines, sides = (np.rint(part / found.gain).astype(np.int64) for part in (lines, sides))
+    lines, sides = (found.counted(part) for part in (maps.counts, np.asarray(maps.side_counts)))
     return replace(maps, counts=lines, side_counts=sides, mask=np.asarray(maps.mask) | found.hot, noise=noise)
 
 

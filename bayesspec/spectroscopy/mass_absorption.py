@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 MEASURED = {
     "B_Ka": {

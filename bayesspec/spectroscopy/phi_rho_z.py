@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import lazy_loader
 import numpy as np
 import numpy.typing as npt
-import xraydb
 
 from bayesspec.errors import InputError
 from bayesspec.spectroscopy.xray_lines import xray_line
+
+xraydb = lazy_loader.load("xraydb")
 
 Floats = npt.NDArray[np.float64]
 LEAST_DIFFERENCE = 1e-6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from bayesspec.files.saved import Saved, SavedPart
 from bayesspec.image.acquisition import Acquisition
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
-from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV
-from bayesspec.spectroscopy.element_search import ElementSearch, Weighed
+from bayesspec.spectroscopy.detector import ASSUMED_RESOLUTION_EV, fwhm_kev
+from bayesspec.spectroscopy.element_search import ElementSearch, Weighed, averaged
 from bayesspec.spectroscopy.line_catalogue import ASSUMED_BEAM_KEV, near
 from bayesspec.spectroscopy.line_design import with_families
 from bayesspec.spectroscopy.shape_errors import AS_FILED, REFINED
-from bayesspec.workflows.calibrate_energy import robust_calibration
+from bayesspec.workflows.calibrate_energy import axis_at, robust_calibration
 from bayesspec.workflows.line_model import ASSUMED_WIDTH_EV, NO_BEAM, axis_prior
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +36,8 @@ LEAST_SHARED = 0.02
 """Alternatives of a lower probability are not named: ``python benchmarks/spectra.py elements``."""
 CERTAIN = 0.95
 """Probability from which on no alternatives are named: ``python benchmarks/spectra.py elements``."""
+SOFTEST_KEV, CHANNELS_A_LINE = 0.5, 5.0
+"""Channels are summed to no fewer than so many in the full width of a line of that energy, in keV: cost."""
 DOUBTFUL = 0.5
 """Probability that is claimed at most for an element whose line the shape of a stronger one may explain: ``python
 benchmarks/spectra.py elements``."""
@@ -167,15 +169,19 @@ def identify_lines(image: SpectrumImage) -> Identification:
             "an EDS image in keV with counts",
             "bs.identify_lines(bs.load('scan.bcf'))",
         )
-    first, source = ElementSearch(image, AS_FILED), image.acquisition
+    source = image.acquisition
+    first = ElementSearch(_joined(image), AS_FILED)
     chosen, _ = first.grow([])
     if chosen:
         image = _refined(image, first, chosen)
-    search = ElementSearch(image, REFINED)
+    search = ElementSearch(_joined(image), REFINED)
     chosen, peaks = search.grow([])
-    search.learn_shape_error(chosen, peaks)
+    cautious = search.weigh(chosen, peaks)
+    shown = search.learn_shape_error(chosen, peaks)
     chosen, peaks = search.grow(chosen, peaks)
     weighed = search.weigh(chosen, peaks)
+    if shown:
+        weighed = averaged(cautious, weighed)
     likely = [e for e, p in weighed.probabilities.items() if p > 0.5]
     counts = search.main_counts(likely)
     chosen = search.stands(likely)
@@ -210,7 +216,17 @@ def _refined(image: SpectrumImage, search: ElementSearch, elements: list[str]) -
     design = with_families(search.base, families, image, search.resolution)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return robust_calibration(image, design, np.array(axis_prior(image)[1])).image
+        theta = robust_calibration(search.image, design, np.array(axis_prior(image)[1])).theta
+    acquisition = replace(image.acquisition, resolution_mn_ka_ev=float(theta[2]))
+    return image.changed(energy=axis_at(image, theta), acquisition=acquisition)
+
+
+def _joined(image: SpectrumImage) -> SpectrumImage:
+    """The image with channels summed that are finer than its softest lines need."""
+    step = float(np.median(np.diff(image.energy)))
+    resolution = image.acquisition.resolution_mn_ka_ev or ASSUMED_RESOLUTION_EV
+    number = int(float(fwhm_kev(SOFTEST_KEV, resolution)) / CHANNELS_A_LINE / step)
+    return image.rebin(energy=number) if number > 1 else image
 
 
 def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float) -> FoundElement:
@@ -225,7 +241,8 @@ def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float)
     others = [
         (other, q)
         for other, q in sorted(weighed.probabilities.items(), key=lambda item: -item[1])
-        if other not in weighed.best
+        if other != element
+        and other not in weighed.best
         and q > LEAST_SHARED
         and p < CERTAIN
         and any(near(e, np.array(own), 1.0, search.resolution).any() for e in search.energies[search.owner == other])
@@ -236,7 +253,7 @@ def _found(element: str, search: ElementSearch, weighed: Weighed, counts: float)
 
 def _local(image: SpectrumImage, search: ElementSearch, chosen: list[str]) -> list[FoundElement]:
     """Elements that show in blocks of the image only, one after the other."""
-    blocks = image.rebin(y=max(image.shape[0] // BLOCKS, 1), x=max(image.shape[1] // BLOCKS, 1))
+    blocks = search.image.rebin(y=max(image.shape[0] // BLOCKS, 1), x=max(image.shape[1] // BLOCKS, 1))
     spectra = blocks.counts[blocks.valid][:, search.base.channels].astype(np.float64)
     spectra = spectra[spectra.sum(axis=1) > LEAST_BLOCK_COUNTS] if len(spectra) > 1 else spectra[:0]
     known, found = list(chosen), list[FoundElement]()

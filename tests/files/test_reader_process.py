@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from bayesspec.errors import InputError, MissingExtraError
-from bayesspec.files import paths
+from bayesspec.files import paths, reader_process
+from bayesspec.files.load import load
 from bayesspec.files.reader_process import Request, read, read_list, read_signal
+from bayesspec.image.sparse_counts import SparseCounts
 
 READER = """
 import ctypes, logging, os, sys, warnings
@@ -128,3 +130,22 @@ def test_a_reader_leaves_no_process_behind(request_of) -> None:
     with pytest.raises(InputError):
         read_signal(request_of("crash"))
     assert children() <= before
+
+
+def test_a_large_map_of_few_counts_stays_sparse(tmp_path, monkeypatch):
+    writer = pytest.importorskip("rsciio.hspy")
+    counts = np.random.default_rng(0).poisson(0.002, (6, 7, 500)).astype(np.uint8)
+    axes = [
+        {"name": name, "units": unit, "scale": 0.02, "offset": 0.0, "size": n, "navigate": unit == "nm"}
+        for name, unit, n in zip(("y", "x", "Energy"), ("nm", "nm", "keV"), counts.shape, strict=True)
+    ]
+    axes = [axis | {"_type": "UniformDataAxis", "is_binned": False} for axis in axes]
+    metadata = {"General": {"title": "map"}, "Signal": {"signal_type": "EDS_TEM"}}
+    empty = {name: {} for name in ("original_metadata", "tmp_parameters", "learning_results", "models", "package_info")}
+    signal = {"data": counts, "axes": axes, "metadata": metadata, "attributes": {"_lazy": False}, **empty}
+    writer.file_writer(str(tmp_path / "map.hspy"), signal)
+    monkeypatch.setattr(reader_process.sys, "executable", "")  # in this process, where what is large can be changed
+    monkeypatch.setattr(reader_process, "LARGE", 1000)
+    image = load(tmp_path / "map.hspy")
+    assert isinstance(image.stored, SparseCounts)
+    np.testing.assert_array_equal(image.counts, counts)

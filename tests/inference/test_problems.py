@@ -93,7 +93,7 @@ def of(counts: np.ndarray) -> Counts:
 
 def known_mode(counts: np.ndarray) -> NmfMode:
     abundances = np.maximum(counts.sum(axis=1, keepdims=True), 0.1) * np.array([[0.6, 0.4]])
-    return NmfMode(SPECTRA, abundances.astype(np.float32), 1.0, 1, Status.CONVERGED)
+    return NmfMode(SPECTRA.astype(np.float32), abundances.astype(np.float32), 1.0, 1, Status.CONVERGED)
 
 
 def mode(counts: np.ndarray, seed: int) -> Found:

@@ -1,5 +1,7 @@
 """Programs are compiled for shapes alone: another seed, mask, prior or number of pixels runs those that there are."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -40,6 +42,8 @@ from bayesspec.inference.svi import run_svi
 SIDE, CHANNELS, RANK = 20, 100, 2
 COMPILED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
 """What JAX reports each time that a program is made ready for the compiler, or to be looked up among those on disk."""
+MOST_OF_SEGMENT = 10
+"""Programs of a first segmentation: six for pixels of one phase, two for those on boundaries, and two to spare."""
 RNG = np.random.default_rng(0)
 SPECTRA = RNG.dirichlet(np.full(CHANNELS, 0.5), RANK)
 ABUNDANCES = RNG.gamma(1.0, 60.0, (SIDE * SIDE, RANK))
@@ -203,3 +207,28 @@ def test_programs_are_compiled_for_shapes_alone(engine: str, compilations: list[
         del compilations[:]
         run(variant)
         assert not compilations, f"{name}: {compilations}"
+
+
+FIRST_AND_NEXT = """
+import jax.monitoring
+import bayesspec as bs
+names = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, _, **about: names.append(about.get("fun_name")) if event == {event!r} else None
+)
+maps = bs.simulate.iron_oxide_lines(3000, (32, 32), seed=0)
+del names[:]
+bs.segment(maps, range(1, 7))
+print(len(names), names)
+del names[:]
+bs.segment(bs.LineMaps(maps.counts[:-1], lines=maps.lines), range(1, 7))
+print(len(names), names)
+"""
+
+
+def test_a_first_segmentation_compiles_few_programs_and_the_next_size_none() -> None:
+    code = FIRST_AND_NEXT.format(event=COMPILED)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, following = done.stdout.splitlines()
+    assert int(first.split()[0]) <= MOST_OF_SEGMENT, first
+    assert following == "0 []"

@@ -1,6 +1,7 @@
 """Line maps stay counts, and their net intensities are unbiased."""
 
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -125,12 +126,30 @@ def test_hot_channels_and_pixels_are_left_out_and_a_gain_is_divided_out() -> Non
     assert maps.counts[here][:, oxygen].sum() == pytest.approx(undisturbed.counts[here][:, oxygen].sum(), rel=0.1)
 
 
-def test_maps_that_were_asked_for_their_noise_stay_as_they_are() -> None:
-    quiet = np.rint(np.random.default_rng(3).poisson([1600, 2400], (48, 48, 2)) / 4).astype(int)
+def test_the_mean_of_frames_becomes_their_sum() -> None:
+    rng = np.random.default_rng(3)
+    for frames in (4, 16):
+        quiet = np.rint(rng.poisson(frames * np.array([400, 600]), (48, 48, 2)) / frames).astype(int)
+        with pytest.warns(UserWarning, match="averaged frames"):
+            maps = counting_maps(LineMaps(quiet, lines=("Fe_Ka", "O_Ka")))
+        found = int(re.search(r"multiplied by (\d+),", maps.noise)[1])
+        assert abs(found - frames) <= 0.1 * frames
+        np.testing.assert_array_equal(maps.counts, found * quiet)
+        assert counting_maps(maps) is maps
+
+
+def test_frames_that_are_interpolated_or_rounded_to_little_stay_as_they_are() -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.poisson([400, 600], (48, 48, 2))
+    for axis in (0, 1):
+        between = np.rint(0.5 * (counts + np.roll(counts, 1, axis=axis))).astype(int)
+        with pytest.warns(UserWarning, match="averaged or interpolated frames: intervals are too wide by up to"):
+            maps = counting_maps(LineMaps(between, lines=("Fe_Ka", "O_Ka")))
+        np.testing.assert_array_equal(maps.counts, between)
+        assert counting_maps(maps) is maps
+    few = np.rint(rng.poisson([720, 960], (48, 48, 2)) / 120).astype(int)
     with pytest.warns(UserWarning, match="averaged or interpolated frames"):
-        maps = counting_maps(LineMaps(quiet, lines=("Fe_Ka", "O_Ka")))
-    assert counting_maps(maps) is maps
-    assert "intervals are too wide by up to 2" in maps.noise
+        np.testing.assert_array_equal(counting_maps(LineMaps(few, lines=("Fe_Ka", "O_Ka"))).counts, few)
 
 
 def test_maps_of_other_counts_hold_them_window_by_window() -> None:

@@ -315,11 +315,19 @@ def test_hot_pixels_and_channels_are_left_out_and_named() -> None:
     assert f"left out: 1 hot channel: {place}" in named.verdict
 
 
-def test_noise_below_that_of_counts_is_said() -> None:
-    counts = np.rint(np.random.default_rng(3).poisson([1600, 2400], (48, 48, 2)) / 4).astype(int)
+def test_noise_below_that_of_counts_is_said_and_averaged_frames_are_summed() -> None:
+    counts = np.random.default_rng(3).poisson([400, 600], (48, 48, 2))
+    between = np.rint(0.5 * (counts + np.roll(counts, 1, axis=1))).astype(int)
     with pytest.warns(UserWarning, match="averaged or interpolated frames"):
-        seg = bs.segment(bs.LineMaps(counts, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
-    assert "intervals are too wide by up to 2" in seg.verdict
+        seg = bs.segment(bs.LineMaps(between, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
+    assert "intervals are too wide by up to 1." in seg.verdict
+    mean = np.rint(np.random.default_rng(3).poisson([1600, 2400], (48, 48, 2)) / 4).astype(int)
+    with pytest.warns(UserWarning, match="averaged frames"):
+        seg = bs.segment(bs.LineMaps(mean, lines=("Fe_Ka", "O_Ka")), phases=[1, 2], seed=0)
+    assert "counts multiplied by 4" in seg.verdict
+    assert float(seg.ratio("Fe_Ka", "O_Ka").sd[0]) == pytest.approx(
+        2 / 3 * np.sqrt((1 / (4.0 * mean.sum(axis=(0, 1)))).sum()), rel=0.1
+    )
 
 
 def test_a_composition_that_varies_from_pixel_to_pixel_is_said_to_and_has_no_ratios_of_phases() -> None:
