@@ -12,6 +12,7 @@ NEED_DATA = {
     "measured_data": ("p45_dacite", "mantle_71GPa", "fept_core_shell", "sto_eels"),
     "detector_background": ("fept_core_shell",),
     "energy_shift": ("sto_eels",),
+    "two_images": ("p45_dacite",),
 }
 OWN_MODELS = {"smooth_nmf", "two_images", "detector_background", "energy_shift", "edx_and_eels"}
 LINES = 120
