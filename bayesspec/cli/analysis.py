@@ -22,6 +22,7 @@ from bayesspec.results.line_fit import LineFit
 from bayesspec.results.line_result import LineResult
 from bayesspec.results.principal_components import PrincipalComponents
 from bayesspec.results.result import Result
+from bayesspec.results.selection import candidates
 from bayesspec.results.thickness import Thickness
 from bayesspec.results.unmixing import Unmixing
 from bayesspec.spectroscopy.line_maps import LineMaps, default_lines
@@ -152,6 +153,8 @@ def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFil
     technique, several = image.acquisition.technique, image.shape[0] * image.shape[1] > 1
     if technique == "EDS":
         image = with_elements(image)
+        if several:
+            _refuse_at_once(image, choices)
         parts.append(_lines(image, choices, files))
     elif technique == "EELS" and image.elements:
         parts.append(_edges(image, choices, files))
@@ -167,6 +170,14 @@ def _found(image: SpectrumImage, kind: str, choices: Choices, files: AnalysisFil
     if not parts:
         raise InputError(f"{kind} without elements", "the elements of the sample", "elements=['Ti', 'O']")
     return parts
+
+
+def _refuse_at_once(image: SpectrumImage, choices: Choices) -> None:
+    """Refuse lines that cannot be counted and numbers of phases that cannot be before anything is fitted."""
+    ny, nx, _ = image.shape
+    candidates(choices.phases, "phases", int(image.valid.sum()))
+    if choices.lines is not None:
+        element_maps(image.rebin(y=ny, x=nx), choices.lines, calibrate=False)
 
 
 def _fewer_pixels(image: SpectrumImage, most: int, what: str, command: str) -> SpectrumImage:

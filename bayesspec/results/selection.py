@@ -10,6 +10,9 @@ import xarray as xr
 
 from bayesspec.errors import InputError
 
+FEW = 12
+"""Numbers that a message lists; of more it says how many, and the ends."""
+
 
 def candidates(numbers: int | Iterable[int], what: str, largest: int) -> list[int]:
     """Read a number or a range of numbers of phases or components.
@@ -36,8 +39,9 @@ def candidates(numbers: int | Iterable[int], what: str, largest: int) -> list[in
     wanted = list(numbers) if isinstance(numbers, Iterable) else [numbers]
     whole = all(isinstance(n, (int, np.integer)) for n in wanted)
     if not wanted or not whole or min(wanted) < 1 or max(wanted) > largest:
+        few = len(wanted) <= FEW
         raise InputError(
-            f"{what}={numbers}",
+            f"{what}={numbers if few else f'{len(wanted)} numbers from {wanted[0]} to {wanted[-1]}'}",
             f"whole numbers from 1 to {largest}",
             f"{what}=range(1, {min(7, largest + 1)})",
         )

@@ -36,3 +36,9 @@ def test_verdicts_and_limit() -> None:
     assert "largest number tried" in limit_note(2, [1, 2], "phases")
     assert limit_note(1, [1, 2], "phases") == ""
     assert limit_note(2, [2], "phases") == ""
+
+
+def test_a_message_does_not_list_thousands_of_numbers() -> None:
+    with pytest.raises(InputError, match="phases=99998 numbers from 1 to 99998") as refused:
+        candidates(range(1, 99999), "phases", 144)
+    assert len(str(refused.value)) < 200

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.number[Any]]
 Mask = NDArray[np.bool_]
 
-STRIP = 2**15  # pixels whose derivatives are in memory together
+STRIP = 2**13  # pixels whose derivatives are in memory together
 TOLERANCE, SEARCH_TOLERANCE = 1e-3, 1e-2
 """Nats that a further step would gain when a climb ends: in a fit, and in one that only gives a start."""
 STEPS = 40
@@ -141,8 +141,8 @@ class _Image(NamedTuple):
     @classmethod
     def of(cls, counts: Floats, covariates: Floats, allowed: Floats) -> _Image:
         number = len(counts)
-        parts = -(-number // STRIP)
-        rows = padded_size(-(-number // parts), FEWEST_PADDED)
+        rows = padded_size(-(-number // -(-number // STRIP)), FEWEST_PADDED)
+        parts = -(-number // rows)
         fill = rows * parts - number
 
         def cut(values: Floats) -> Floats:
@@ -151,6 +151,12 @@ class _Image(NamedTuple):
 
         each = zip(*(cut(part) for part in (counts, covariates, allowed)), strict=True)
         return cls([Pixels(*(jax.device_put(part) for part in strip)) for strip in each], number)
+
+    @property
+    def rows(self) -> list[slice]:
+        """Which pixels lie in each strip."""
+        size = len(self.strips[0].counts)
+        return [slice(i * size, min((i + 1) * size, self.number)) for i in range(len(self.strips))]
 
 
 def climb(start: Parameters, image: _Image, tolerance: float) -> Mode:
@@ -320,32 +326,29 @@ class _Found(NamedTuple):
 
 
 def _found(at: Parameters, around: Surroundings) -> _Found:
-    """Look at the pixels at the mode."""
+    """Look at the pixels at the mode, strip by strip: derivatives of all pixels would fill the memory."""
     image, each = around.image, boundary.component_shares(at)
-    here = around.here.ravel()
-
-    def look(values: Floats, centred: float) -> boundary.Looked:
-        parts = [boundary.looked(at, strip, values, centred) for strip in image.strips]
-        components = np.sum([np.asarray(part.components) for part in parts], axis=0)
-        log_likelihood, pure, shares, pulled = (
-            np.concatenate([np.asarray(getattr(part, name)) for part in parts])[: image.number]
-            for name in ("log_likelihood", "pure", "shares", "pulled")
-        )
-        return boundary.Looked(log_likelihood, pure, shares, components, pulled)  # type: ignore[arg-type]
-
-    found, of_areas = look(np.ones(len(each)), 0.0), [look(share, 1.0) for share in each.T]
-    block = blocks(*around.here.shape).ravel()
-    shares = np.asarray(found.shares)
+    here, block = around.here.ravel(), blocks(*around.here.shape).ravel()
+    every, number = np.ones(len(each)), int(block.max()) + 1
+    pixels, components, block_scores, area_slope = [], np.zeros(len(each)), np.zeros(1), np.zeros(1)
+    for strip, rows in zip(image.strips, image.rows, strict=True):
+        found, size = boundary.looked(at, strip, every, 0.0), rows.stop - rows.start
+        pixels.append([np.asarray(part)[:size] for part in (found.log_likelihood, found.pure, found.shares)])
+        components = components + np.asarray(found.components)
+        block_scores = block_scores + sums_in_blocks(np.asarray(found.pulled)[:size], block[rows], number)
+        pulled = [np.asarray(boundary.looked(at, strip, share, 1.0).pulled)[:size] for share in each.T]
+        area_slope = area_slope + np.stack([one[here[rows]].sum(axis=0) for one in pulled])
+    log_likelihood, pure, shares = (np.concatenate(part) for part in zip(*pixels, strict=True))
     covariates = np.concatenate([np.asarray(strip.covariates) for strip in image.strips])[: image.number]
     utilities = np.asarray(at.intercepts) + np.asarray(at.slopes) @ covariates
     return _Found(
-        np.asarray(found.log_likelihood),
-        np.asarray(found.pure),
+        log_likelihood,
+        pure,
         shares,
         np.exp(log_softmax(utilities, axis=1)),
-        sums_in_blocks(np.asarray(found.pulled), block, int(block.max()) + 1),
-        np.stack([np.asarray(one.pulled)[here].sum(axis=0) for one in of_areas]),
-        (each * np.asarray(found.components)[:, None]).T @ each - shares[here].T @ shares[here],
+        block_scores,
+        area_slope,
+        (each * components[:, None]).T @ each - shares[here].T @ shares[here],
     )
 
 
