@@ -152,3 +152,17 @@ def test_the_table_says_what_components_are_made_of(fit: bs.LineUnmixing) -> Non
     assert iron[min(iron)].startswith("< ")
     assert "[" in iron[max(iron)]
     assert "[" in fit.table().rows[0][1]
+
+
+def test_ranges_reach_what_fits_as_well() -> None:
+    """Where no pixel shows that a component ends there, its ratio is open to that side, and the truth is within."""
+    image = bs.simulate.iron_oxides(2000, (48, 48), seed=0)
+    image = image.crop(energy=(0.2, float(image.energy[-1]))).rebin(energy=2)
+    fit = bs.unmix(image, 2, elements=["Fe", "O"], seed=0)
+    low, high = (end.values for end in fit.ratio("Fe_Ka", "O_Ka").interval(0.95))
+    poor, rich = np.argsort(low + np.minimum(high, 1e3))
+    assert high[poor] < 0.74 < low[rich], "the counts tell both apart"
+    assert low[poor] < 0.698 < high[poor]
+    assert low[rich] < 0.783 < high[rich]
+    low, high = (end.values for end in fit.fractions.interval(0.95))
+    assert ((low < 0.4) & (0.6 < high)).all(), "each may hold all that the other holds but at one point"
