@@ -165,4 +165,4 @@ def test_ranges_reach_what_fits_as_well() -> None:
     assert low[poor] < 0.698 < high[poor]
     assert low[rich] < 0.783 < high[rich]
     low, high = (end.values for end in fit.fractions.interval(0.95))
-    assert ((low < 0.4) & (0.6 < high)).all(), "each may hold all that the other holds but at one point"
+    assert ((low < 0.4) & (high > 0.6)).all(), "each may hold all that the other holds but at one point"
