@@ -111,5 +111,6 @@ def pareto_k(log_weights: npt.NDArray[np.float64]) -> float:
         return float(az.psislw(log_weights.copy())[1])
     from arviz_stats.base import array_stats
 
-    found: Any = array_stats.psislw(log_weights.copy())
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # of weights that all but vanish
+        found: Any = array_stats.psislw(log_weights.copy())
     return float(found[1])

@@ -42,10 +42,10 @@ class PoissonLineFit:
         Whether a further step would gain less than the tolerance.
     """
 
-    intensities: Float[Floats, " column"]
-    rate: Float[Floats, " channel"]
-    gradient: Float[Floats, " column"]
-    information: Float[Floats, "column column"]
+    intensities: Float[np.ndarray, " column"]
+    rate: Float[np.ndarray, " channel"]
+    gradient: Float[np.ndarray, " column"]
+    information: Float[np.ndarray, "column column"]
     deviance: float
     converged: bool
 

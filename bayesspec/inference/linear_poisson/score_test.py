@@ -31,17 +31,17 @@ class ScoreGains:
         Its standard deviation; infinite where the fit's columns are the candidate.
     """
 
-    gain: Float[Floats, " candidate"]
-    intensity: Float[Floats, " candidate"]
-    sd: Float[Floats, " candidate"]
+    gain: Float[np.ndarray, " candidate"]
+    intensity: Float[np.ndarray, " candidate"]
+    sd: Float[np.ndarray, " candidate"]
 
 
 def score_gains(
-    active: Float[Floats, "channel column"],
-    candidates: Float[Floats, "channel candidate"] | csc_array,
+    active: Float[np.ndarray, "channel column"],
+    candidates: Float[np.ndarray, "channel candidate"] | csc_array,
     counts: Shaped[npt.NDArray[Any], " channel"],
-    rate: Float[Floats, " channel"],
-    errors: Float[Floats, "channel error"],
+    rate: Float[np.ndarray, " channel"],
+    errors: Float[np.ndarray, "channel error"],
 ) -> ScoreGains:
     """Score every candidate column against a fit, one at a time.
 

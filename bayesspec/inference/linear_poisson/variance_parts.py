@@ -13,8 +13,8 @@ RATE_FLOOR = 1e-10
 
 
 def variance_parts(
-    design: Float[Floats, "channel column"], intensities: Float[Floats, " column"], n_lines: int
-) -> Float[Floats, "3 {n_lines} {n_lines}"]:
+    design: Float[np.ndarray, "channel column"], intensities: Float[np.ndarray, " column"], n_lines: int
+) -> Float[np.ndarray, "3 {n_lines} {n_lines}"]:
     """Split the covariance of the line intensities.
 
     Parameters

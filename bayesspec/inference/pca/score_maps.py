@@ -26,8 +26,8 @@ LEAST_SPECTRUM = 1e-6
 
 
 def map_of(
-    values: Float[Array, " pixel"], valid: Bool[Mask, "y x"], fill: float | Float[Array, "y x"] = 0.0
-) -> Float[Array, "y x"]:
+    values: Float[np.ndarray, " pixel"], valid: Bool[np.ndarray, "y x"], fill: float | Float[np.ndarray, "y x"] = 0.0
+) -> Float[np.ndarray, "y x"]:
     """Put the values of pixels in their places in the image.
 
     Parameters
@@ -49,7 +49,7 @@ def map_of(
     return full
 
 
-def power_spectrum(scores: Float[Array, "y x"], noise: float) -> Float[Array, "y x"]:
+def power_spectrum(scores: Float[np.ndarray, "y x"], noise: float) -> Float[np.ndarray, "y x"]:
     """Power of a map beyond its noise, falling with the spatial frequency.
 
     Parameters
@@ -77,10 +77,10 @@ def power_spectrum(scores: Float[Array, "y x"], noise: float) -> Float[Array, "y
 
 
 def smooth_scores(
-    information: Float[Array, "pixel component component"],
-    pull: Float[Array, "pixel component"],
-    valid: Bool[Mask, "y x"] | None,
-) -> tuple[Float[Array, "pixel component"], Float[Array, "pixel component component"]]:
+    information: Float[np.ndarray, "pixel component component"],
+    pull: Float[np.ndarray, "pixel component"],
+    valid: Bool[np.ndarray, "y x"] | None,
+) -> tuple[Float[np.ndarray, "pixel component"], Float[np.ndarray, "pixel component component"]]:
     """Posterior means and covariances of the scores under learned priors.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from scipy.special import ndtri
+from threadpoolctl import threadpool_limits
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
@@ -259,16 +260,12 @@ def unmix_lines(
             "bs.unmix(si, rank=3, elements=[...])",
         )
     problem = MixingLikelihood(summed, condensed.matrix)
-    fits = [
-        fit_mixing_distribution(problem, start, progress=progress) for start in _starts(whole, condensed, rank, rng)
-    ]
-    best, ends = profile_ends(
-        problem,
-        max(fits, key=lambda fit: fit.log_likelihood),
-        line_shares(rank, condensed.design.families[: len(condensed.lines)], condensed.matrix.shape[1]),
-        prob,
-        progress=progress,
-    )
+    shares = line_shares(rank, condensed.design.families[: len(condensed.lines)], condensed.matrix.shape[1])
+    with threadpool_limits(limits=1, user_api="blas"):  # thousands of small products, whose threads wait for each other
+        starts = _starts(whole, condensed, rank, rng)
+        fits = [fit_mixing_distribution(problem, start, progress=progress) for start in starts]
+        likeliest = max(fits, key=lambda fit: fit.log_likelihood)
+        best, ends = profile_ends(problem, likeliest, shares, prob, progress=progress)
     return line_unmixing_result(
         image, condensed, summed, best, ends, verdict, {"seed": seed, "prob": prob, "block": block}
     )
