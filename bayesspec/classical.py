@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from bayesspec.errors import InputError
-from bayesspec.files.public_arguments import checked_arguments
+from bayesspec.files.public_arguments import checked_arguments, text
 from bayesspec.image.count_matrix import counts_matrix, weighted_svd
 from bayesspec.image.spectrum_image import SpectrumImage
 from bayesspec.inference.status import Status
@@ -222,7 +222,7 @@ def ica(image: SpectrumImage, rank: int, *, seed: int = 0, max_iterations: int =
     return _ordered(image, *found, method="ICA", settings=settings, status=status)
 
 
-@checked_arguments()
+@checked_arguments(start=text("start", "start='random'"))
 def nmf(
     image: SpectrumImage,
     rank: int,

@@ -372,7 +372,6 @@ class Result(SavedPart):
             shares = np.full((len(rates), self.number, rates.shape[1]), 1.0 / self.number)
             yield prediction(image, rows, known, rates, np.zeros_like(rates), shares)
 
-    @checked_arguments(image=image_or_none)
     def baseline(self) -> xr.Dataset:
         """Compare with a simple figure that asks for fewer assumptions, where the kind of result has one.
 
@@ -383,6 +382,7 @@ class Result(SavedPart):
         """
         return xr.Dataset()
 
+    @checked_arguments(image=image_or_none)
     def own_image(self, image: SpectrumImage | None) -> SpectrumImage:
         """Refuse what is not the image that the result was made from.
 
