@@ -194,7 +194,7 @@ def _fewer_pixels(image: SpectrumImage, most: int, what: str, command: str) -> S
 def _strongest(image: SpectrumImage, fit: Result) -> list[str]:
     """Lines that tell phases apart, one an element, the strongest last, so that ratios are to it."""
     assert isinstance(fit, LineFit)
-    counts = fit.data["intensity_draws"].mean("draw")
+    counts = fit.intensities.mean
     each = {line: float(counts.sel(line=line)) for line in default_lines(image) if line in fit.lines}
     ordered = sorted(each, key=lambda line: each[line])
     seen = [line for line in ordered if each[line] >= LEAST_PER_PIXEL * int(image.valid.sum())]
@@ -210,8 +210,7 @@ def _reference(results: Sequence[Result]) -> str | None:
     fits = [result for result in results if isinstance(result, LineFit)]
     if not fits:
         return None
-    counts = fits[0].data["intensity_draws"].mean("draw")
-    strongest = str(counts["line"].values[int(counts.values.argmax())])
+    strongest = fits[0].strongest
     return strongest if all(strongest in result.lines for result in results if isinstance(result, LineResult)) else None
 
 

@@ -571,18 +571,6 @@ class BandedEstimate(Estimate):
         spread = ((super().joint_draws() - low) * self._wider()).where(high > low, 0.0)
         return (lowest + spread).transpose(*self.draws.dims)
 
-    def entries(self) -> tuple[str, ...]:
-        """Labels of all entries.
-
-        Returns
-        -------
-        tuple of str
-            Such as ``"phase 0, line Fe_Ka"``; empty for a single value.
-        """
-        one = self.draws.isel(draw=0)
-        names = [[f"{dim} {label}" for label in _labels(one, dim)] for dim in one.dims]
-        return tuple(", ".join(parts) for parts in itertools.product(*names))
-
     def rows(self) -> Iterator[tuple[str, str]]:
         """Label and printed value of every entry; a range where it is not identified.
 

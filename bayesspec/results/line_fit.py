@@ -179,6 +179,11 @@ class LineFit(LineResult):
             )
         return self._composition(self.data["intensity_draws"], k_factors, seed, film)
 
+    @property
+    def strongest(self) -> str:
+        """The line with the most counts, str."""
+        return self.lines[int(self.intensities.mean.values.argmax())]
+
     def table(self, reference: str | None = None) -> Table:
         """Counts in every line, and their ratio to one.
 
@@ -197,7 +202,7 @@ class LineFit(LineResult):
         InputError
             When the reference was not fitted.
         """
-        below = reference or self.lines[int(self.intensities.mean.values.argmax())]
+        below = reference or self.strongest
         interval = f"{100 * PROB:.0f} % interval"
         columns = ("line", "counts", interval, f"ratio to {below}", interval)
         rows = []

@@ -237,12 +237,12 @@ def _named(phases: list[int]) -> str:
 
 def _together(seg: Segmentation, phases: list[int], numerator: str, denominator: str) -> npt.NDArray[np.float64]:
     """Draws of the ratio of phases as one, in the shares of the counts that they hold: (draw,)."""
+    if len(phases) == 1:
+        return np.asarray(seg.ratio(numerator, denominator).draws.isel(phase=phases[0]).values)
     counts = seg.data["counts"].values.sum(axis=2, dtype=np.float64)
     held = np.einsum("yxk,yx->k", np.nan_to_num(seg.probabilities.values), counts)
     areas = seg.fractions.draws.transpose("draw", "phase").values
     weight = held * areas / areas.mean(axis=0)
-    if len(phases) == 1:
-        return np.asarray(seg.ratio(numerator, denominator).draws.isel(phase=phases[0]).values)
     lines = seg.intensities_of([numerator, denominator]).draws.transpose("draw", "phase", "line").values
     summed = np.einsum("dk,dkl->dl", weight[:, phases], lines[:, phases])
     return np.asarray(summed[:, 0] / summed[:, 1])

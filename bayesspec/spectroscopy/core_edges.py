@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import lazy_loader
 import numpy as np
 
 from bayesspec.errors import InputError
 from bayesspec.image.spectrum_image import SpectrumImage
-
-xraydb = lazy_loader.load("xraydb")
+from bayesspec.spectroscopy.transitions import subshells
 
 LEVELS = {"K": "K", "L": "L3", "M": "M5"}
 BEFORE_EV, AFTER_EV = 30.0, 20.0
@@ -65,12 +63,9 @@ def edges_in_range(element: str, low_ev: float, high_ev: float) -> dict[str, flo
     Source: Elam, Ravel and Sieber, Radiat. Phys. Chem. 63 (2002) 121, doi:10.1016/S0969-806X(01)00227-4, through
     xraydb.
     """
-    try:
-        table = xraydb.xray_edges(element)
-    except (ValueError, KeyError) as error:
-        raise InputError(f"the element {element!r}", "a chemical symbol", "elements=['C', 'O']") from error
+    table = subshells(element)
     if not table:
-        raise InputError(f"the element {element!r}", "a chemical symbol", "elements=['C', 'O']")
+        raise InputError(f"the element {element!r}, which has no edges", "another one", "elements=['C', 'O']")
     onsets = {f"{element}_{shell}": float(table[level].energy) for shell, level in LEVELS.items() if level in table}
     return {name: e for name, e in onsets.items() if low_ev + BEFORE_EV <= e <= high_ev - AFTER_EV}
 

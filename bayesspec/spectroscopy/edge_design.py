@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import lazy_loader
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
@@ -16,8 +15,7 @@ from bayesspec.inference.linear_poisson.one_spectrum import fit_intensities
 from bayesspec.spectroscopy.core_edges import chosen_edges
 from bayesspec.spectroscopy.line_design import LineDesign
 from bayesspec.spectroscopy.line_families import LineFamily
-
-xraydb = lazy_loader.load("xraydb")
+from bayesspec.spectroscopy.transitions import subshells
 
 Floats = npt.NDArray[np.float64]
 WINDOW_EV = 100.0
@@ -104,7 +102,7 @@ def edge_design(image: SpectrumImage, onsets: dict[str, float]) -> tuple[LineDes
     for name, onset in onsets.items():
         following = min((e for e in onsets.values() if e > onset), default=np.inf)
         element, shell = name.split("_")
-        levels = {level: e.energy for level, e in xraydb.xray_edges(element).items() if level[0] == shell}
+        levels = {level: e.energy for level, e in subshells(element).items() if level[0] == shell}
         free = min(following, energy[-1]) - EARLY_EV
         later = [e for level, e in levels.items() if level[1:] != "1" and onset + STEPS_EV < e < free]
         parts.append(edge_parts(energy, onset, later, FREE * (following - EARLY_EV - onset)))

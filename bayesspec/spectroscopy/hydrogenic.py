@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesspec.errors import InputError
+from bayesspec.spectroscopy.transitions import subshells
 
 xraydb = lazy_loader.load("xraydb")
 
@@ -230,10 +231,7 @@ def _collected(angle_mrad: Floats, collection: float, convergence: float) -> Flo
 
 @cache
 def _levels(element: str, shell: str) -> dict[str, float]:
-    try:
-        table = {level: float(edge.energy) for level, edge in xraydb.xray_edges(element).items()}
-    except (ValueError, KeyError) as error:
-        raise InputError(f"the element {element!r}", "a chemical symbol", "'Ti'") from error
+    table = {level: float(edge.energy) for level, edge in subshells(element).items()}
     needed = ("K",) if shell == "K" else ("L3", "L1")
     if any(level not in table for level in needed):
         raise InputError(f"the {shell} shell of {element}", "an edge that the element has", "'O_K'")

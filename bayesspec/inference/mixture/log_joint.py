@@ -221,10 +221,9 @@ class Evaluated(NamedTuple):
 
 @jax.jit
 def evaluated(parameters: Parameters, pixels: Pixels, active: Array) -> Evaluated:
-    """All that a step and a result need at a point: one program for both."""
+    """All that a step and a result need at a point: one program for both, in which nothing is computed twice."""
     terms = log_terms(parameters, pixels, active)
     marginal = logsumexp(terms, axis=1)
     log_composition = jax.nn.log_softmax(parameters.log_shares, axis=1)
-    prior = log_composition.sum() - 0.5 * jnp.square(parameters.weights / WEIGHT_SCALE).sum()
     found = Likelihoods(log_composition, jnp.exp(terms - marginal[:, None]), marginal)
-    return Evaluated(marginal.sum() + prior, *derivatives(parameters, pixels, active), found)
+    return Evaluated(log_posterior(parameters, pixels, active), *derivatives(parameters, pixels, active), found)
