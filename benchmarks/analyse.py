@@ -13,14 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from robustness_files import DATA
+
 ENDINGS = (".bcf", ".dm3", ".dm4", ".emd", ".hspy", ".msa", ".pts")
 HEADINGS = ("Lines", "Edges", "Phases", "Components", "Thickness")
 
 
 def files(only):
     """Measured files by their size."""
-    folder = Path(os.environ["BAYESSPEC_DATA"])
-    found = [path for path in folder.rglob("*") if path.suffix in ENDINGS and only in str(path)]
+    found = [path for path in DATA.rglob("*") if path.suffix in ENDINGS and only in str(path)]
     return sorted(found, key=lambda path: path.stat().st_size)
 
 

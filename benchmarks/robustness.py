@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import analyse
 import numpy as np
 import robustness_calls
 import robustness_files
@@ -49,7 +50,6 @@ except bs.InputError as error:
     print("refused:", error.found)
 print("fit in memory:", seg.n_phases, "phases; earlier file:", bs.open(sys.argv[1]).labels.size, "pixels")
 """
-MEASURED = (".bcf", ".hspy", ".msa", ".dm3")
 STOPPED_WITHIN_S = 2.0
 """Seconds after Ctrl-C in which the command line has ended."""
 
@@ -180,20 +180,14 @@ def printed(number: int, _: int) -> bool:
     import bayesspec as bs
 
     folders: dict[Path, list[Path]] = {}
-    for path in sorted(robustness_files.DATA.rglob("*")):
-        if path.suffix in MEASURED:
-            folders.setdefault(path.parent, []).append(path)
+    for path in analyse.files(""):
+        folders.setdefault(path.parent, []).append(path)
     bad = 0
     for path in (one for paths in folders.values() for one in paths[:number]):
         with tempfile.TemporaryDirectory() as folder:
-            ended = subprocess.run(
-                [sys.executable, "-c", "from bayesspec.cli import main; main()", "analyse", path, "--out", folder],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            code, _cpu, _seconds, _memory, words = analyse.analysed(path, Path(folder))
             results = [bs.open(file) for file in sorted(Path(folder).rglob("*.nc"))]
-        wrong = [f"exit {ended.returncode}: {ended.stderr.strip()[-300:]}"] if ended.returncode or not results else []
+        wrong = [f"exit {code}: {words.strip()[-300:]}"] if code or not results else []
         wrong += [line for result in results for line in badly_printed(result)]
         bad += bool(wrong)
         print(f"{path.name:45s} {len(results)} tables: {'; '.join(wrong) or 'as they should be'}", flush=True)
@@ -202,9 +196,10 @@ def printed(number: int, _: int) -> bool:
 
 def badly_printed(result: Any) -> list[str]:
     """Cells of a table that begin below zero, and sizes that grow from one phase or component to the next."""
-    below = [cell for row in result.table().rows for cell in row if re.search(r"^[-−][\d.]", cell, re.MULTILINE)]
+    cells = [cell for row in result.table().rows for cell in row]
+    wrong = [f"{cell} is printed" for cell in cells if re.search(r"^[-−][\d.]", cell, re.MULTILINE)]
     sizes = result.fractions.mean.values if hasattr(result, "fractions") else np.zeros(1)
-    return [f"{cell} is printed" for cell in below] + [f"sizes {sizes}" for _ in range((np.diff(sizes) > 1e-9).any())]
+    return wrong + [f"sizes {sizes}"] * bool((np.diff(sizes) > 1e-9).any())
 
 
 PARTS = {

@@ -2,7 +2,7 @@
 
 import os
 
-# Threads of the linear algebra wait for each other on a machine that others use: ten times the time, on small matrices.
+# Threads of the linear algebra wait for each other over small matrices, most of all on a machine that others use.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
